@@ -1,0 +1,100 @@
+//! The session's one clock: engine, adapter and simulator all read it.
+//!
+//! It is anchored to the wall clock once, at the start, and runs on the monotonic clock from there,
+//! so a step of the wall clock can neither expire an order nor open a breaker. With a virtual clock
+//! (`--speed max`) the runtime's time is paused and advances only when nothing is outstanding.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::Timestamp;
+
+/// The least real time that any network time-out leaves, however fast the session runs.
+pub const LEAST_NETWORK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How fast session time passes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// So many times as fast as real time; 1 is real time.
+    Times(f64),
+    /// As fast as the machine can, on a runtime whose time is paused.
+    Max,
+}
+
+/// A handle on the session's clock; clones tell the same time.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    origin: Timestamp,
+    started: Instant,
+    speed: Speed,
+}
+
+impl Clock {
+    /// A clock that reads `origin` now. For [`Speed::Max`] it must be made inside a runtime that was
+    /// started with paused time.
+    pub fn starting_at(origin: Timestamp, speed: Speed) -> Self {
+        Self { origin, started: Instant::now(), speed }
+    }
+
+    /// A real-time clock that reads the wall clock now.
+    pub fn wall() -> Self {
+        Self::starting_at(wall_time(), Speed::Times(1.0))
+    }
+
+    /// The session's time.
+    pub fn now(&self) -> Timestamp {
+        let elapsed = self.started.elapsed();
+        self.origin.plus(match self.speed {
+            Speed::Times(factor) => scaled(elapsed, factor),
+            Speed::Max => elapsed,
+        })
+    }
+
+    /// How fast it runs.
+    pub fn speed(&self) -> Speed {
+        self.speed
+    }
+
+    /// Waits until so much session time has passed.
+    pub async fn sleep(&self, session_time: Duration) {
+        tokio::time::sleep(self.real(session_time)).await;
+    }
+
+    /// Waits until the session's time has come.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        tokio::time::sleep_until(self.instant(at)).await;
+    }
+
+    /// When, on the runtime's own clock, the session's time will be `at`.
+    pub fn instant(&self, at: Timestamp) -> Instant {
+        let ahead = self.real(at.since(self.origin));
+        self.started.checked_add(ahead).unwrap_or_else(|| self.started + Duration::from_secs(86_400 * 365))
+    }
+
+    /// The real time that a span of session time takes.
+    pub fn real(&self, session_time: Duration) -> Duration {
+        match self.speed {
+            Speed::Times(factor) if factor > 0.0 => scaled(session_time, 1.0 / factor),
+            _ => session_time,
+        }
+    }
+
+    /// The real time to allow a network call that may take so much session time: never less than
+    /// [`LEAST_NETWORK_TIMEOUT`].
+    pub fn network_timeout(&self, session_time: Duration) -> Duration {
+        match self.speed {
+            Speed::Times(_) => self.real(session_time).max(LEAST_NETWORK_TIMEOUT),
+            Speed::Max => session_time,
+        }
+    }
+}
+
+/// The machine's wall clock.
+pub fn wall_time() -> Timestamp {
+    Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
+}
+
+fn scaled(span: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(span.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+}

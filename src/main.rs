@@ -1,0 +1,5 @@
+//! The `perpdeck` command.
+
+fn main() -> std::process::ExitCode {
+    perpdeck::cli::run()
+}
