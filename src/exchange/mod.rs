@@ -1,1 +1,70 @@
-//! (to come)
+//! What the engine's shell asks of an exchange, and the adapter that speaks MEXC's protocol.
+//!
+//! An adapter translates and classes errors, limits its own rate and signs; it never retries an
+//! order and never decides. Every method is one call with one outcome.
+
+pub mod mexc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::model::{
+    AccountReport, CallError, CancelOrder, CancelOutcome, ClientOrderId, ClockOffset, ContractSpec, Evidence,
+    FillReport, MarginMode, OrderNo, OrderReport, PlaceOrder, PositionKey, PositionMode, PositionReport, Push, Symbol,
+    Timestamp, VenueOrderId,
+};
+
+/// An exchange of perpetual futures.
+#[async_trait]
+pub trait Exchange: Send + Sync {
+    /// Its address for people, without secrets.
+    fn address(&self) -> String;
+
+    /// Its clock against ours; the adapter signs with the measured offset from then on.
+    async fn server_time(&self) -> Result<ClockOffset, CallError>;
+
+    /// The contracts that it lists: all, or those named.
+    async fn contracts(&self, symbols: &[Symbol]) -> Result<Vec<ContractSpec>, CallError>;
+
+    /// The account's position mode.
+    async fn position_mode(&self) -> Result<PositionMode, CallError>;
+
+    /// Sets the leverage of a leg that has no position.
+    async fn set_leverage(&self, key: &PositionKey, leverage: u32, margin: MarginMode) -> Result<(), CallError>;
+
+    /// Places an order once. `Ok` means that an id was given, not that it rests: refusals may
+    /// follow as pushes. An empty id is [`crate::model::ErrorClass::Ambiguous`].
+    async fn place(&self, order: &PlaceOrder) -> Result<VenueOrderId, CallError>;
+
+    /// Cancels orders, each with its own outcome, in the order asked. By the exchange's id when it
+    /// is known, else by client id. At most 50 go into one request; more are split.
+    async fn cancel(&self, orders: &[CancelOrder]) -> Result<Vec<(OrderNo, CancelOutcome)>, CallError>;
+
+    /// Looks an order up by the id that we gave it. `None`: the exchange answered and knows none.
+    async fn order(&self, symbol: &Symbol, client_id: &ClientOrderId) -> Result<Option<OrderReport>, CallError>;
+
+    /// All open orders of the account (every page).
+    async fn open_orders(&self) -> Result<Vec<OrderReport>, CallError>;
+
+    /// The fills of one order.
+    async fn order_fills(&self, symbol: &Symbol, order: &VenueOrderId) -> Result<Vec<FillReport>, CallError>;
+
+    /// Fills of these symbols since a time of the exchange (every page).
+    async fn fills_since(&self, symbols: &[Symbol], since: Timestamp) -> Result<Vec<FillReport>, CallError>;
+
+    /// All open positions of the account. A failed or partial answer is an error, never a short
+    /// list.
+    async fn positions(&self) -> Result<Vec<PositionReport>, CallError>;
+
+    /// The account's balances in USDT.
+    async fn account(&self) -> Result<AccountReport, CallError>;
+
+    /// What can be found about the end of a position since a time: system orders and deals.
+    async fn evidence(&self, key: &PositionKey, since: Timestamp) -> Result<Evidence, CallError>;
+
+    /// Starts the streams: pushes arrive until the receiver is dropped. The adapter logs in, pings,
+    /// notices stalls and connects again on its own; after each (re)connect it sends
+    /// [`Push::Connected`] and everything missed must be asked for. Subscribes to the prices of
+    /// these symbols.
+    fn stream(&self, symbols: Vec<Symbol>) -> mpsc::Receiver<Push>;
+}

@@ -1,15 +1,50 @@
 //! The vocabulary of trading: ids, money, orders, positions, signals, alerts, breakers, commands,
 //! events, and the session state that is their fold. Pure: no clock, no randomness, no I/O.
 
+mod alert;
+mod breaker;
+mod command;
+mod contract;
+mod control;
+mod event;
+mod fill;
 mod ids;
 mod money;
+mod order;
+mod position;
+mod quote;
+mod risk;
+mod side;
+mod signal;
+mod state;
 mod text;
 mod time;
+mod venue;
 
+pub use alert::{Acknowledgement, Alert, AlertKey, AlertKind, Severity};
+pub use breaker::{Breaker, BreakerState, CallClass};
+pub use command::{Action, Command, CommandRecord, CommandStatus};
+pub use contract::{ContractSpec, RiskTier, SizeError};
+pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
+pub use event::{Account, Chore, ChoreState, Event, LinkState, Record};
+pub use fill::{Category, Fill};
 pub use ids::{
     AlertId, ClientOrderId, CommandId, FillId, IdError, OrderNo, PositionId, SessionId, SignalId, StrategyId, Symbol,
     VenueOrderId, VenuePositionId,
 };
 pub use money::{Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, in_bounds, mul, round_down, round_up, sub};
+pub use order::{CancelWish, Order, OrderState, OrderType, Purpose};
+pub use position::{
+    CloseCause, ClosedPosition, LiquidationWatch, Origin, Position, PositionKey, VenueFigures, account_margin_ratio_pct,
+};
+pub use quote::Quote;
+pub use risk::{CheckResult, RiskCheck, RiskLimit, RiskVerdict, TrippedLimit};
+pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
+pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
+pub use state::{Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep};
 pub use text::escape_controls;
 pub use time::Timestamp;
+pub use venue::{
+    AccountReport, CallError, CancelOrder, CancelOutcome, ClockOffset, ErrorClass, Evidence, FillReport, OrderReport,
+    PlaceOrder, PositionReport, Push, VenueOrderState,
+};

@@ -1,0 +1,156 @@
+//! The session itself: who it is, whether it may trade, how it starts and ends.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CommandId, OrderNo, PositionKey, SessionId, Timestamp};
+
+/// Whether new exposure is allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// Signals trade.
+    #[default]
+    Running,
+    /// No new exposure; exits, cancels, reconciliation and alerts go on.
+    Paused,
+    /// Paused, and entries were cancelled.
+    Halted,
+}
+
+impl Control {
+    /// Its word on screens and in events.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Halted => "halted",
+        }
+    }
+}
+
+/// How far the session is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Asks the exchange what is true; no entries yet.
+    #[default]
+    Starting,
+    /// Reconciled with the exchange.
+    Ready,
+    /// Ending in order.
+    Stopping,
+    /// Ended.
+    Stopped,
+}
+
+/// Where it trades.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// The simulator: play money.
+    #[default]
+    Paper,
+    /// The exchange: real money.
+    Live,
+    /// A past session, shown again.
+    Replay,
+}
+
+impl Environment {
+    /// `PAPER`, `LIVE`, `REPLAY`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Paper => "PAPER",
+            Self::Live => "LIVE",
+            Self::Replay => "REPLAY",
+        }
+    }
+}
+
+/// Who the session is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    /// Its id.
+    pub id: SessionId,
+    /// Paper, live or replay.
+    pub environment: Environment,
+    /// The exchange's address, without secrets.
+    pub exchange: String,
+    /// What it runs, for the session bar: scenario or candle file, or the account.
+    pub label: String,
+    /// When it was first started.
+    pub started_at: Timestamp,
+    /// How often it was started, the first time included.
+    pub starts: u32,
+}
+
+/// What a stop does with working orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopPolicy {
+    /// Cancels working entries, keeps protective orders.
+    CancelEntries,
+    /// Leaves everything at the exchange and lists it.
+    #[default]
+    Leave,
+}
+
+/// The steps of a flatten, in their order (engine.md 6.14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlattenStep {
+    /// No new exposure.
+    Pause,
+    /// Cancels of working entries are sent.
+    CancelEntries,
+    /// Waits until each is proven.
+    AwaitCancels,
+    /// One reduce-only market order a position, the one nearest to liquidation first.
+    ClosePositions,
+    /// The exchange confirms zero.
+    VerifyZero,
+    /// Cancels of leftover protective orders.
+    CancelProtective,
+    /// Nothing is left.
+    Done,
+}
+
+impl FlattenStep {
+    /// All steps in order, without the end.
+    pub const PLAN: [Self; 6] = [
+        Self::Pause,
+        Self::CancelEntries,
+        Self::AwaitCancels,
+        Self::ClosePositions,
+        Self::VerifyZero,
+        Self::CancelProtective,
+    ];
+
+    /// For people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pause => "pause new exposure",
+            Self::CancelEntries => "cancel entry orders",
+            Self::AwaitCancels => "wait for the cancels",
+            Self::ClosePositions => "close each position, reduce-only",
+            Self::VerifyZero => "verify zero at the exchange",
+            Self::CancelProtective => "cancel leftover protective orders",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// A flatten that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flatten {
+    /// The command that wants it.
+    pub command: CommandId,
+    /// The step it is at.
+    pub step: FlattenStep,
+    /// When that step began.
+    pub step_since: Timestamp,
+    /// The closing orders it made.
+    pub closes: Vec<(PositionKey, OrderNo)>,
+    /// How often it had to send closes again.
+    pub rounds: u32,
+}

@@ -1,0 +1,560 @@
+//! Events: everything that happened, in the order in which it happened.
+//!
+//! A *fact* is journaled and numbered. A *quote* is applied and published like any other event but
+//! never journaled: prices, counters of calls, chores. After a restart quotes start afresh.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Alert, AlertId, AlertKey, BreakerState, CallClass, ClockOffset, CloseCause, Command, CommandId, CommandStatus,
+    ContractSpec, Contracts, Control, Decimal, Fill, Flatten, LiquidationWatch, Order, OrderNo, OrderState, Phase,
+    Position, PositionId, PositionMode, PositionReport, Price, Qty, Quote, RawSignal, RiskLimit, SessionInfo, Severity,
+    Signal, SignalOutcome, Timestamp, Usdt, VenueFigures, VenueOrderId,
+};
+
+/// An event with its place in the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Number of the fact, from 1 on; a quote carries the number of the fact before it.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// The account as last told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Balance with realised profit, without unrealised: equity - unrealised.
+    pub wallet: Usdt,
+    /// Free for new positions.
+    pub available: Usdt,
+    /// Margin of positions.
+    pub position_margin: Usdt,
+    /// Margin of resting orders.
+    pub order_margin: Usdt,
+}
+
+/// Recurring work of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chore {
+    /// Bulk query of open orders.
+    PollOrders,
+    /// Positions and account.
+    SyncPositions,
+    /// Fills since the last seen.
+    FetchFills,
+    /// Forgetting what is old.
+    Cleanup,
+    /// Contract details.
+    Contracts,
+    /// Position mode of the account.
+    PositionMode,
+}
+
+/// A chore's place in its cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoreState {
+    /// When it is due next.
+    pub due: Option<Timestamp>,
+    /// Since when its question is out.
+    pub asked_at: Option<Timestamp>,
+    /// When it last succeeded.
+    pub done_at: Option<Timestamp>,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+/// The link to the exchange.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "link")]
+pub enum LinkState {
+    /// Not yet connected.
+    #[default]
+    Connecting,
+    /// Pushes arrive.
+    Up,
+    /// Pushes do not arrive.
+    Down {
+        /// For people.
+        reason: String,
+        /// Which try comes next.
+        attempt: u32,
+    },
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    // --- the session
+    /// The first start of a session.
+    SessionStarted {
+        /// Who it is.
+        info: Box<SessionInfo>,
+    },
+    /// A later start on the same journal.
+    SessionResumed {
+        /// Which start this is.
+        starts: u32,
+        /// The exchange's address now.
+        exchange: String,
+    },
+    /// The session moved on in its life.
+    PhaseChanged {
+        /// To where.
+        phase: Phase,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Whether new exposure is allowed changed.
+    ControlChanged {
+        /// To what.
+        control: Control,
+        /// Who did it.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A flatten began, moved on or ended (`None`).
+    FlattenMoved {
+        /// Where it is now.
+        flatten: Option<Box<Flatten>>,
+    },
+    /// The account's position mode is known.
+    PositionModeLearned {
+        /// Which.
+        mode: PositionMode,
+    },
+    /// A contract is known, or has changed.
+    ContractLearned {
+        /// All of it.
+        spec: Box<ContractSpec>,
+    },
+
+    // --- signals
+    /// A signal was understood and decided.
+    SignalDecided {
+        /// The signal.
+        signal: Box<Signal>,
+        /// What became of it.
+        outcome: SignalOutcome,
+        /// The risk score of the gate, for entries.
+        risk_score: Option<u32>,
+        /// The mark price that the decision used.
+        price: Option<Price>,
+    },
+    /// A signal could not be understood.
+    SignalRefused {
+        /// As it came, with control characters escaped.
+        raw: Box<RawSignal>,
+        /// Why.
+        reason: String,
+    },
+    /// Signals decided before this are forgotten; they would be refused as stale now.
+    SignalsForgotten {
+        /// Before when.
+        before: Timestamp,
+    },
+
+    // --- orders
+    /// An order was decided.
+    OrderCreated {
+        /// All of it, pending.
+        order: Box<Order>,
+    },
+    /// A request that places it leaves.
+    OrderSent {
+        /// Which.
+        no: OrderNo,
+        /// Which attempt, from 1 on.
+        attempt: u32,
+    },
+    /// The exchange has it.
+    OrderAccepted {
+        /// Which.
+        no: OrderNo,
+        /// The exchange's id.
+        venue_id: VenueOrderId,
+    },
+    /// An attempt surely failed; the next one is due.
+    OrderRetrying {
+        /// Which.
+        no: OrderNo,
+        /// When.
+        next_attempt_at: Timestamp,
+        /// Why the attempt failed.
+        error: String,
+    },
+    /// It may or may not be at the exchange.
+    OrderLost {
+        /// Which.
+        no: OrderNo,
+        /// Why.
+        error: String,
+    },
+    /// The exchange said how much is filled before the fills themselves arrived.
+    OrderReported {
+        /// Which.
+        no: OrderNo,
+        /// Version of the report.
+        version: u64,
+        /// Contracts filled, by the report.
+        venue_filled: Contracts,
+    },
+    /// A cancel is wanted.
+    OrderCancelWanted {
+        /// Which.
+        no: OrderNo,
+        /// By whom.
+        by: String,
+    },
+    /// A request that cancels it leaves.
+    OrderCancelSent {
+        /// Which.
+        no: OrderNo,
+        /// Which attempt, from 1 on.
+        attempt: u32,
+    },
+    /// A cancel did not get through, or was refused.
+    OrderCancelFailed {
+        /// Which.
+        no: OrderNo,
+        /// Why.
+        error: String,
+    },
+    /// It ended by a cancel.
+    OrderCancelled {
+        /// Which.
+        no: OrderNo,
+        /// Who or why.
+        reason: String,
+    },
+    /// It ended without being accepted, or was refused.
+    OrderFailed {
+        /// Which.
+        no: OrderNo,
+        /// Why.
+        reason: String,
+    },
+    /// Terminal orders that are old enough are forgotten here (the journal and the projections
+    /// keep them).
+    OrdersForgotten {
+        /// Which.
+        orders: Vec<OrderNo>,
+        /// Ids of fills older than this are forgotten too; such fills are ignored from now on.
+        fills_before: Timestamp,
+    },
+    /// A fill: moves its order and its position at once.
+    Filled {
+        /// All of it.
+        fill: Box<Fill>,
+    },
+
+    // --- positions
+    /// A position begins: empty before its first fill, or as found at the exchange.
+    PositionOpened {
+        /// All of it.
+        position: Box<Position>,
+    },
+    /// The exchange's truth replaced ours, and fills do not explain why.
+    PositionAdjusted {
+        /// Which.
+        id: PositionId,
+        /// The size now.
+        contracts: Contracts,
+        /// The same in base units.
+        quantity: Qty,
+        /// The entry now.
+        entry_price: Option<Price>,
+        /// Up to which time of the exchange fills are in it.
+        settled_to: Timestamp,
+        /// Why, for people.
+        reason: String,
+    },
+    /// What the exchange says of a position, and what follows from it.
+    PositionSnapshot {
+        /// Which.
+        id: PositionId,
+        /// The exchange's figures.
+        figures: VenueFigures,
+        /// The report's version.
+        version: u64,
+        /// The mark price used.
+        mark: Option<Price>,
+        /// Unrealised profit at it.
+        unrealised: Option<Usdt>,
+        /// Margin ratio in percent; liquidation at 100.
+        margin_ratio_pct: Option<Decimal>,
+    },
+    /// Its liquidation warnings moved.
+    WatchMoved {
+        /// Which.
+        id: PositionId,
+        /// To what.
+        watch: LiquidationWatch,
+    },
+    /// It is no more.
+    PositionClosed {
+        /// Which.
+        id: PositionId,
+        /// Why, as far as known.
+        cause: CloseCause,
+        /// At which price, when known.
+        exit_price: Option<Price>,
+        /// How many more syncs look for evidence.
+        evidence_syncs: u32,
+    },
+    /// Evidence about a closed position was looked for.
+    PositionExplained {
+        /// Which.
+        id: PositionId,
+        /// The cause, as known now.
+        cause: CloseCause,
+        /// At which price, when known.
+        exit_price: Option<Price>,
+        /// How many more syncs look for evidence.
+        evidence_syncs: u32,
+    },
+
+    // --- money and limits
+    /// The account, at a sync or a push.
+    AccountSnapshot {
+        /// As told.
+        account: Account,
+        /// Equity at the mark prices of the moment.
+        equity: Usdt,
+    },
+    /// A new trading day (UTC) began.
+    DayRolled {
+        /// Days since the epoch.
+        day: i64,
+        /// Equity at its start.
+        equity: Usdt,
+    },
+    /// Equity was never higher.
+    PeakRaised {
+        /// The peak.
+        equity: Usdt,
+    },
+    /// A limit of the session tripped.
+    LimitTripped {
+        /// Which.
+        limit: RiskLimit,
+        /// The value and the limit, for people.
+        reason: String,
+    },
+    /// A tripped limit was taken back.
+    LimitReset {
+        /// Which.
+        limit: RiskLimit,
+        /// By whom.
+        by: String,
+    },
+
+    // --- alerts
+    /// An alert.
+    AlertRaised {
+        /// All of it.
+        alert: Box<Alert>,
+    },
+    /// The same alert again.
+    AlertRepeated {
+        /// Which.
+        id: AlertId,
+        /// The message now.
+        message: String,
+    },
+    /// An alert turned out to be something else, or worse.
+    AlertChanged {
+        /// Which.
+        id: AlertId,
+        /// What it is about now.
+        key: AlertKey,
+        /// How bad it is now.
+        severity: Severity,
+        /// The message now.
+        message: String,
+        /// The numbers now.
+        details: BTreeMap<String, String>,
+    },
+    /// Its condition ended.
+    AlertCleared {
+        /// Which.
+        id: AlertId,
+    },
+    /// Somebody has seen these.
+    AlertsAcknowledged {
+        /// Which.
+        ids: Vec<AlertId>,
+        /// Who.
+        by: String,
+    },
+
+    // --- breakers
+    /// A circuit breaker moved.
+    BreakerMoved {
+        /// Which.
+        class: CallClass,
+        /// To where.
+        state: BreakerState,
+        /// Why, for people.
+        reason: String,
+    },
+
+    // --- commands
+    /// An operator's command came in.
+    CommandReceived {
+        /// The command.
+        command: Box<Command>,
+    },
+    /// It moved on.
+    CommandMoved {
+        /// Which.
+        id: CommandId,
+        /// How far it is.
+        status: CommandStatus,
+        /// The orders it still waits for.
+        waiting_for: Vec<OrderNo>,
+    },
+
+    // --- quotes: applied and published, never journaled
+    /// Prices.
+    Quoted {
+        /// All of them.
+        quote: Box<Quote>,
+    },
+    /// The exchange's view of a position, kept to be compared with ours.
+    VenuePositionSeen {
+        /// As told.
+        report: Box<PositionReport>,
+    },
+    /// A call ended, for the breaker's count.
+    CallCounted {
+        /// Of which class.
+        class: CallClass,
+        /// What went wrong, if it counts.
+        failure: Option<String>,
+    },
+    /// The one call of a half-open breaker went out.
+    ProbeSent {
+        /// Of which class.
+        class: CallClass,
+    },
+    /// A call was held back by an open breaker.
+    CallHeldBack {
+        /// Of which class.
+        class: CallClass,
+    },
+    /// A chore moved in its cycle.
+    ChoreMoved {
+        /// Which.
+        chore: Chore,
+        /// To where.
+        state: ChoreState,
+    },
+    /// An order is being looked up by its client id (`true`) or no longer.
+    LookupMoved {
+        /// Which.
+        no: OrderNo,
+        /// Since when the question is out.
+        asked_at: Option<Timestamp>,
+    },
+    /// The link to the exchange changed.
+    LinkMoved {
+        /// To what.
+        link: LinkState,
+    },
+    /// The exchange's clock against ours.
+    ClockMeasured {
+        /// The difference.
+        offset: ClockOffset,
+    },
+    /// Whether the journal can be written.
+    JournalHealth {
+        /// What is wrong; `None` when all is well.
+        error: Option<String>,
+    },
+    /// Observers that may lose events have lost some.
+    ObserverDropped {
+        /// Who.
+        observer: String,
+        /// How many in all.
+        total: u64,
+    },
+}
+
+impl Event {
+    /// Whether it is journaled.
+    pub const fn is_fact(&self) -> bool {
+        !matches!(
+            self,
+            Self::Quoted { .. }
+                | Self::VenuePositionSeen { .. }
+                | Self::CallCounted { .. }
+                | Self::ProbeSent { .. }
+                | Self::CallHeldBack { .. }
+                | Self::ChoreMoved { .. }
+                | Self::LookupMoved { .. }
+                | Self::LinkMoved { .. }
+                | Self::ClockMeasured { .. }
+                | Self::JournalHealth { .. }
+                | Self::ObserverDropped { .. }
+        )
+    }
+
+    /// The order it is about, if it is about one.
+    pub fn order(&self) -> Option<OrderNo> {
+        match self {
+            Self::OrderCreated { order } => Some(order.no),
+            Self::OrderSent { no, .. }
+            | Self::OrderAccepted { no, .. }
+            | Self::OrderRetrying { no, .. }
+            | Self::OrderLost { no, .. }
+            | Self::OrderReported { no, .. }
+            | Self::OrderCancelWanted { no, .. }
+            | Self::OrderCancelSent { no, .. }
+            | Self::OrderCancelFailed { no, .. }
+            | Self::OrderCancelled { no, .. }
+            | Self::OrderFailed { no, .. } => Some(*no),
+            Self::Filled { fill } => fill.order,
+            _ => None,
+        }
+    }
+}
+
+/// The state that an event moves its order to, given where it stood; `None` when it stays.
+pub(super) fn state_after(event: &Event, order: &Order) -> Option<OrderState> {
+    let next = match event {
+        Event::OrderSent { .. } => OrderState::Submitting,
+        Event::OrderAccepted { .. } if order.cancel.is_some() => OrderState::PendingCancel,
+        Event::OrderAccepted { .. } if order.filled_contracts.is_positive() => OrderState::PartiallyFilled,
+        Event::OrderAccepted { .. } => OrderState::Submitted,
+        Event::OrderRetrying { .. } => OrderState::Pending,
+        Event::OrderLost { .. } => OrderState::Unknown,
+        Event::OrderCancelWanted { .. } | Event::OrderCancelSent { .. } if order.venue_id.is_some() => {
+            OrderState::PendingCancel
+        }
+        Event::OrderCancelled { .. } => OrderState::Cancelled,
+        Event::OrderFailed { .. } => OrderState::Failed,
+        Event::Filled { fill } => {
+            let filled = order.filled_contracts + fill.contracts;
+            if filled >= order.contracts {
+                OrderState::Filled
+            } else {
+                match order.state {
+                    OrderState::PendingCancel | OrderState::Cancelled => return None,
+                    OrderState::Failed => OrderState::Cancelled,
+                    _ => OrderState::PartiallyFilled,
+                }
+            }
+        }
+        _ => return None,
+    };
+    order.state.may_become(next).then_some(next)
+}

@@ -1,0 +1,286 @@
+//! The one place where state changes.
+
+use super::{KEPT_COMMANDS, SessionState};
+use crate::model::{
+    Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SignalOutcome, SignalRecord,
+    Timestamp, TrippedLimit, Usdt,
+};
+
+impl SessionState {
+    /// Applies an event. Total: an event about something that is not known changes nothing.
+    pub fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        self.now = self.now.max(at);
+        if record.event.is_fact() {
+            self.seq = record.seq;
+        }
+        match &record.event {
+            Event::SessionStarted { .. }
+            | Event::SessionResumed { .. }
+            | Event::PhaseChanged { .. }
+            | Event::ControlChanged { .. }
+            | Event::FlattenMoved { .. }
+            | Event::PositionModeLearned { .. }
+            | Event::ContractLearned { .. } => self.apply_session(at, &record.event),
+            Event::SignalDecided { .. } | Event::SignalRefused { .. } | Event::SignalsForgotten { .. } => {
+                self.apply_signal(at, &record.event);
+            }
+            Event::OrderCreated { order } => {
+                self.counters.orders = self.counters.orders.saturating_add(1);
+                self.orders.create(order);
+            }
+            Event::OrderSent { no, .. }
+            | Event::OrderAccepted { no, .. }
+            | Event::OrderRetrying { no, .. }
+            | Event::OrderLost { no, .. }
+            | Event::OrderReported { no, .. }
+            | Event::OrderCancelWanted { no, .. }
+            | Event::OrderCancelSent { no, .. }
+            | Event::OrderCancelFailed { no, .. }
+            | Event::OrderCancelled { no, .. }
+            | Event::OrderFailed { no, .. } => {
+                let moved = self.orders.apply(at, *no, &record.event);
+                self.count_order(moved);
+            }
+            Event::OrdersForgotten { orders, fills_before } => self.orders.forget(orders, *fills_before),
+            Event::Filled { fill } => self.apply_fill(at, fill, &record.event),
+            Event::PositionOpened { position } => self.positions.insert(position),
+            Event::PositionAdjusted { id, .. } | Event::WatchMoved { id, .. } => {
+                self.positions.apply(at, *id, &record.event);
+            }
+            Event::PositionSnapshot { id, figures, .. } => {
+                self.equity.day_realised += self.positions.funding_change(*id, figures);
+                self.positions.apply(at, *id, &record.event);
+            }
+            Event::PositionClosed { id, cause, .. } | Event::PositionExplained { id, cause, .. } => {
+                if *cause == crate::model::CloseCause::Liquidated {
+                    self.counters.liquidations = self.counters.liquidations.saturating_add(1);
+                }
+                self.positions.apply(at, *id, &record.event);
+            }
+            Event::AccountSnapshot { .. }
+            | Event::DayRolled { .. }
+            | Event::PeakRaised { .. }
+            | Event::LimitTripped { .. }
+            | Event::LimitReset { .. } => self.apply_money(at, &record.event),
+            Event::AlertRaised { .. }
+            | Event::AlertRepeated { .. }
+            | Event::AlertChanged { .. }
+            | Event::AlertCleared { .. }
+            | Event::AlertsAcknowledged { .. } => self.alerts.apply(at, &record.event),
+            Event::BreakerMoved { .. }
+            | Event::CallCounted { .. }
+            | Event::ProbeSent { .. }
+            | Event::CallHeldBack { .. } => self.apply_breaker(at, &record.event),
+            Event::CommandReceived { .. } | Event::CommandMoved { .. } => self.apply_command(at, &record.event),
+            Event::Quoted { .. }
+            | Event::VenuePositionSeen { .. }
+            | Event::ChoreMoved { .. }
+            | Event::LookupMoved { .. }
+            | Event::LinkMoved { .. }
+            | Event::ClockMeasured { .. }
+            | Event::JournalHealth { .. }
+            | Event::ObserverDropped { .. } => self.apply_quote(at, &record.event),
+        }
+    }
+
+    fn apply_session(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::SessionStarted { info } => {
+                self.info = Some((**info).clone());
+                self.orders.start_fills_at(at);
+            }
+            Event::SessionResumed { starts, exchange } => {
+                if let Some(info) = &mut self.info {
+                    info.starts = *starts;
+                    info.exchange.clone_from(exchange);
+                }
+            }
+            Event::PhaseChanged { phase, .. } => self.phase = *phase,
+            Event::ControlChanged { control, by, reason } => {
+                self.control = *control;
+                self.control_since = Some(at);
+                self.control_note = Some(if reason.is_empty() { by.clone() } else { format!("{by}: {reason}") });
+            }
+            Event::FlattenMoved { flatten } => self.flatten = flatten.as_deref().cloned(),
+            Event::PositionModeLearned { mode } => self.position_mode = Some(*mode),
+            Event::ContractLearned { spec } => {
+                self.contracts.insert(spec.symbol.clone(), (**spec).clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_signal(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::SignalDecided { signal, outcome, .. } => {
+                self.counters.signals = self.counters.signals.saturating_add(1);
+                if matches!(outcome, SignalOutcome::Rejected { .. }) {
+                    self.counters.signals_refused = self.counters.signals_refused.saturating_add(1);
+                }
+                self.signals.insert(signal.id.clone(), SignalRecord { outcome: outcome.clone(), at });
+                self.signal_order.push_back((at, signal.id.clone()));
+            }
+            Event::SignalRefused { .. } => {
+                self.counters.signals = self.counters.signals.saturating_add(1);
+                self.counters.signals_refused = self.counters.signals_refused.saturating_add(1);
+            }
+            Event::SignalsForgotten { before } => {
+                while self.signal_order.front().is_some_and(|(decided, _)| decided < before) {
+                    if let Some((_, id)) = self.signal_order.pop_front() {
+                        self.signals.remove(&id);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_fill(&mut self, at: Timestamp, fill: &Fill, event: &Event) {
+        self.counters.fills = self.counters.fills.saturating_add(1);
+        self.orders.remember_fill(fill);
+        if let Some(no) = fill.order {
+            let moved = self.orders.apply(at, no, event);
+            self.count_order(moved);
+        }
+        self.positions.fill(at, fill);
+        if self.equity.day == Some(fill.at.day()) {
+            self.equity.day_realised += fill.realised.unwrap_or_default() - fill.fee.unwrap_or_default();
+        }
+    }
+
+    fn count_order(&mut self, moved: Option<OrderState>) {
+        let counter = match moved {
+            Some(OrderState::Filled) => &mut self.counters.filled,
+            Some(OrderState::Cancelled) => &mut self.counters.cancelled,
+            Some(OrderState::Failed) => &mut self.counters.failed,
+            _ => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    fn apply_money(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::AccountSnapshot { account, equity } => {
+                self.equity.account = Some(account.clone());
+                self.equity.told_at = Some(at);
+                self.equity.last = Some(*equity);
+            }
+            Event::DayRolled { day, equity } => {
+                self.equity.day = Some(*day);
+                self.equity.day_start = Some(*equity);
+                self.equity.day_realised = Usdt::ZERO;
+            }
+            Event::PeakRaised { equity } => self.equity.peak = Some(*equity),
+            Event::LimitTripped { limit, reason } => {
+                self.limits.insert(*limit, TrippedLimit { since: at, reason: reason.clone() });
+            }
+            Event::LimitReset { limit, .. } => {
+                self.limits.remove(limit);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_breaker(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::BreakerMoved { class, state, .. } => {
+                let breaker = self.breakers.entry(*class).or_default();
+                if *state == BreakerState::Open {
+                    breaker.opened = breaker.opened.saturating_add(1);
+                }
+                *breaker = Breaker {
+                    state: *state,
+                    since: Some(at),
+                    failures: if *state == BreakerState::Closed { 0 } else { breaker.failures },
+                    successes: 0,
+                    probing: false,
+                    ..std::mem::take(breaker)
+                };
+            }
+            Event::CallCounted { class, failure } => {
+                let breaker = self.breakers.entry(*class).or_default();
+                breaker.probing = false;
+                if let Some(failure) = failure {
+                    breaker.failures = breaker.failures.saturating_add(1);
+                    breaker.successes = 0;
+                    breaker.failed_calls = breaker.failed_calls.saturating_add(1);
+                    breaker.last_failure = Some(failure.clone());
+                } else {
+                    breaker.failures = 0;
+                    breaker.successes = breaker.successes.saturating_add(1);
+                    breaker.succeeded_calls = breaker.succeeded_calls.saturating_add(1);
+                }
+            }
+            Event::ProbeSent { class } => self.breakers.entry(*class).or_default().probing = true,
+            Event::CallHeldBack { class } => {
+                let breaker = self.breakers.entry(*class).or_default();
+                breaker.rejected_calls = breaker.rejected_calls.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_command(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::CommandReceived { command } => {
+                self.commands.push_back(CommandRecord {
+                    command: (**command).clone(),
+                    at,
+                    status: CommandStatus::Accepted,
+                    updated_at: at,
+                    waiting_for: Vec::new(),
+                });
+                while self.commands.len() > KEPT_COMMANDS
+                    && self.commands.front().is_some_and(|oldest| oldest.status.is_final())
+                {
+                    self.commands.pop_front();
+                }
+            }
+            Event::CommandMoved { id, status, waiting_for } => {
+                if let Some(record) = self.commands.iter_mut().rev().find(|record| record.command.id == *id) {
+                    record.status = status.clone();
+                    record.updated_at = at;
+                    record.waiting_for.clone_from(waiting_for);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_quote(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::Quoted { quote } => {
+                self.upkeep.link.last_quote_at = Some(at);
+                match self.quotes.get_mut(&quote.symbol) {
+                    Some(known) => known.clone_from(quote),
+                    None => {
+                        self.quotes.insert(quote.symbol.clone(), (**quote).clone());
+                    }
+                }
+            }
+            Event::VenuePositionSeen { report } => {
+                self.venue_positions.insert(report.key.clone(), (**report).clone());
+            }
+            Event::ChoreMoved { chore, state } => {
+                self.upkeep.chores.insert(*chore, *state);
+            }
+            Event::LookupMoved { no, asked_at } => match asked_at {
+                Some(asked_at) => {
+                    self.upkeep.lookups.insert(*no, *asked_at);
+                }
+                None => {
+                    self.upkeep.lookups.remove(no);
+                }
+            },
+            Event::LinkMoved { link } => {
+                self.upkeep.link.state = link.clone();
+                self.upkeep.link.since = Some(at);
+            }
+            Event::ClockMeasured { offset } => self.upkeep.link.clock = Some(*offset),
+            Event::JournalHealth { error } => self.upkeep.journal_error.clone_from(error),
+            Event::ObserverDropped { total, .. } => self.counters.dropped = *total,
+            _ => {}
+        }
+    }
+}

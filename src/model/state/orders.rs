@@ -1,0 +1,274 @@
+//! The orders of the session and the sums that the risk gate needs of them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::event::state_after;
+use crate::model::{
+    CancelWish, Event, Fill, FillId, Order, OrderNo, OrderState, PositionKey, Qty, Symbol, Timestamp, VenueOrderId,
+};
+
+/// Orders by number, with the working ones indexed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    by_no: BTreeMap<OrderNo, Order>,
+    working: BTreeSet<OrderNo>,
+    by_venue_id: BTreeMap<VenueOrderId, OrderNo>,
+    /// Unfilled quantity of working entries by symbol and leg, long before short: what is reserved.
+    reserved: BTreeMap<Symbol, [Qty; 2]>,
+    working_exits: usize,
+    last_no: u64,
+    /// Ids of fills that were applied, oldest first, until they are too old to come again.
+    seen_fills: BTreeSet<FillId>,
+    fill_order: VecDeque<(Timestamp, FillId)>,
+    fills_from: Timestamp,
+}
+
+impl Orders {
+    /// An order by its number.
+    pub fn get(&self, no: OrderNo) -> Option<&Order> {
+        self.by_no.get(&no)
+    }
+
+    /// The order that the exchange knows by this id.
+    pub fn by_venue_id(&self, id: &VenueOrderId) -> Option<&Order> {
+        self.by_no.get(self.by_venue_id.get(id)?)
+    }
+
+    /// All orders that are kept, in order of number; of one symbol when given.
+    pub fn all<'a>(&'a self, symbol: Option<&'a Symbol>) -> impl DoubleEndedIterator<Item = &'a Order> {
+        self.by_no.values().filter(move |order| symbol.is_none_or(|symbol| order.symbol == *symbol))
+    }
+
+    /// Working orders, in order of number.
+    pub fn working(&self) -> impl DoubleEndedIterator<Item = &Order> {
+        self.working.iter().filter_map(|no| self.by_no.get(no))
+    }
+
+    /// How many orders work, exits included.
+    pub fn working_count(&self) -> usize {
+        self.working.len()
+    }
+
+    /// How many entries work.
+    pub fn working_entries(&self) -> usize {
+        self.working.len().saturating_sub(self.working_exits)
+    }
+
+    /// How many orders are kept in all.
+    pub fn len(&self) -> usize {
+        self.by_no.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.by_no.is_empty()
+    }
+
+    /// The number that the next order gets.
+    pub const fn next_no(&self) -> OrderNo {
+        OrderNo(self.last_no.saturating_add(1))
+    }
+
+    /// Unfilled quantity of working entries of a position.
+    pub fn reserved(&self, key: &PositionKey) -> Qty {
+        let legs = self.reserved.get(&key.symbol).copied().unwrap_or_default();
+        leg(&legs, key)
+    }
+
+    /// All reservations that are not zero, by symbol and leg.
+    pub fn reservations(&self) -> impl Iterator<Item = (PositionKey, Qty)> {
+        use crate::model::Side;
+        self.reserved.iter().flat_map(|(symbol, legs)| {
+            let [long, short] = *legs;
+            [(Side::Long, long), (Side::Short, short)]
+                .into_iter()
+                .filter(|(_, quantity)| quantity.is_positive())
+                .map(|(side, quantity)| (PositionKey { symbol: symbol.clone(), side }, quantity))
+        })
+    }
+
+    /// Whether a fill was applied already, or is too old to tell.
+    pub fn has_seen_fill(&self, id: &FillId, at: Timestamp) -> bool {
+        at < self.fills_from || self.seen_fills.contains(id)
+    }
+
+    /// Fills from before this time are not applied any more.
+    pub const fn fills_from(&self) -> Timestamp {
+        self.fills_from
+    }
+
+    /// Numbers of orders that ended at or before a time.
+    pub fn ended_before(&self, time: Timestamp) -> Vec<OrderNo> {
+        self.by_no
+            .values()
+            .filter(|order| order.state.is_terminal() && order.ended_at.is_some_and(|at| at <= time))
+            .map(|order| order.no)
+            .collect()
+    }
+
+    pub(super) fn start_fills_at(&mut self, at: Timestamp) {
+        self.fills_from = at;
+    }
+
+    pub(super) fn create(&mut self, order: &Order) {
+        self.last_no = self.last_no.max(order.no.0);
+        self.working.insert(order.no);
+        if order.reduces() {
+            self.working_exits = self.working_exits.saturating_add(1);
+        } else {
+            self.reserve(&order.position_key(), order.quantity);
+        }
+        self.by_no.insert(order.no, order.clone());
+    }
+
+    /// Applies an event about one order; returns the state that it came to, when it moved.
+    pub(super) fn apply(&mut self, at: Timestamp, no: OrderNo, event: &Event) -> Option<OrderState> {
+        let order = self.by_no.get_mut(&no)?;
+        let moved = state_after(event, order);
+        let was_working = order.is_working();
+        let unfilled = order.remaining();
+        update(order, at, event);
+        if let Some(venue_id) = &order.venue_id
+            && matches!(event, Event::OrderAccepted { .. })
+        {
+            self.by_venue_id.insert(venue_id.clone(), no);
+        }
+        if let Some(state) = moved {
+            order.state = state;
+            if state.is_terminal() {
+                order.ended_at = Some(at);
+                order.unknown_since = None;
+            }
+        }
+        let released = match (was_working, order.is_working()) {
+            (true, true) => unfilled - order.remaining(),
+            (true, false) => unfilled,
+            (false, _) => Qty::ZERO,
+        };
+        let (key, reduces, ended) = (order.position_key(), order.reduces(), was_working && !order.is_working());
+        if ended {
+            self.working.remove(&no);
+            if reduces {
+                self.working_exits = self.working_exits.saturating_sub(1);
+            }
+        }
+        if !reduces && !released.is_zero() {
+            self.reserve(&key, -released);
+        }
+        moved
+    }
+
+    pub(super) fn remember_fill(&mut self, fill: &Fill) {
+        if self.seen_fills.insert(fill.id.clone()) {
+            self.fill_order.push_back((fill.at, fill.id.clone()));
+        }
+    }
+
+    pub(super) fn forget(&mut self, orders: &[OrderNo], fills_before: Timestamp) {
+        for no in orders {
+            if let Some(order) = self.by_no.remove(no)
+                && let Some(venue_id) = order.venue_id
+            {
+                self.by_venue_id.remove(&venue_id);
+            }
+        }
+        self.fills_from = self.fills_from.max(fills_before);
+        // Fills come nearly in order of time: those at the front are the old ones.
+        while let Some((at, id)) = self.fill_order.front() {
+            if *at >= self.fills_from {
+                break;
+            }
+            self.seen_fills.remove(id);
+            self.fill_order.pop_front();
+        }
+    }
+
+    fn reserve(&mut self, key: &PositionKey, change: Qty) {
+        let legs = match self.reserved.get_mut(&key.symbol) {
+            Some(legs) => legs,
+            None => self.reserved.entry(key.symbol.clone()).or_default(),
+        };
+        let [long, short] = legs;
+        match key.side {
+            crate::model::Side::Long => *long += change,
+            crate::model::Side::Short => *short += change,
+        }
+        if long.is_zero() && short.is_zero() {
+            self.reserved.remove(&key.symbol);
+        }
+    }
+}
+
+fn leg(legs: &[Qty; 2], key: &PositionKey) -> Qty {
+    let [long, short] = *legs;
+    match key.side {
+        crate::model::Side::Long => long,
+        crate::model::Side::Short => short,
+    }
+}
+
+/// What an event changes in its order, besides the state.
+fn update(order: &mut Order, at: Timestamp, event: &Event) {
+    order.updated_at = at;
+    match event {
+        Event::OrderSent { attempt, .. } => {
+            order.attempts = *attempt;
+            order.sent_at = Some(at);
+            order.next_attempt_at = None;
+            order.unknown_since = None;
+        }
+        Event::OrderAccepted { venue_id, .. } => {
+            order.venue_id = Some(venue_id.clone());
+            order.accepted_at = order.accepted_at.or(Some(at));
+            order.unknown_since = None;
+            order.note = None;
+        }
+        Event::OrderRetrying { next_attempt_at, error, .. } => {
+            order.next_attempt_at = Some(*next_attempt_at);
+            order.note = Some(error.clone());
+        }
+        Event::OrderLost { error, .. } => {
+            order.unknown_since = order.unknown_since.or(Some(at));
+            order.note = Some(error.clone());
+        }
+        Event::OrderReported { version, venue_filled, .. } => {
+            order.venue_version = order.venue_version.max(*version);
+            order.venue_filled = order.venue_filled.max(*venue_filled);
+        }
+        Event::OrderCancelWanted { by, .. } => {
+            order.cancel.get_or_insert_with(|| CancelWish {
+                by: by.clone(),
+                since: at,
+                attempts: 0,
+                sent_at: None,
+                last_error: None,
+            });
+        }
+        Event::OrderCancelSent { attempt, .. } => {
+            if let Some(cancel) = &mut order.cancel {
+                cancel.attempts = *attempt;
+                cancel.sent_at = Some(at);
+            }
+        }
+        Event::OrderCancelFailed { error, .. } => {
+            if let Some(cancel) = &mut order.cancel {
+                cancel.last_error = Some(error.clone());
+            }
+        }
+        Event::OrderCancelled { reason, .. } | Event::OrderFailed { reason, .. } => order.note = Some(reason.clone()),
+        Event::Filled { fill } => {
+            order.filled_contracts += fill.contracts;
+            order.filled += fill.quantity;
+            order.filled_value += fill.price.notional(fill.quantity);
+            order.venue_filled = order.venue_filled.max(order.filled_contracts);
+            order.accepted_at = order.accepted_at.or(Some(at));
+            match fill.fee {
+                Some(fee) => order.fees += fee,
+                None => order.fees_incomplete = true,
+            }
+        }
+        _ => {}
+    }
+}
