@@ -1,0 +1,133 @@
+//! What can go wrong, said so that a person can act on it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::FORMAT_VERSION;
+
+/// Why the journal could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The content of a file is not what was written.
+    #[error("the journal is damaged: {}, line {line}: {what}. Nothing was changed. {}", file.display(), way_out(file, *byte))]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1 on.
+        line: u64,
+        /// Where the line begins; everything before is good.
+        byte: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file that must be there is not, or ends too early.
+    #[error(
+        "the journal in {} is not complete: {what}. Nothing was changed. Put the missing files back, or start \
+         with another data directory",
+        dir.display()
+    )]
+    Incomplete {
+        /// The directory.
+        dir: PathBuf,
+        /// What is missing.
+        what: String,
+    },
+    /// Another program version wrote this.
+    #[error(
+        "{} has journal format {found}, this program reads and writes format {FORMAT_VERSION}. Use the version of \
+         perpdeck that wrote it, or another data directory",
+        file.display()
+    )]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// The version that it names.
+        found: u64,
+    },
+    /// Another process works on the directory.
+    #[error(
+        "the journal in {} is in use by another perpdeck{}. Stop that one, attach to it, or use another data \
+         directory",
+        dir.display(),
+        holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+        /// The process that holds it, when it is known.
+        holder: Option<u32>,
+    },
+    /// The directory or file cannot be written.
+    #[error("{} cannot be written: {source}. Make it writable for this user, or use another data directory", path.display())]
+    ReadOnly {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// No room is left.
+    #[error("no room is left to write {}: {source}. Free some space on that disk; what was written before is safe", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Another error of the file system.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// An earlier fdatasync failed; nothing is durable until the tail was written anew.
+    #[error("the disk failed earlier and the end of the journal is in doubt until it has been written anew: {why}")]
+    InDoubt {
+        /// The earlier error.
+        why: String,
+    },
+    /// Too much waits to be written.
+    #[error("{bytes} bytes wait to be written to {}, no more is taken until the disk works again", path.display())]
+    Backlog {
+        /// The file.
+        path: PathBuf,
+        /// How much waits.
+        bytes: usize,
+    },
+    /// What was given is not a record.
+    #[error("not a record: {what}")]
+    BadRecord {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl JournalError {
+    /// An error of the file system, classed.
+    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path, source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full { path, source }
+            }
+            _ => Self::Io { doing, path, source },
+        }
+    }
+}
+
+/// What a person can do about a damaged line that begins at `byte`.
+fn way_out(file: &Path, byte: u64) -> String {
+    let keep = if byte == 0 {
+        "move this segment and".to_string()
+    } else {
+        format!("run: truncate -s {byte} '{}' and move", file.display())
+    };
+    format!(
+        "Put a good copy of this file back. Without one, what stands before this line can still be used: {keep} all \
+         later segments and snapshots out of the directory; the exchange is then asked what became of what is missing"
+    )
+}
