@@ -1,5 +1,5 @@
 //! Every setting with its unit and default. `config/default.toml` says the same for people; a test
-//! holds the two equal. Ranges are in [`super::table`].
+//! holds the two equal. Ranges are in `rows.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -225,4 +225,3 @@ impl Out {
         self.events.iter().filter(|record| record.event.is_fact())
     }
 }
-

@@ -41,7 +41,9 @@ pub use quote::Quote;
 pub use risk::{CheckResult, RiskCheck, RiskLimit, RiskVerdict, TrippedLimit};
 pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
-pub use state::{Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep};
+pub use state::{
+    Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep,
+};
 pub use text::escape_controls;
 pub use time::Timestamp;
 pub use venue::{

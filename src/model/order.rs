@@ -59,7 +59,10 @@ impl OrderState {
             S::Pending => matches!(next, S::Submitting | S::Cancelled | S::Failed),
             S::Submitting => !matches!(next, S::Submitting),
             S::Submitted => {
-                matches!(next, S::PartiallyFilled | S::PendingCancel | S::Unknown | S::Filled | S::Cancelled | S::Failed)
+                matches!(
+                    next,
+                    S::PartiallyFilled | S::PendingCancel | S::Unknown | S::Filled | S::Cancelled | S::Failed
+                )
             }
             S::PartiallyFilled => matches!(next, S::PendingCancel | S::Unknown | S::Filled | S::Cancelled | S::Failed),
             S::PendingCancel => {

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Category, ClientOrderId, Contracts, FillId, Intent, MarginMode, OrderNo, OrderType, PositionKey,
-    PositionMode, Price, Quote, Symbol, Timestamp, Usdt, VenueOrderId, VenuePositionId,
+    Category, ClientOrderId, Contracts, FillId, Intent, MarginMode, OrderNo, OrderType, PositionKey, PositionMode,
+    Price, Quote, Symbol, Timestamp, Usdt, VenueOrderId, VenuePositionId,
 };
 
 /// An order to place.
@@ -264,4 +264,3 @@ pub struct ClockOffset {
     /// Round trip of the question, in ms.
     pub round_trip_ms: u64,
 }
-

@@ -29,10 +29,7 @@ impl Alerts {
 
     /// The standing alert with this key: active, or not yet acknowledged.
     pub fn standing(&self, key: &AlertKey) -> Option<&Alert> {
-        self.by_id
-            .values()
-            .rev()
-            .find(|alert| alert.key == *key && (alert.is_active() || alert.is_unacknowledged()))
+        self.by_id.values().rev().find(|alert| alert.key == *key && (alert.is_active() || alert.is_unacknowledged()))
     }
 
     /// The active alert with this key.

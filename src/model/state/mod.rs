@@ -128,7 +128,8 @@ impl SessionState {
         facts.upkeep = Upkeep::default();
         facts.counters.dropped = 0;
         for breaker in facts.breakers.values_mut() {
-            *breaker = Breaker { state: breaker.state, since: breaker.since, opened: breaker.opened, ..Breaker::default() };
+            *breaker =
+                Breaker { state: breaker.state, since: breaker.since, opened: breaker.opened, ..Breaker::default() };
         }
         facts.breakers.retain(|_, breaker| *breaker != Breaker::default());
         facts

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-
 use crate::model::{Chore, ChoreState, ClockOffset, LinkState, OrderNo, Timestamp};
 
 /// The link to the exchange.

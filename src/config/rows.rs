@@ -1,0 +1,100 @@
+//! Every setting and what it may be. The error for a value that is not allowed is made from this.
+
+use super::kind::Kind;
+
+/// A setting.
+#[derive(Debug)]
+pub struct Row {
+    /// `section.name`.
+    pub key: &'static str,
+    /// What it may be. Percentages and money are bounded in thousandths, times in milliseconds.
+    pub kind: Kind,
+}
+
+/// All settings, in the order of `config/default.toml`.
+pub const ROWS: &[Row] = &[
+    Row { key: "session.mode", kind: Kind::Choice(&["paper", "live"]) },
+    Row { key: "session.data_dir", kind: Kind::Path },
+    Row { key: "session.stop", kind: Kind::Choice(&["leave", "cancel-entries"]) },
+    Row { key: "session.log_level", kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]) },
+    Row { key: "exchange.rest_url", kind: Kind::Url(&["http", "https"]) },
+    Row { key: "exchange.ws_url", kind: Kind::Url(&["ws", "wss"]) },
+    Row { key: "exchange.api_key_file", kind: Kind::Path },
+    Row { key: "exchange.call_timeout", kind: Kind::Span(1_000, 60_000) },
+    Row { key: "exchange.margin_mode", kind: Kind::Choice(&["isolated", "cross"]) },
+    Row { key: "exchange.leverage", kind: Kind::Whole(1, 200) },
+    Row { key: "exchange.ping_interval", kind: Kind::Span(1_000, 60_000) },
+    Row { key: "exchange.stall_after", kind: Kind::Span(2_000, 600_000) },
+    Row { key: "exchange.reconnect_first", kind: Kind::Span(10, 60_000) },
+    Row { key: "exchange.reconnect_max", kind: Kind::Span(100, 600_000) },
+    Row { key: "exchange.limiter_share_pct", kind: Kind::Percent(1_000, 100_000) },
+    Row { key: "orders.max_working", kind: Kind::Whole(1, 100_000) },
+    Row { key: "orders.reserved_for_exits", kind: Kind::Whole(0, 100_000) },
+    Row { key: "orders.time_out", kind: Kind::Span(1_000, 86_400_000) },
+    Row { key: "orders.poll_interval", kind: Kind::Span(100, 60_000) },
+    Row { key: "orders.cleanup_interval", kind: Kind::Span(1_000, 3_600_000) },
+    Row { key: "orders.keep_terminal", kind: Kind::Span(0, 604_800_000) },
+    Row { key: "orders.attempts", kind: Kind::Whole(1, 10) },
+    Row { key: "orders.retry_first", kind: Kind::Span(10, 60_000) },
+    Row { key: "orders.retry_max", kind: Kind::Span(10, 600_000) },
+    Row { key: "orders.signal_max_age", kind: Kind::Span(100, 3_600_000) },
+    Row { key: "orders.lookup_proof_after", kind: Kind::Span(10_000, 600_000) },
+    Row { key: "orders.lookup_max_per_poll", kind: Kind::Whole(1, 1_000) },
+    Row { key: "orders.cancel_retry", kind: Kind::Span(100, 60_000) },
+    Row { key: "positions.max_positions", kind: Kind::Whole(1, 10_000) },
+    Row { key: "positions.sync_interval", kind: Kind::Span(500, 600_000) },
+    Row { key: "positions.evidence_syncs", kind: Kind::Whole(1, 100) },
+    Row { key: "positions.stable_window", kind: Kind::Span(0, 60_000) },
+    Row { key: "risk.max_position_pct", kind: Kind::Percent(10, 10_000_000) },
+    Row { key: "risk.max_positions", kind: Kind::Whole(1, 10_000) },
+    Row { key: "risk.symbol_concentration_pct", kind: Kind::Percent(10, 10_000_000) },
+    Row { key: "risk.daily_loss_pct", kind: Kind::Percent(10, 100_000) },
+    Row { key: "risk.max_drawdown_pct", kind: Kind::Percent(10, 100_000) },
+    Row { key: "risk.drawdown_alert_share_pct", kind: Kind::Percent(1_000, 100_000) },
+    Row { key: "risk.margin_utilisation_pct", kind: Kind::Percent(1_000, 100_000) },
+    Row { key: "risk.market_collar_pct", kind: Kind::Percent(10, 100_000) },
+    Row { key: "risk.require_stop", kind: Kind::Flag },
+    Row { key: "risk.paper_capital", kind: Kind::Money(1_000, 1_000_000_000_000) },
+    Row { key: "risk.max_price_age", kind: Kind::Span(100, 600_000) },
+    Row { key: "liquidation.ratio_warning_pct", kind: Kind::Percent(100_000, 10_000_000) },
+    Row { key: "liquidation.ratio_critical_pct", kind: Kind::Percent(100_000, 10_000_000) },
+    Row { key: "liquidation.ratio_hysteresis_pct", kind: Kind::Percent(0, 100_000) },
+    Row { key: "liquidation.distance_tiers_pct", kind: Kind::Tiers(10, 100_000) },
+    Row { key: "liquidation.distance_hysteresis_pct", kind: Kind::Percent(0, 100_000) },
+    Row { key: "liquidation.share_warning_pct", kind: Kind::Percent(1_000, 100_000) },
+    Row { key: "liquidation.share_critical_pct", kind: Kind::Percent(1_000, 100_000) },
+    Row { key: "liquidation.share_hysteresis_pct", kind: Kind::Percent(0, 100_000) },
+    Row { key: "liquidation.reminder", kind: Kind::Span(1_000, 86_400_000) },
+    Row { key: "breaker.failures", kind: Kind::Whole(1, 1_000) },
+    Row { key: "breaker.recovery", kind: Kind::Span(100, 3_600_000) },
+    Row { key: "breaker.successes", kind: Kind::Whole(1, 1_000) },
+    Row { key: "journal.sync", kind: Kind::Flag },
+    Row { key: "journal.exit_delay_max", kind: Kind::Span(0, 10_000) },
+    Row { key: "journal.segment_bytes", kind: Kind::Whole(65_536, 1_099_511_627_776) },
+    Row { key: "journal.snapshot_every", kind: Kind::Whole(100, 1_000_000_000) },
+    Row { key: "dashboard.theme", kind: Kind::Text },
+    Row { key: "dashboard.keymap", kind: Kind::Path },
+    Row { key: "dashboard.reduce_motion", kind: Kind::Flag },
+    Row { key: "dashboard.ascii", kind: Kind::Flag },
+    Row { key: "dashboard.venue_ratio", kind: Kind::Flag },
+    Row { key: "dashboard.max_fps", kind: Kind::Whole(1, 120) },
+    Row { key: "dashboard.slow_link", kind: Kind::Flag },
+    Row { key: "dashboard.bell", kind: Kind::Flag },
+    Row { key: "dashboard.notify_command", kind: Kind::OptionalText },
+    Row { key: "strategy.enabled", kind: Kind::Flag },
+    Row { key: "strategy.lookback", kind: Kind::Span(1_000, 86_400_000) },
+    Row { key: "strategy.breakout_pct", kind: Kind::Percent(0, 100_000) },
+    Row { key: "strategy.target_pct", kind: Kind::Percent(1, 1_000_000) },
+    Row { key: "strategy.stop_pct", kind: Kind::Percent(1, 100_000) },
+    Row { key: "strategy.order_notional_pct", kind: Kind::Percent(1, 10_000_000) },
+    Row { key: "strategy.max_hold", kind: Kind::Span(1_000, 604_800_000) },
+    Row { key: "simulator.seed", kind: Kind::Whole(0, 9_007_199_254_740_991) },
+    Row { key: "simulator.scenario", kind: Kind::Text },
+    Row { key: "simulator.candles", kind: Kind::Path },
+    Row { key: "simulator.speed", kind: Kind::Pace },
+];
+
+/// The setting with this key.
+pub fn find(key: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.key == key)
+}
