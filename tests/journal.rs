@@ -1,4 +1,5 @@
 //! The journal on real files: what it keeps, what it cuts, what it refuses.
+#![cfg(test)]
 
 #[path = "journal/support.rs"]
 mod support;

@@ -226,13 +226,13 @@ impl Default for OrderSettings {
         Self {
             max_working: 1_000,
             reserved_for_exits: 100,
-            time_out: Duration::from_secs(60),
+            time_out: Duration::from_mins(1),
             poll_interval: Duration::from_secs(2),
-            cleanup_interval: Duration::from_secs(60),
-            keep_terminal: Duration::from_secs(3_600),
+            cleanup_interval: Duration::from_mins(1),
+            keep_terminal: Duration::from_hours(1),
             attempts: 3,
             retry_first: Duration::from_secs(1),
-            retry_max: Duration::from_secs(60),
+            retry_max: Duration::from_mins(1),
             signal_max_age: Duration::from_secs(30),
             lookup_proof_after: Duration::from_secs(12),
             lookup_max_per_poll: 20,
@@ -366,7 +366,7 @@ impl Default for LiquidationSettings {
             share_warning_pct: whole(50),
             share_critical_pct: whole(25),
             share_hysteresis_pct: whole(5),
-            reminder: Duration::from_secs(300),
+            reminder: Duration::from_mins(5),
         }
     }
 }
@@ -387,7 +387,7 @@ pub struct BreakerSettings {
 
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self { failures: 5, recovery: Duration::from_secs(60), successes: 3 }
+        Self { failures: 5, recovery: Duration::from_mins(1), successes: 3 }
     }
 }
 
@@ -495,7 +495,7 @@ impl Default for StrategySettings {
             target_pct: hundredths(20),
             stop_pct: hundredths(30),
             order_notional_pct: whole(5),
-            max_hold: Duration::from_secs(180),
+            max_hold: Duration::from_mins(3),
         }
     }
 }

@@ -70,8 +70,8 @@ mod tests {
             assert_eq!(parse(text), Ok(span), "{text}");
             assert_eq!(parse(&show(span)), Ok(span), "{text}");
         }
-        assert_eq!(show(Duration::from_secs(60)), "60s");
-        assert_eq!(show(Duration::from_secs(120)), "2m");
+        assert_eq!(show(Duration::from_mins(1)), "60s");
+        assert_eq!(show(Duration::from_mins(2)), "2m");
     }
 
     #[test]

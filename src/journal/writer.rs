@@ -330,12 +330,11 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
 fn remove_unfinished(dir: &Path) {
     let Ok(items) = fs::read_dir(dir) else { return };
     for item in items.flatten() {
-        let name = item.file_name();
-        let ours = name.to_str().is_some_and(|name| {
-            name.ends_with(".tmp") && (name.starts_with("segment-") || name.starts_with("snapshot-"))
-        });
-        if ours {
-            let _ = fs::remove_file(item.path());
+        let path = item.path();
+        let begins = |name: &str| name.starts_with("segment-") || name.starts_with("snapshot-");
+        let ours = item.file_name().to_str().is_some_and(begins);
+        if ours && path.extension().is_some_and(|end| end == "tmp") {
+            let _ = fs::remove_file(path);
         }
     }
 }
