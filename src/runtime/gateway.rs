@@ -1,0 +1,183 @@
+//! The gateway carries the engine's requests to the exchange, each in its own task, and brings the
+//! answers back as inputs. Lanes, rate limits and signing are the adapter's.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
+
+use super::kill::kill_point;
+use crate::clock::Clock;
+use crate::engine::{Input, Reply, Request};
+use crate::exchange::Exchange;
+use crate::model::{CallError, ErrorClass, OrderNo, Symbol};
+
+/// The adapter ends each attempt on its own and can tell whether it left; this many times its
+/// time-out is allowed for waiting in a lane and for the pages of a list before the gateway gives
+/// the call up.
+const LANE_FACTOR: u32 = 3;
+
+/// Carries requests to the exchange.
+pub struct Gateway {
+    exchange: Arc<dyn Exchange>,
+    clock: Clock,
+    patience: Duration,
+    symbols: Vec<Symbol>,
+    inputs: mpsc::UnboundedSender<Input>,
+}
+
+impl Gateway {
+    /// A gateway that reports to `inputs`. `symbols` are the contracts whose details are asked for;
+    /// none means all.
+    pub fn new(
+        exchange: Arc<dyn Exchange>,
+        clock: Clock,
+        call_timeout: Duration,
+        symbols: Vec<Symbol>,
+        inputs: mpsc::UnboundedSender<Input>,
+    ) -> Self {
+        let patience = clock.network_timeout(call_timeout).saturating_mul(LANE_FACTOR);
+        Self { exchange, clock, patience, symbols, inputs }
+    }
+
+    /// Sends a request on its way. There is exactly one reply to it, whatever happens.
+    pub fn send(&self, request: Request) {
+        let exchange = Arc::clone(&self.exchange);
+        let inputs = self.inputs.clone();
+        let call = Call { clock: self.clock.clone(), patience: self.patience, symbols: self.symbols.clone() };
+        tokio::spawn(async move {
+            let (reply, defect) = call.run(exchange.as_ref(), request).await;
+            // Nobody listens any more when the session has ended.
+            if let Some(what) = defect {
+                let _ = inputs.send(Input::Failure { what });
+            }
+            let _ = inputs.send(Input::Reply(Box::new(reply)));
+        });
+    }
+
+    /// The answer to a request that must not leave: surely not done.
+    pub fn refuse(&self, request: &Request, why: &str) {
+        let error = CallError { class: ErrorClass::Fatal, counts: false, code: None, message: why.to_owned() };
+        let reply = match request {
+            Request::Place { no, attempt, .. } => Reply::Placed { no: *no, attempt: *attempt, result: Err(error) },
+            Request::Cancel { orders } => {
+                Reply::Cancelled { orders: orders.iter().map(|order| order.no).collect(), result: Err(error) }
+            }
+            _ => return,
+        };
+        let _ = self.inputs.send(Input::Reply(Box::new(reply)));
+    }
+}
+
+struct Call {
+    clock: Clock,
+    patience: Duration,
+    symbols: Vec<Symbol>,
+}
+
+/// What to make of a call that gave no answer.
+#[derive(Clone, Copy)]
+enum Silence {
+    MayBeDone,
+    OnlyReads,
+}
+
+impl Call {
+    async fn run(&self, exchange: &dyn Exchange, request: Request) -> (Reply, Option<String>) {
+        use Silence::{MayBeDone, OnlyReads};
+        let asked_at = self.clock.now();
+        match request {
+            Request::Place { no, attempt, order } => {
+                let exit = order.intent.reduces();
+                kill_point(if exit { "before-exit-sent" } else { "before-entry-sent" });
+                let (result, defect) = self.within("place", MayBeDone, exchange.place(&order)).await;
+                kill_point(if exit { "after-exit-reply" } else { "after-entry-reply" });
+                (Reply::Placed { no, attempt, result }, defect)
+            }
+            Request::Cancel { orders } => {
+                kill_point("before-cancel-sent");
+                let (result, defect) = self.within("cancel", MayBeDone, exchange.cancel(&orders)).await;
+                kill_point("after-cancel-reply");
+                let asked: Vec<OrderNo> = orders.iter().map(|order| order.no).collect();
+                (Reply::Cancelled { orders: asked, result }, defect)
+            }
+            Request::Lookup { no, symbol, client_id } => {
+                let (result, defect) = self.within("order look-up", OnlyReads, exchange.order(&symbol, &client_id)).await;
+                (Reply::LookedUp { no, asked_at, result }, defect)
+            }
+            Request::OrderFills { no, symbol, venue_id } => {
+                let call = exchange.order_fills(&symbol, &venue_id);
+                let (result, defect) = self.within("fills of an order", OnlyReads, call).await;
+                (Reply::OrderFills { no, result }, defect)
+            }
+            Request::OpenOrders => {
+                let (result, defect) = self.within("open orders", OnlyReads, exchange.open_orders()).await;
+                (Reply::OpenOrders { asked_at, result }, defect)
+            }
+            Request::FillsSince { symbols, since } => {
+                let (result, defect) = self.within("fills", OnlyReads, exchange.fills_since(&symbols, since)).await;
+                (Reply::Fills { result }, defect)
+            }
+            Request::Positions => {
+                let both = async {
+                    let positions = exchange.positions().await?;
+                    let account = exchange.account().await?;
+                    Ok((positions, account))
+                };
+                let (result, defect) = self.within("positions and account", OnlyReads, both).await;
+                (Reply::Positions { asked_at, result }, defect)
+            }
+            Request::Evidence { id, key, since } => {
+                let (result, defect) = self.within("evidence", OnlyReads, exchange.evidence(&key, since)).await;
+                (Reply::Evidence { id, result }, defect)
+            }
+            Request::PositionMode => {
+                let (result, defect) = self.within("position mode", OnlyReads, exchange.position_mode()).await;
+                (Reply::PositionMode { result }, defect)
+            }
+            Request::Contracts => {
+                let (result, defect) = self.within("contracts", OnlyReads, exchange.contracts(&self.symbols)).await;
+                (Reply::Contracts { result }, defect)
+            }
+            Request::ServerTime => {
+                let (result, defect) = self.within("server time", OnlyReads, exchange.server_time()).await;
+                (Reply::ServerTime { result }, defect)
+            }
+        }
+    }
+
+    /// Waits for a call, but not for ever, and survives its defects.
+    async fn within<T>(
+        &self,
+        what: &str,
+        silence: Silence,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> (Result<T, CallError>, Option<String>) {
+        let class = match silence {
+            Silence::MayBeDone => ErrorClass::Ambiguous,
+            Silence::OnlyReads => ErrorClass::Retryable,
+        };
+        let error = |message: String, counts| Err(CallError { class, counts, code: None, message });
+        match tokio::time::timeout(self.patience, AssertUnwindSafe(call).catch_unwind()).await {
+            Ok(Ok(result)) => (result, None),
+            Ok(Err(panic)) => {
+                let what = format!("the call {what:?} ended by a defect: {}", panic_text(panic.as_ref()));
+                (error(what.clone(), false), Some(what))
+            }
+            Err(_) => (error(format!("{what}: no answer within {:?}", self.patience), true), None),
+        }
+    }
+}
+
+/// What a panic said.
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no reason given".to_owned())
+}
