@@ -1,6 +1,6 @@
 //! Named points at which a test ends the process as `kill -9` would: at once, nothing flushed.
 //!
-//! `PERPDECK_KILL_AT="before-journal-write:3"` ends it the third time that this point is reached.
+//! `PERPDECK_TEST_KILL_AT="before-journal-write:3"` ends it the third time that this point is reached.
 //! Release builds know nothing of it.
 
 /// The points, in the order in which an order passes them.
@@ -43,7 +43,7 @@ pub fn kill_point(name: &str) {
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
     let wanted = WANTED.get_or_init(|| {
-        let text = std::env::var("PERPDECK_KILL_AT").ok()?;
+        let text = std::env::var("PERPDECK_TEST_KILL_AT").ok()?;
         let (name, count) = text.split_once(':')?;
         Some((name.to_owned(), count.parse().ok()?))
     });

@@ -2,18 +2,24 @@
 //! signal intake, the built-in strategy, and the headless surface.
 
 mod bus;
+mod data_dir;
 mod gateway;
 mod handle;
 mod intake;
 mod kill;
 mod outbox;
+mod outward;
+mod recovery;
 mod scribe;
 mod session;
 
 pub use bus::{DEFAULT_CAPACITY, EventBus, Interest, ShutDown, Subscription, Subscriptions};
+pub use data_dir::{DataDir, DataDirError, LAYOUT_VERSION, journal_of, projections_of};
 pub use gateway::Gateway;
 pub use handle::{CommandSender, Gone, SessionHandle, Update};
 pub use intake::{Intake, IntakeError, SignalAnswer, Submitted};
 pub use kill::KILL_POINTS;
+pub use outward::{Line, Outward};
+pub use recovery::{Recovered, RecoveryError, ended_in_order, recover};
 pub use scribe::{Manner, Scribe};
 pub use session::{Ended, Ports, Session};

@@ -102,9 +102,8 @@ impl Scribe {
         Ok(Self { place, handed })
     }
 
-    /// Takes the facts of a batch; the quotes in it are passed over. `urgent`: a request waits for
-    /// them.
-    pub fn append(&mut self, batch: &Arc<[Record]>, urgent: bool) {
+    /// Takes the facts of a batch; the quotes in it are passed over.
+    pub fn append(&mut self, batch: &Arc<[Record]>) {
         let Some(last) = batch.iter().rev().find(|record| record.event.is_fact()) else { return };
         self.handed = last.seq;
         match &mut self.place {
@@ -116,10 +115,19 @@ impl Scribe {
                 kill_point("before-journal-append");
                 let mut inbox = shared.inbox();
                 inbox.batches.push(Arc::clone(batch));
-                inbox.urgent |= urgent;
                 drop(inbox);
                 shared.called.notify_one();
             }
+        }
+    }
+
+    /// Something waits for what was handed over: it is made safe at once.
+    pub fn hurry(&mut self) {
+        if let Place::Thread { shared, .. } = &self.place
+            && shared.safe.load(Ordering::Acquire) < self.handed
+        {
+            shared.inbox().urgent = true;
+            shared.called.notify_one();
         }
     }
 
@@ -262,7 +270,7 @@ impl Writer {
         loop {
             let mut inbox = shared.inbox();
             let patience = if trouble.is_some() { RETRY } else { LAZY_SYNC };
-            while inbox.batches.is_empty() && inbox.snapshot.is_none() && !inbox.close {
+            while inbox.batches.is_empty() && !inbox.urgent && inbox.snapshot.is_none() && !inbox.close {
                 let (next, waited) =
                     shared.called.wait_timeout(inbox, patience).unwrap_or_else(PoisonError::into_inner);
                 inbox = next;

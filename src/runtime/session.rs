@@ -225,11 +225,14 @@ impl Session {
     fn deliver(&mut self) {
         if !self.out.events.is_empty() {
             let batch: Arc<[Record]> = std::mem::take(&mut self.out.events).into();
-            self.scribe.append(&batch, !self.outbox.is_empty());
+            self.scribe.append(&batch);
             kill_point("before-publish");
             // The bus is shut down only after the loop has ended.
             let _ = self.bus.publish(&batch);
             kill_point("after-publish");
+        }
+        if !self.outbox.is_empty() {
+            self.scribe.hurry();
         }
         let trouble = self.scribe.flush();
         self.bus.serve_snapshots(self.engine.state());

@@ -1,0 +1,181 @@
+//! Recovery: the session as its journal tells it.
+
+use std::path::Path;
+
+use crate::journal::{Journal, JournalError, Options};
+use crate::model::{Phase, Record, SessionState, Timestamp, escape_controls};
+
+/// A session taken from its journal.
+pub struct Recovered {
+    /// The journal, open for writing.
+    pub journal: Journal,
+    /// The facts folded; a fresh state when the journal is empty.
+    pub state: SessionState,
+    /// Time of the last fact; the session's clock must not start before it.
+    pub last_at: Option<Timestamp>,
+    /// What a person should know: a torn end was cut, a snapshot was not usable.
+    pub note: Option<String>,
+}
+
+/// Why a session cannot be taken from its journal.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// Of the journal itself.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An entry is whole but is not a fact of this program.
+    #[error(
+        "entry {seq} of the journal in {dir} cannot be understood: {what}. Nothing was changed. It was written by \
+         another version of perpdeck: use that one, or another data directory"
+    )]
+    Meaning {
+        /// The journal's directory.
+        dir: String,
+        /// The entry.
+        seq: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Opens the journal in `dir` and folds it.
+///
+/// # Errors
+/// Damage, another version, another process, a directory that cannot be written. Nothing on disk
+/// was changed then.
+pub fn recover(dir: &Path, segment_bytes: u64) -> Result<Recovered, RecoveryError> {
+    let options = Options { segment_bytes, ..Options::default() };
+    let (journal, opened) = Journal::open(dir, options)?;
+    let mut notes = Vec::new();
+    if let Some(torn) = &opened.torn {
+        notes.push(format!(
+            "the last line of the journal was not finished: {} bytes after line {} of {} were cut",
+            torn.bytes_cut,
+            torn.line.saturating_sub(1),
+            torn.file.display()
+        ));
+    }
+    for ignored in &opened.ignored {
+        notes.push(format!("the snapshot {} was not used: {}", ignored.file.display(), ignored.why));
+    }
+    let shown = dir.display().to_string();
+    let mut state = match &opened.snapshot {
+        Some(snapshot) => {
+            let state: SessionState = serde_json::from_str(&snapshot.body).map_err(|error| RecoveryError::Meaning {
+                dir: shown.clone(),
+                seq: snapshot.seq,
+                what: format!("the snapshot after it: {}", escape_controls(&error.to_string())),
+            })?;
+            if state.seq != snapshot.seq {
+                let what = format!("the snapshot after it says that it stands on fact {}", state.seq);
+                return Err(RecoveryError::Meaning { dir: shown, seq: snapshot.seq, what });
+            }
+            state
+        }
+        None => SessionState::default(),
+    };
+    let mut last_at = None;
+    for entry in &opened.entries {
+        let meaning = |what: String| RecoveryError::Meaning { dir: shown.clone(), seq: entry.seq, what };
+        let record: Record = serde_json::from_str(&entry.body)
+            .map_err(|error| meaning(escape_controls(&error.to_string()).into_owned()))?;
+        if record.seq != entry.seq || !record.event.is_fact() {
+            return Err(meaning(format!("it holds event {}, which does not belong there", record.seq)));
+        }
+        last_at = Some(record.at);
+        state.apply(&record);
+    }
+    let last_at = last_at.or_else(|| newest_time(&state));
+    Ok(Recovered { journal, state, last_at, note: (!notes.is_empty()).then(|| notes.join("; ")) })
+}
+
+/// The latest time that a state without events after it speaks of.
+fn newest_time(state: &SessionState) -> Option<Timestamp> {
+    let started = state.info.as_ref().map(|info| info.started_at)?;
+    let orders = state.orders.all(None).map(|order| order.updated_at).max();
+    let told = state.equity.told_at;
+    let alerts = state.alerts.all().map(|alert| alert.updated_at).max();
+    let control = state.control_since;
+    [Some(started), orders, told, alerts, control].into_iter().flatten().max()
+}
+
+/// Whether the recovered session ended in order the last time.
+pub fn ended_in_order(state: &SessionState) -> bool {
+    state.phase == Phase::Stopped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Event, RiskLimit};
+
+    fn fact(seq: u64) -> Record {
+        let event = Event::LimitTripped { limit: RiskLimit::DailyLoss, reason: format!("reason {seq}") };
+        Record { seq, at: Timestamp::from_secs(i64::try_from(seq).unwrap()), event }
+    }
+
+    fn write(dir: &Path, records: &[Record], snapshot_after: Option<u64>) -> SessionState {
+        let mut recovered = recover(dir, 1 << 20).unwrap();
+        for record in records {
+            let seq = recovered.journal.append(record.at.micros(), &serde_json::to_string(record).unwrap()).unwrap();
+            assert_eq!(seq, record.seq);
+            recovered.state.apply(record);
+            if snapshot_after == Some(seq) {
+                recovered.journal.snapshot(&serde_json::to_string(&recovered.state.facts()).unwrap()).unwrap();
+            }
+        }
+        recovered.journal.sync().unwrap();
+        recovered.state
+    }
+
+    #[test]
+    fn a26_a_session_starts_again_where_its_journal_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = write(dir.path(), &(1..=5).map(fact).collect::<Vec<_>>(), None);
+        let recovered = recover(dir.path(), 1 << 20).unwrap();
+        assert_eq!(recovered.state.facts(), state.facts());
+        assert_eq!(recovered.last_at, Some(Timestamp::from_secs(5)));
+        assert_eq!(recovered.note, None);
+    }
+
+    #[test]
+    fn a_snapshot_and_what_follows_lead_to_the_same_as_all_facts() {
+        let (plain, snapped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let facts: Vec<_> = (1..=9).map(fact).collect();
+        write(plain.path(), &facts, None);
+        write(snapped.path(), &facts, Some(6));
+        let plain = recover(plain.path(), 1 << 20).unwrap().state;
+        let snapped = recover(snapped.path(), 1 << 20).unwrap().state;
+        assert_eq!(plain.facts(), snapped.facts());
+        assert_eq!(snapped.seq, 9);
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_and_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &(1..=3).map(fact).collect::<Vec<_>>(), None);
+        let segment = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|item| item.unwrap().path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+            .unwrap();
+        let bytes = std::fs::read(&segment).unwrap();
+        std::fs::write(&segment, &bytes[..bytes.len() - 40]).unwrap();
+        let recovered = recover(dir.path(), 1 << 20).unwrap();
+        assert_eq!(recovered.state.seq, 2);
+        assert!(recovered.note.unwrap().contains("was not finished"));
+    }
+
+    #[test]
+    fn an_entry_that_is_no_fact_of_ours_stops_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[fact(1)], None);
+        let mut journal = recover(dir.path(), 1 << 20).unwrap().journal;
+        journal.append(0, r#"{"seq":2,"at":0,"event":"from_the_future"}"#).unwrap();
+        journal.sync().unwrap();
+        drop(journal);
+        let error = recover(dir.path(), 1 << 20).err().unwrap().to_string();
+        assert!(error.starts_with("entry 2 of the journal in "), "{error}");
+        assert!(error.contains("from_the_future"), "{error}");
+    }
+}
