@@ -1,24 +1,40 @@
 //! Decisions. The engine takes everything that can happen, with its time, and answers with events
 //! (already applied to the session state) and requests for the outside. Pure: no clock, no I/O.
 
+mod alerting;
+mod chores;
+mod circuit_breaker;
+mod equity_watch;
 mod io;
+mod liquidation_watch;
+mod live_order_manager;
+mod position_sync_service;
+mod risk_manager;
+mod session_control;
+mod signal_intake;
+mod turn;
 
 pub use io::{Input, Out, Reply, Request};
 
 use crate::config::Settings;
-use crate::model::{SessionState, Timestamp};
+use crate::model::{Event, Push, SessionState, Timestamp};
+use live_order_manager as orders;
+use position_sync_service as positions;
+use turn::Turn;
 
 /// The engine: settings and the session as it is. One task owns it.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
     state: SessionState,
+    /// Time of the last step.
+    stepped_at: Timestamp,
 }
 
 impl Engine {
     /// An engine on a session: a fresh one, or one that was recovered from the journal.
     pub fn new(settings: Settings, state: SessionState) -> Self {
-        Self { settings, state }
+        Self { settings, stepped_at: state.now, state }
     }
 
     /// The session as it is.
@@ -34,11 +50,85 @@ impl Engine {
     /// Takes one input and appends what follows from it to `out`. Total: it returns, whatever
     /// comes in; bad input becomes an event.
     pub fn step(&mut self, now: Timestamp, input: Input, out: &mut Out) {
-        let _ = (now, input, out);
+        // Time never runs backwards for the engine, whatever the caller's clock does.
+        let now = now.max(self.stepped_at);
+        self.stepped_at = now;
+        let mut turn = Turn::new(now, &self.settings, &mut self.state, out);
+        take(&mut turn, input);
+        // What ended may let commands and a flatten move on, which may end more; each pass ends
+        // orders or stops, so this is bounded by their number.
+        while std::mem::take(&mut turn.order_ended) {
+            session_control::on_order_ended(&mut turn);
+        }
+        orders::leave_cancels(&mut turn);
     }
 
     /// When the engine next wants an [`Input::Tick`], if nothing else comes in before.
     pub fn next_wakeup(&self) -> Option<Timestamp> {
-        None
+        let chore = chores::next_due(&self.state);
+        let busy = self.state.orders.working_count() > 0 || self.state.flatten.is_some();
+        let look_over = busy.then(|| self.stepped_at.plus(chores::LOOK_OVER));
+        chore.into_iter().chain(look_over).min()
+    }
+}
+
+fn take(turn: &mut Turn, input: Input) {
+    match input {
+        Input::Start { info, note } => {
+            session_control::on_start(turn, &info, note.as_deref());
+            chores::run(turn);
+        }
+        Input::Tick => {
+            chores::run(turn);
+            equity_watch::roll_day(turn);
+        }
+        Input::Signal(raw) => signal_intake::on_signal(turn, &raw),
+        Input::Command(command) => session_control::on_command(turn, &command),
+        Input::Push(push) => on_push(turn, *push),
+        Input::Reply(reply) => on_reply(turn, &reply),
+        Input::Journal { error } => session_control::on_journal(turn, error),
+        Input::Failure { what } => session_control::on_failure(turn, &what),
+        Input::Dropped { observer, total } => turn.emit(Event::ObserverDropped { observer, total }),
+    }
+}
+
+fn on_push(turn: &mut Turn, push: Push) {
+    match push {
+        Push::Quote(quote) => {
+            let symbol = quote.symbol.clone();
+            turn.emit(Event::Quoted { quote: Box::new(quote) });
+            liquidation_watch::on_quote(turn, &symbol);
+        }
+        Push::Order(report) => {
+            let now = turn.now;
+            orders::apply_report(turn, &report, now);
+        }
+        Push::Fill(report) => orders::apply_fill(turn, &report),
+        Push::Position(report) => positions::on_position_report(turn, &report),
+        Push::Account(report) => equity_watch::on_account(turn, &report),
+        // A notice is a reason to look at once; the verdict needs evidence.
+        Push::LiquidationNotice { .. } => session_control::resync_soon(turn),
+        Push::Connected => session_control::on_connected(turn),
+        Push::Disconnected { reason, attempt } => session_control::on_disconnected(turn, &reason, attempt),
+    }
+}
+
+fn on_reply(turn: &mut Turn, reply: &Reply) {
+    match reply {
+        Reply::Placed { no, attempt, result } => orders::on_placed(turn, *no, *attempt, result),
+        Reply::Cancelled { orders: asked, result } => orders::on_cancelled(turn, asked, result),
+        Reply::LookedUp { no, asked_at, result } => orders::on_looked_up(turn, *no, *asked_at, result),
+        Reply::OrderFills { no, result } => orders::on_order_fills(turn, *no, result),
+        Reply::OpenOrders { asked_at, result } => orders::on_open_orders(turn, *asked_at, result),
+        Reply::Fills { result } => positions::on_fills(turn, result),
+        Reply::Positions { asked_at, result } => positions::on_positions(turn, *asked_at, result),
+        Reply::Evidence { id, result } => positions::on_evidence(turn, *id, result),
+        Reply::PositionMode { result } => session_control::on_position_mode(turn, result),
+        Reply::Contracts { result } => session_control::on_contracts(turn, result),
+        Reply::ServerTime { result } => {
+            if let Ok(offset) = result {
+                turn.emit(Event::ClockMeasured { offset: *offset });
+            }
+        }
     }
 }

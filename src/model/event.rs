@@ -11,7 +11,7 @@ use super::{
     Alert, AlertId, AlertKey, BreakerState, CallClass, ClockOffset, CloseCause, Command, CommandId, CommandStatus,
     ContractSpec, Contracts, Control, Decimal, Fill, Flatten, LiquidationWatch, Order, OrderNo, OrderState, Phase,
     Position, PositionId, PositionMode, PositionReport, Price, Qty, Quote, RawSignal, RiskLimit, SessionInfo, Severity,
-    Signal, SignalOutcome, Timestamp, Usdt, VenueFigures, VenueOrderId,
+    Signal, SignalOutcome, Timestamp, Usdt, VenueFigures, VenueOrderId, VenuePositionId,
 };
 
 /// An event with its place in the session.
@@ -37,6 +37,15 @@ pub struct Account {
     pub position_margin: Usdt,
     /// Margin of resting orders.
     pub order_margin: Usdt,
+}
+
+/// The exchange's view of a position, and how fresh it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueView {
+    /// As told; size zero when a good snapshot did not list it.
+    pub report: PositionReport,
+    /// When the question left, or the push arrived: changes of ours after it are not in it.
+    pub as_of: Timestamp,
 }
 
 /// Recurring work of the engine.
@@ -281,6 +290,8 @@ pub enum Event {
     PositionSnapshot {
         /// Which.
         id: PositionId,
+        /// The exchange's id of it.
+        venue_id: VenuePositionId,
         /// The exchange's figures.
         figures: VenueFigures,
         /// The report's version.
@@ -369,6 +380,8 @@ pub enum Event {
         id: AlertId,
         /// The message now.
         message: String,
+        /// Whether it is a condition that holds (again), not something that happened.
+        holds: bool,
     },
     /// An alert turned out to be something else, or worse.
     AlertChanged {
@@ -431,8 +444,8 @@ pub enum Event {
     },
     /// The exchange's view of a position, kept to be compared with ours.
     VenuePositionSeen {
-        /// As told.
-        report: Box<PositionReport>,
+        /// As told, and as of when.
+        view: Box<VenueView>,
     },
     /// A call ended, for the breaker's count.
     CallCounted {

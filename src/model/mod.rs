@@ -26,7 +26,7 @@ pub use breaker::{Breaker, BreakerState, CallClass};
 pub use command::{Action, Command, CommandRecord, CommandStatus};
 pub use contract::{ContractSpec, RiskTier, SizeError};
 pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
-pub use event::{Account, Chore, ChoreState, Event, LinkState, Record};
+pub use event::{Account, Chore, ChoreState, Event, LinkState, Record, VenueView};
 pub use fill::{Category, Fill};
 pub use ids::{
     AlertId, ClientOrderId, CommandId, FillId, IdError, OrderNo, PositionId, SessionId, SignalId, StrategyId, Symbol,

@@ -56,7 +56,8 @@ impl OrderState {
     pub const fn may_become(self, next: Self) -> bool {
         use OrderState as S;
         match self {
-            S::Pending => matches!(next, S::Submitting | S::Cancelled | S::Failed),
+            // The exchange may have what we thought surely refused: its word counts.
+            S::Pending => !matches!(next, S::Pending),
             S::Submitting => !matches!(next, S::Submitting),
             S::Submitted => {
                 matches!(

@@ -72,6 +72,8 @@ pub struct LiquidationWatch {
     pub opening_distance_pct: Option<Decimal>,
     /// The liquidation price that belongs to that distance.
     pub armed_for: Option<Price>,
+    /// When it was armed.
+    pub armed_at: Option<Timestamp>,
     /// Margin-ratio level that is on: 0 none, 1 warning, 2 critical.
     pub ratio_level: u8,
     /// Number of distance tiers crossed (of those that were armed).

@@ -64,7 +64,9 @@ pub enum DataDirError {
 
 fn way_out(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Free some space, or use another one with --data-dir DIR",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "Free some space, or use another one with --data-dir DIR"
+        }
         _ => "Make it writable for this user, or use another one with --data-dir DIR",
     }
 }

@@ -106,7 +106,8 @@ impl Call {
                 (Reply::Cancelled { orders: asked, result }, defect)
             }
             Request::Lookup { no, symbol, client_id } => {
-                let (result, defect) = self.within("order look-up", OnlyReads, exchange.order(&symbol, &client_id)).await;
+                let (result, defect) =
+                    self.within("order look-up", OnlyReads, exchange.order(&symbol, &client_id)).await;
                 (Reply::LookedUp { no, asked_at, result }, defect)
             }
             Request::OrderFills { no, symbol, venue_id } => {

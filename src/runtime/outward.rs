@@ -7,7 +7,7 @@ mod positions;
 
 pub use line::Line;
 
-use crate::model::{AlertId, Event, Record, Severity, SessionState};
+use crate::model::{AlertId, Event, Record, SessionState, Severity};
 
 /// Turns events into outward lines; folds the session for what an event alone does not say.
 #[derive(Debug, Default)]
@@ -105,7 +105,8 @@ impl Outward {
     }
 
     fn alert(&self, record: &Record, id: AlertId, status: &str) -> Line {
-        let line = Line::of("risk_alert", record).with("type", &"risk_alert").with("alert_id", &id).with("status", &status);
+        let line =
+            Line::of("risk_alert", record).with("type", &"risk_alert").with("alert_id", &id).with("status", &status);
         match self.state.alerts.get(id) {
             Some(alert) => line
                 .with("severity", &alert.severity)

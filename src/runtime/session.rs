@@ -263,7 +263,10 @@ impl Session {
                 gateway.send(request);
             }
             Release::Refused(request) => {
-                gateway.refuse(&request, "not sent: the journal cannot be written, and nothing new is risked until it can");
+                gateway.refuse(
+                    &request,
+                    "not sent: the journal cannot be written, and nothing new is risked until it can",
+                );
             }
         });
     }
@@ -364,9 +367,8 @@ fn answer_in(events: &[Record], state: &SessionState, id: &str) -> SignalAnswer 
 }
 
 fn name_of(request: &Request) -> String {
-    let list = |orders: &mut dyn Iterator<Item = OrderNo>| {
-        orders.map(|no| no.to_string()).collect::<Vec<_>>().join(" ")
-    };
+    let list =
+        |orders: &mut dyn Iterator<Item = OrderNo>| orders.map(|no| no.to_string()).collect::<Vec<_>>().join(" ");
     match request {
         Request::Place { no, order, .. } => format!("{} {no}", order.intent),
         Request::Cancel { orders } => format!("cancel {}", list(&mut orders.iter().map(|order| order.no))),

@@ -54,11 +54,14 @@ impl Alerts {
                 self.by_id.insert(alert.id, (**alert).clone());
                 self.make_room();
             }
-            Event::AlertRepeated { id, message } => {
+            Event::AlertRepeated { id, message, holds } => {
                 if let Some(alert) = self.by_id.get_mut(id) {
                     alert.count = alert.count.saturating_add(1);
                     alert.message.clone_from(message);
                     alert.updated_at = at;
+                    if *holds {
+                        alert.cleared_at = None;
+                    }
                 }
             }
             Event::AlertChanged { id, key, severity, message, details } => {

@@ -42,7 +42,12 @@ impl SessionState {
                 let moved = self.orders.apply(at, *no, &record.event);
                 self.count_order(moved);
             }
-            Event::OrdersForgotten { orders, fills_before } => self.orders.forget(orders, *fills_before),
+            Event::OrdersForgotten { orders, fills_before } => {
+                self.orders.forget(orders, *fills_before);
+                for no in orders {
+                    self.upkeep.looked_up.remove(no);
+                }
+            }
             Event::Filled { fill } => self.apply_fill(at, fill, &record.event),
             Event::PositionOpened { position } => self.positions.insert(position),
             Event::PositionAdjusted { id, .. } | Event::WatchMoved { id, .. } => {
@@ -259,8 +264,8 @@ impl SessionState {
                     }
                 }
             }
-            Event::VenuePositionSeen { report } => {
-                self.venue_positions.insert(report.key.clone(), (**report).clone());
+            Event::VenuePositionSeen { view } => {
+                self.venue_positions.insert(view.report.key.clone(), (**view).clone());
             }
             Event::ChoreMoved { chore, state } => {
                 self.upkeep.chores.insert(*chore, *state);
@@ -268,6 +273,7 @@ impl SessionState {
             Event::LookupMoved { no, asked_at } => match asked_at {
                 Some(asked_at) => {
                     self.upkeep.lookups.insert(*no, *asked_at);
+                    self.upkeep.looked_up.insert(*no, *asked_at);
                 }
                 None => {
                     self.upkeep.lookups.remove(no);

@@ -20,7 +20,7 @@ pub use upkeep::{Link, Upkeep};
 
 use super::{
     Breaker, CallClass, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionKey, PositionMode,
-    PositionReport, Quote, RiskLimit, SessionInfo, SignalId, SignalRecord, Symbol, Timestamp, TrippedLimit,
+    Quote, RiskLimit, SessionInfo, SignalId, SignalRecord, Symbol, Timestamp, TrippedLimit, VenueView,
 };
 
 /// Finished commands that are kept for the audit pane.
@@ -74,7 +74,7 @@ pub struct SessionState {
     pub quotes: BTreeMap<Symbol, Quote>,
     /// The exchange's view of each position, as last told; not facts.
     #[serde(with = "key_map")]
-    pub venue_positions: BTreeMap<PositionKey, PositionReport>,
+    pub venue_positions: BTreeMap<PositionKey, VenueView>,
     /// Chores, look-ups and the link; not facts.
     pub upkeep: Upkeep,
 }
@@ -142,15 +142,15 @@ mod key_map {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::model::{PositionKey, PositionReport};
+    use crate::model::{PositionKey, VenueView};
 
-    pub fn serialize<S: Serializer>(map: &BTreeMap<PositionKey, PositionReport>, out: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(map: &BTreeMap<PositionKey, VenueView>, out: S) -> Result<S::Ok, S::Error> {
         map.values().collect::<Vec<_>>().serialize(out)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<PositionKey, PositionReport>, D::Error> {
-        let reports = Vec::<PositionReport>::deserialize(from)?;
-        Ok(reports.into_iter().map(|report| (report.key.clone(), report)).collect())
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<PositionKey, VenueView>, D::Error> {
+        let views = Vec::<VenueView>::deserialize(from)?;
+        Ok(views.into_iter().map(|view| (view.report.key.clone(), view)).collect())
     }
 }
 

@@ -99,6 +99,11 @@ impl Orders {
         self.fills_from
     }
 
+    /// Time of the newest fill that was applied, by the exchange.
+    pub fn last_fill_at(&self) -> Option<Timestamp> {
+        self.fill_order.iter().map(|(at, _)| *at).max()
+    }
+
     /// Numbers of orders that ended at or before a time.
     pub fn ended_before(&self, time: Timestamp) -> Vec<OrderNo> {
         self.by_no

@@ -158,7 +158,8 @@ fn update(position: &mut Position, at: Timestamp, event: &Event) {
             position.touched_at = at;
             position.venue = VenueFigures { funding: position.venue.funding, ..VenueFigures::default() };
         }
-        Event::PositionSnapshot { figures, version, .. } => {
+        Event::PositionSnapshot { figures, version, venue_id, .. } => {
+            position.venue_id = Some(venue_id.clone());
             position.venue = figures.clone();
             position.venue_version = position.venue_version.max(*version);
             position.synced_at = Some(at);

@@ -27,6 +27,8 @@ pub struct Upkeep {
     pub chores: BTreeMap<Chore, ChoreState>,
     /// Orders that are being looked up, and since when.
     pub lookups: BTreeMap<OrderNo, Timestamp>,
+    /// When each order was last looked up.
+    pub looked_up: BTreeMap<OrderNo, Timestamp>,
     /// The link.
     pub link: Link,
     /// What is wrong with the journal.

@@ -54,7 +54,8 @@ fn a_subscriber_gets_every_event_in_order() {
 fn many_subscribers_get_the_same_and_none_is_no_error() {
     let mut bus = EventBus::new();
     bus.publish(&facts(1..=1)).unwrap();
-    let mut all: Vec<_> = (0..50).map(|n| bus.subscriptions().lossy(&format!("s{n}"), Interest::Everything, 9)).collect();
+    let mut all: Vec<_> =
+        (0..50).map(|n| bus.subscriptions().lossy(&format!("s{n}"), Interest::Everything, 9)).collect();
     bus.publish(&facts(2..=3)).unwrap();
     for subscription in &mut all {
         assert_eq!(drain(subscription), [2, 3]);

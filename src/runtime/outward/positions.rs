@@ -1,7 +1,7 @@
 //! Positions, told to the outside. What is not known is null, never zero.
 
 use super::line::Line;
-use crate::model::{ClosedPosition, CloseCause, Event, Fill, Position, PositionId, Record, SessionState};
+use crate::model::{CloseCause, ClosedPosition, Event, Fill, Position, PositionId, Record, SessionState};
 
 /// The position that an event is about to end.
 pub fn leaving(state: &SessionState, event: &Event) -> Option<Position> {
@@ -18,9 +18,10 @@ pub fn told(record: &Record, state: &SessionState, left: Option<&Position>) -> V
         Event::PositionOpened { position } if position.contracts.is_positive() => {
             vec![updated(record, position, state, "opened")]
         }
-        Event::PositionAdjusted { id, reason, .. } => {
-            open(state, *id).map(|position| updated(record, position, state, "updated").with("reason", reason)).into_iter().collect()
-        }
+        Event::PositionAdjusted { id, reason, .. } => open(state, *id)
+            .map(|position| updated(record, position, state, "updated").with("reason", reason))
+            .into_iter()
+            .collect(),
         Event::PositionSnapshot { id, .. } => {
             open(state, *id).map(|position| updated(record, position, state, "updated")).into_iter().collect()
         }

@@ -2,9 +2,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{
-    Contracts, Decimal, Fill, FillId, Intent, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Position,
-    PositionId, PositionKey, Price, Purpose, Qty, SessionId, SessionInfo, Side, StrategyId, Symbol, Timestamp, Usdt,
-    VenueOrderId, Environment,
+    Contracts, Decimal, Environment, Fill, FillId, Intent, MarginMode, Order, OrderNo, OrderState, OrderType, Origin,
+    Position, PositionId, PositionKey, Price, Purpose, Qty, SessionId, SessionInfo, Side, StrategyId, Symbol,
+    Timestamp, Usdt, VenueOrderId,
 };
 
 fn dec(text: &str) -> Decimal {

@@ -1,0 +1,110 @@
+//! Recurring work: what is due, what is out, and backing off while the exchange does not answer.
+//! A chore always has its next time, whatever happens, so nothing spins and nothing stops.
+
+use std::time::Duration;
+
+use super::turn::Turn;
+use super::{circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control};
+use crate::model::{Chore, ChoreState, Event, Phase, Timestamp};
+
+/// Longest wait of a chore that keeps failing.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Contract details and the clock are asked again this often.
+const CONTRACTS_EVERY: Duration = Duration::from_secs(3600);
+/// How often working orders are looked over while any works.
+pub(super) const LOOK_OVER: Duration = Duration::from_millis(100);
+
+/// Does everything that is due.
+pub(super) fn run(turn: &mut Turn) {
+    circuit_breaker::on_tick(turn);
+    session_control::on_tick(turn);
+    orders::due_work(turn);
+    for chore in [
+        Chore::Contracts,
+        Chore::PositionMode,
+        Chore::PollOrders,
+        Chore::FetchFills,
+        Chore::SyncPositions,
+        Chore::Cleanup,
+    ] {
+        if is_due(turn, chore) {
+            start(turn, chore);
+        }
+    }
+}
+
+/// When the next chore is due.
+pub(super) fn next_due(turn_state: &crate::model::SessionState) -> Option<Timestamp> {
+    turn_state.upkeep.chores.values().filter(|state| state.asked_at.is_none()).filter_map(|state| state.due).min()
+}
+
+/// Makes a chore due now.
+pub(super) fn soon(turn: &mut Turn, chore: Chore) {
+    due_in(turn, chore, Duration::ZERO);
+}
+
+/// Makes a chore due after a while, unless it is due before.
+pub(super) fn due_in(turn: &mut Turn, chore: Chore, wait: Duration) {
+    let state = turn.state().upkeep.chore(chore);
+    let due = turn.now.plus(wait);
+    if state.due.is_none_or(|known| due < known) {
+        turn.emit(Event::ChoreMoved { chore, state: ChoreState { due: Some(due), ..state } });
+    }
+}
+
+/// Its question left.
+pub(super) fn asked(turn: &mut Turn, chore: Chore) {
+    let state = turn.state().upkeep.chore(chore);
+    turn.emit(Event::ChoreMoved { chore, state: ChoreState { asked_at: Some(turn.now), due: None, ..state } });
+}
+
+/// It succeeded: due again after its interval.
+pub(super) fn done(turn: &mut Turn, chore: Chore) {
+    let known = turn.state().upkeep.chore(chore);
+    let due = interval(turn, chore).map(|every| turn.now.plus(every)).into_iter().chain(known.due).min();
+    let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), failures: 0 };
+    turn.emit(Event::ChoreMoved { chore, state });
+}
+
+/// It failed: due again after its interval, doubled with each failure in a row.
+pub(super) fn failed(turn: &mut Turn, chore: Chore) {
+    let known = turn.state().upkeep.chore(chore);
+    let failures = known.failures.saturating_add(1);
+    let every = interval(turn, chore).unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(2));
+    let wait = every.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(LONGEST);
+    let state = ChoreState { due: Some(turn.now.plus(wait)), asked_at: None, failures, ..known };
+    turn.emit(Event::ChoreMoved { chore, state });
+}
+
+fn is_due(turn: &Turn, chore: Chore) -> bool {
+    let state = turn.state().upkeep.chore(chore);
+    state.asked_at.is_none() && state.due.is_some_and(|due| due <= turn.now)
+}
+
+fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
+    let settings = turn.settings;
+    match chore {
+        Chore::PollOrders => Some(settings.orders.poll_interval),
+        Chore::SyncPositions => Some(settings.positions.sync_interval),
+        Chore::Cleanup => Some(settings.orders.cleanup_interval),
+        Chore::Contracts => Some(CONTRACTS_EVERY),
+        // Asked when something calls for it.
+        Chore::FetchFills | Chore::PositionMode => None,
+    }
+}
+
+fn start(turn: &mut Turn, chore: Chore) {
+    match chore {
+        Chore::PollOrders if turn.state().orders.working_count() == 0 && turn.state().phase != Phase::Starting => {
+            done(turn, chore);
+        }
+        Chore::PollOrders => orders::poll(turn),
+        Chore::SyncPositions => positions::sync(turn),
+        Chore::FetchFills => positions::fetch_fills(turn),
+        Chore::Cleanup => {
+            orders::cleanup(turn);
+            orders::clear_unknown(turn);
+        }
+        Chore::Contracts | Chore::PositionMode => session_control::ask(turn, chore),
+    }
+}

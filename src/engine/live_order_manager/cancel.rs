@@ -1,0 +1,128 @@
+//! Cancels: wanted, sent, and repeated until the order's end is proven.
+
+use super::alert_failed;
+use super::exit::close_all;
+use super::lookup::look_up;
+use super::send::cancel_here;
+use crate::engine::Request;
+use crate::engine::alerting::{NewAlert, raise};
+use crate::engine::circuit_breaker;
+use crate::engine::turn::Turn;
+use crate::model::{
+    AlertKind, CallClass, CallError, CancelOrder, CancelOutcome, ErrorClass, Event, Order, OrderNo, OrderState,
+    Purpose, Severity,
+};
+
+/// Who wants a resting exit cancelled so that a full exit can have its quantity.
+pub(super) const FULL_EXIT: &str = "full exit";
+
+/// After so many unconfirmed cancels an operator is told.
+const TELL_AFTER: u32 = 3;
+
+/// Wants an order cancelled, in any working state.
+pub(in crate::engine) fn wish_cancel(turn: &mut Turn, no: OrderNo, by: &str) {
+    let Some(order) = turn.order(no).filter(Order::is_working) else { return };
+    if order.cancel.is_none() {
+        turn.emit(Event::OrderCancelWanted { no, by: by.to_owned() });
+    }
+    match order.state {
+        // Nothing has been sent, or it surely failed: it ends here.
+        OrderState::Pending => {
+            if let Some(order) = turn.order(no) {
+                cancel_here(turn, &order);
+            }
+        }
+        // Its answer comes first, then the cancel goes out.
+        OrderState::Submitting => {}
+        OrderState::Unknown => look_up(turn, no),
+        _ => {
+            if order.cancel.is_none() {
+                turn.cancels.insert(no);
+            }
+        }
+    }
+}
+
+/// Wants all working entries cancelled; returns which.
+pub(in crate::engine) fn wish_cancel_entries(turn: &mut Turn, by: &str) -> Vec<OrderNo> {
+    let entries: Vec<OrderNo> =
+        turn.state().orders.working().filter(|order| !order.reduces()).map(|order| order.no).collect();
+    for no in &entries {
+        wish_cancel(turn, *no, by);
+    }
+    entries
+}
+
+/// Sends the cancels that this turn decided, in one request.
+pub(in crate::engine) fn leave_cancels(turn: &mut Turn) {
+    let due = std::mem::take(&mut turn.cancels);
+    let mut orders = Vec::new();
+    for no in due {
+        let Some(order) = turn.order(no).filter(Order::is_working) else { continue };
+        let attempt = order.cancel.as_ref().map_or(1, |cancel| cancel.attempts.saturating_add(1));
+        turn.emit(Event::OrderCancelSent { no, attempt });
+        orders.push(CancelOrder { no, symbol: order.symbol, venue_id: order.venue_id, client_id: order.client_id });
+    }
+    if !orders.is_empty() {
+        turn.request(Request::Cancel { orders });
+    }
+}
+
+/// The exchange answered a cancel, or did not. A success is not the proof: the order's end is.
+pub(in crate::engine) fn on_cancelled(
+    turn: &mut Turn,
+    asked: &[OrderNo],
+    result: &Result<Vec<(OrderNo, CancelOutcome)>, CallError>,
+) {
+    circuit_breaker::count(turn, CallClass::Exits, result.as_ref().err());
+    match result {
+        Ok(outcomes) => {
+            for (no, outcome) in outcomes {
+                answered(turn, *no, outcome);
+            }
+        }
+        Err(error) => {
+            for no in asked {
+                not_through(turn, *no, &error.message);
+            }
+            if error.class == ErrorClass::AccessRefused {
+                super::send::access_refused(turn, error);
+            }
+        }
+    }
+}
+
+fn answered(turn: &mut Turn, no: OrderNo, outcome: &CancelOutcome) {
+    if !turn.order(no).is_some_and(|order| order.is_working()) {
+        return;
+    }
+    match outcome {
+        // The push of its end usually follows at once; if it is lost, the look-up finds it.
+        CancelOutcome::Accepted | CancelOutcome::NotCancellable | CancelOutcome::NotFound => look_up(turn, no),
+        CancelOutcome::Refused { code, message } => not_through(turn, no, &format!("code {code}: {message}")),
+    }
+}
+
+fn not_through(turn: &mut Turn, no: OrderNo, error: &str) {
+    let Some(order) = turn.order(no).filter(Order::is_working) else { return };
+    turn.emit(Event::OrderCancelFailed { no, error: error.to_owned() });
+    let attempts = order.cancel.as_ref().map_or(0, |cancel| cancel.attempts);
+    if attempts >= TELL_AFTER {
+        let message = format!("cancel of order {no} {} is not confirmed after {attempts} tries: {error}", order.symbol);
+        let alert = NewAlert::happened(AlertKind::CancelUnconfirmed, no, Severity::Critical, message)
+            .symbol(&order.symbol)
+            .detail("order_id", &order.client_id);
+        raise(turn, alert);
+    }
+}
+
+/// An order's end by cancel is proven: what a full exit waited for is free now.
+pub(super) fn ended_by_cancel(turn: &mut Turn, order: &Order, reason: String) {
+    turn.emit(Event::OrderCancelled { no: order.no, reason });
+    let for_full_exit = order.cancel.as_ref().is_some_and(|cancel| cancel.by == FULL_EXIT);
+    if for_full_exit && order.reduces() {
+        close_all(turn, &order.position_key(), Purpose::FullExit);
+    } else if order.cancel.is_none() && order.reduces() && order.remaining().is_positive() {
+        alert_failed(turn, order, "the exchange cancelled it");
+    }
+}

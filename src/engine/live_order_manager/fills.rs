@@ -1,0 +1,150 @@
+//! Fills: each trade id once, to its order and its position at the same time.
+
+use super::send::access_refused;
+use crate::engine::circuit_breaker;
+use crate::engine::position_sync_service as positions;
+use crate::engine::turn::Turn;
+use crate::engine::{Request, equity_watch};
+use crate::model::{
+    CallClass, CallError, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass, Event, Fill, FillId,
+    FillReport, Intent, Order, OrderNo, Position, PositionId, PositionKey, Price, Qty, Side, Usdt,
+};
+
+/// Applies a fill that the exchange told of, by push or by answer.
+pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
+    if turn.state().orders.has_seen_fill(&report.id, report.at) || !report.contracts.is_positive() {
+        return;
+    }
+    let Some(spec) = turn.state().contracts.get(&report.symbol) else {
+        // Without the contract's size it means nothing yet; the fills are asked for again.
+        if turn.state().upkeep.chore(Chore::Contracts).asked_at.is_none() {
+            turn.request(Request::Contracts);
+        }
+        return;
+    };
+    let size = spec.contract_size;
+    equity_watch::roll_day(turn);
+    let order = find(turn, report);
+    let key = PositionKey { symbol: report.symbol.clone(), side: report.intent.side };
+    let part = Part { report, order: order.as_ref(), key: &key, size };
+    match report.intent.effect {
+        Effect::Open => open(turn, &part, report.contracts, report.id.clone()),
+        Effect::Close => close(turn, &part),
+    }
+    if let Some(no) = order.map(|order| order.no) {
+        positions::after_own_fill(turn, no);
+    }
+    equity_watch::check(turn);
+}
+
+/// All fills of one order came in; then its end can be concluded.
+pub(in crate::engine) fn on_order_fills(turn: &mut Turn, no: OrderNo, result: &Result<Vec<FillReport>, CallError>) {
+    turn.emit(Event::LookupMoved { no, asked_at: None });
+    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    match result {
+        Ok(fills) => {
+            for fill in fills {
+                apply_fill(turn, fill);
+            }
+            super::look_up(turn, no);
+        }
+        Err(error) if error.class == ErrorClass::AccessRefused => access_refused(turn, error),
+        Err(_) => {}
+    }
+}
+
+/// A fill with what it touches.
+struct Part<'a> {
+    report: &'a FillReport,
+    order: Option<&'a Order>,
+    key: &'a PositionKey,
+    size: Decimal,
+}
+
+fn find(turn: &Turn, report: &FillReport) -> Option<Order> {
+    let session = &turn.state().info.as_ref()?.id;
+    let by_client_id = report.client_id.as_ref().and_then(|id| OrderNo::of_client_id(session, id));
+    let orders = &turn.state().orders;
+    by_client_id
+        .and_then(|no| orders.get(no))
+        .or_else(|| orders.by_venue_id(report.venue_order.as_ref()?))
+        .filter(|order| order.symbol == report.symbol)
+        .cloned()
+}
+
+fn open(turn: &mut Turn, part: &Part, contracts: Contracts, id: FillId) {
+    let key = PositionKey { symbol: part.key.symbol.clone(), side: part.key.side };
+    let (position, moves) = match turn.state().positions.get(&key) {
+        Some(position) => (position.id, part.report.at > position.settled_to),
+        None => (positions::open_empty(turn, &key, part.order), true),
+    };
+    emit(turn, part, Intent::open(key.side), contracts, id, Some(position), moves, Some(Usdt::ZERO));
+    positions::after_fill(turn, &key, part.order, part.report, contracts);
+}
+
+fn close(turn: &mut Turn, part: &Part) {
+    let (report, key) = (part.report, part.key);
+    let Some(position) = turn.state().positions.get(key).cloned() else {
+        // Late: the position was closed or adjusted before this fill was told.
+        return emit(turn, part, report.intent, report.contracts, report.id.clone(), None, false, None);
+    };
+    let moves = report.at > position.settled_to;
+    let held = if moves { report.contracts.min(position.contracts) } else { report.contracts };
+    let realised = realised(&position, report.price, held.to_qty(part.size));
+    emit(turn, part, report.intent, held, report.id.clone(), Some(position.id), moves, realised);
+    positions::after_fill(turn, key, part.order, report, held);
+    let beyond = report.contracts - held;
+    if beyond.is_positive() {
+        flip(turn, part, beyond);
+    }
+}
+
+/// More was closed than was held: the rest stands as a position of the other side.
+fn flip(turn: &mut Turn, part: &Part, contracts: Contracts) {
+    let Ok(id) = FillId::new(&format!("{}+flip", part.report.id)) else { return };
+    let key = PositionKey { symbol: part.key.symbol.clone(), side: part.key.side.opposite() };
+    let other = Part { report: part.report, order: part.order, key: &key, size: part.size };
+    open(turn, &other, contracts, id);
+}
+
+fn realised(position: &Position, price: Price, quantity: Qty) -> Option<Usdt> {
+    let entry = position.entry_price?;
+    let gain = (price - entry).notional(quantity);
+    Some(if position.key.side == Side::Long { gain } else { -gain })
+}
+
+#[expect(clippy::too_many_arguments, reason = "one fill's own numbers, each of another type, built in one place")]
+fn emit(
+    turn: &mut Turn,
+    part: &Part,
+    intent: Intent,
+    contracts: Contracts,
+    id: FillId,
+    position: Option<PositionId>,
+    moves_position: bool,
+    realised: Option<Usdt>,
+) {
+    let report = part.report;
+    let whole = contracts == report.contracts;
+    let foreign: Option<ClientOrderId> = report.client_id.clone().filter(|_| part.order.is_none());
+    let fill = Fill {
+        id,
+        order: part.order.map(|order| order.no),
+        venue_order: report.venue_order.clone(),
+        foreign_client_id: foreign,
+        position,
+        symbol: report.symbol.clone(),
+        intent,
+        contracts,
+        quantity: contracts.to_qty(part.size),
+        price: report.price,
+        // A fill that flips a position carries its fee once, on the part that closes.
+        fee: if whole || intent.reduces() { report.fee } else { Some(Usdt::ZERO) },
+        realised,
+        taker: report.taker,
+        category: report.category,
+        at: report.at,
+        moves_position,
+    };
+    turn.emit(Event::Filled { fill: Box::new(fill) });
+}

@@ -1,0 +1,67 @@
+//! Looking an order up by the id that we gave it: the only way out of UNKNOWN.
+
+use std::time::Duration;
+
+use super::reports::apply_report;
+use super::send::{fail, send_again};
+use crate::engine::Request;
+use crate::engine::circuit_breaker::{self, Admission};
+use crate::engine::turn::Turn;
+use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, OrderState, Timestamp};
+
+/// Asks what became of an order, unless the question is out already.
+pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
+    let Some(order) = turn.order(no).filter(Order::is_working) else { return };
+    if turn.state().upkeep.lookups.contains_key(&no) {
+        return;
+    }
+    if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+        return;
+    }
+    turn.emit(Event::LookupMoved { no, asked_at: Some(turn.now) });
+    turn.request(Request::Lookup { no, symbol: order.symbol, client_id: order.client_id });
+}
+
+/// The answer to a look-up.
+pub(in crate::engine) fn on_looked_up(
+    turn: &mut Turn,
+    no: OrderNo,
+    asked_at: Timestamp,
+    result: &Result<Option<OrderReport>, CallError>,
+) {
+    turn.emit(Event::LookupMoved { no, asked_at: None });
+    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    match result {
+        Ok(Some(report)) => apply_report(turn, report, asked_at),
+        Ok(None) => {
+            if let Some(order) = turn.order(no).filter(Order::is_working) {
+                not_there(turn, &order, asked_at);
+            }
+        }
+        // The next poll asks again.
+        Err(_) => {}
+    }
+}
+
+/// The exchange answered and knows no such order. That proves absence only when a request that was
+/// still on its way would be refused by now: it carries a time stamp that is too old.
+fn not_there(turn: &mut Turn, order: &Order, asked_at: Timestamp) {
+    let window: Duration = turn.settings.orders.lookup_proof_after;
+    match (&order.venue_id, order.state) {
+        (None, OrderState::Unknown) => {
+            if order.sent_at.is_none_or(|sent| sent.plus(window) <= asked_at) {
+                send_again(turn, order);
+            }
+        }
+        // It was there. One empty answer is not enough to say that it is not.
+        (Some(_), OrderState::Unknown) => {
+            if order.unknown_since.is_some_and(|since| since.plus(window) <= asked_at) {
+                fail(turn, order, "the exchange accepted it and knows it no longer");
+            }
+        }
+        (Some(_), _) => {
+            turn.emit(Event::OrderLost { no: order.no, error: "the exchange does not list it any more".to_owned() });
+        }
+        (None, _) => {}
+    }
+}

@@ -1,0 +1,174 @@
+//! What is due for orders as time passes: attempts, time-outs, cancels, questions, forgetting.
+
+use std::time::Duration;
+
+use super::cancel::wish_cancel;
+use super::lookup::look_up;
+use super::reports::apply_report;
+use super::send::send_again;
+use crate::engine::alerting::{NewAlert, clear, raise};
+use crate::engine::circuit_breaker::{self, Admission};
+use crate::engine::turn::Turn;
+use crate::engine::{Request, chores, signal_intake};
+use crate::model::{
+    AlertKind, CallClass, CallError, Chore, Event, Order, OrderNo, OrderReport, OrderState, Phase, Severity, Timestamp,
+};
+
+/// How long an order may be UNKNOWN before an operator is told (dashboard.md section 4).
+const UNKNOWN_TOLD_AFTER: Duration = Duration::from_secs(5);
+/// How long fills may trail the report that speaks of them before they are fetched.
+const FILLS_AWAITED: Duration = Duration::from_secs(1);
+/// Longest wait between two sendings of one cancel.
+const CANCEL_RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// Does what is due for each working order.
+pub(in crate::engine) fn due_work(turn: &mut Turn) {
+    let working: Vec<OrderNo> = turn.state().orders.working().map(|order| order.no).collect();
+    for no in working {
+        let Some(order) = turn.order(no).filter(Order::is_working) else { continue };
+        if timed_out(turn, &order) {
+            wish_cancel(turn, no, "time-out");
+            continue;
+        }
+        match order.state {
+            OrderState::Pending => pending(turn, &order),
+            OrderState::PendingCancel => repeat_cancel(turn, &order),
+            OrderState::Unknown => unknown(turn, &order),
+            _ => {}
+        }
+        if order.has_unsettled_fills() && order.updated_at.plus(FILLS_AWAITED) <= turn.now {
+            fetch_fills(turn, &order);
+        }
+    }
+}
+
+/// Asks for all open orders at once, when any order of ours works.
+pub(in crate::engine) fn poll(turn: &mut Turn) {
+    if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+        return chores::failed(turn, Chore::PollOrders);
+    }
+    chores::asked(turn, Chore::PollOrders);
+    turn.request(Request::OpenOrders);
+}
+
+/// The open orders of the account. What works here and is not among them is looked up, one by one,
+/// so many a cycle.
+pub(in crate::engine) fn on_open_orders(
+    turn: &mut Turn,
+    asked_at: Timestamp,
+    result: &Result<Vec<OrderReport>, CallError>,
+) {
+    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    let Ok(reports) = result else {
+        return chores::failed(turn, Chore::PollOrders);
+    };
+    for report in reports {
+        apply_report(turn, report, asked_at);
+    }
+    let listed: std::collections::BTreeSet<_> = reports.iter().map(|report| &report.venue_id).collect();
+    let missing: Vec<OrderNo> = turn
+        .state()
+        .orders
+        .working()
+        .filter(|order| order.updated_at < asked_at)
+        .filter(|order| {
+            order.venue_id.as_ref().is_some_and(|id| !listed.contains(id)) || order.state == OrderState::Unknown
+        })
+        .map(|order| order.no)
+        .take(turn.settings.orders.lookup_max_per_poll)
+        .collect();
+    for no in missing {
+        look_up(turn, no);
+    }
+    chores::done(turn, Chore::PollOrders);
+}
+
+/// Forgets orders that ended long ago, and signals that cannot come again.
+pub(in crate::engine) fn cleanup(turn: &mut Turn) {
+    let keep = turn.settings.orders.keep_terminal;
+    let orders = turn.state().orders.ended_before(turn.now.minus(keep));
+    if !orders.is_empty() {
+        let fills_before = turn.now.minus(keep.saturating_mul(2));
+        turn.emit(Event::OrdersForgotten { orders, fills_before });
+    }
+    signal_intake::cleanup(turn);
+    chores::done(turn, Chore::Cleanup);
+}
+
+/// A resting exit is protection and stays; everything else ends after the time-out.
+fn timed_out(turn: &Turn, order: &Order) -> bool {
+    let protection = order.reduces() && order.order_type.limit().is_some();
+    !protection && order.cancel.is_none() && order.created_at.plus(turn.settings.orders.time_out) <= turn.now
+}
+
+fn pending(turn: &mut Turn, order: &Order) {
+    // After a restart nothing is sent before the exchange has told what is open; exits need less.
+    if turn.state().phase == Phase::Starting && (!order.reduces() || turn.state().position_mode.is_none()) {
+        return;
+    }
+    if order.next_attempt_at.unwrap_or(order.created_at) <= turn.now {
+        send_again(turn, order);
+    }
+}
+
+fn repeat_cancel(turn: &mut Turn, order: &Order) {
+    let Some(cancel) = &order.cancel else { return };
+    let doublings = cancel.attempts.saturating_sub(1).min(8);
+    let wait = turn.settings.orders.cancel_retry.saturating_mul(1 << doublings).min(CANCEL_RETRY_MAX);
+    if cancel.sent_at.is_none_or(|sent| sent.plus(wait) <= turn.now) {
+        turn.cancels.insert(order.no);
+    }
+}
+
+fn unknown(turn: &mut Turn, order: &Order) {
+    let Some(since) = order.unknown_since else { return };
+    // Asked at once when it got lost, then at every poll, and as soon as an empty answer is a proof.
+    let asked = turn.state().upkeep.looked_up.get(&order.no).copied().unwrap_or(since);
+    let proof_at = order.sent_at.map(|sent| sent.plus(turn.settings.orders.lookup_proof_after));
+    let due = asked.plus(turn.settings.orders.poll_interval) <= turn.now;
+    if due || proof_at.is_some_and(|at| asked < at && at <= turn.now) {
+        look_up(turn, order.no);
+    }
+    let key = crate::model::AlertKey { kind: AlertKind::OrderUnknown, subject: order.no.to_string() };
+    if since.plus(UNKNOWN_TOLD_AFTER) <= turn.now && turn.state().alerts.active(&key).is_none() {
+        let severity = if order.reduces() { Severity::Critical } else { Severity::Warning };
+        let message = format!(
+            "order {} {} {} is UNKNOWN: it may be at the exchange; it is looked up by {}",
+            order.no, order.intent, order.symbol, order.client_id
+        );
+        let alert = NewAlert::holds(AlertKind::OrderUnknown, order.no, severity, message)
+            .symbol(&order.symbol)
+            .detail("order_id", &order.client_id);
+        raise(turn, alert);
+    }
+}
+
+/// UNKNOWN alerts end when the order's fate is known.
+pub(in crate::engine) fn clear_unknown(turn: &mut Turn) {
+    let settled: Vec<String> = turn
+        .state()
+        .alerts
+        .all()
+        .filter(|alert| alert.key.kind == AlertKind::OrderUnknown && alert.is_active())
+        .map(|alert| alert.key.subject.clone())
+        .filter(|subject| {
+            let no = subject.trim_start_matches('#').parse().ok().map(OrderNo);
+            no.and_then(|no| turn.state().orders.get(no)).is_none_or(|order| order.state != OrderState::Unknown)
+        })
+        .collect();
+    for subject in settled {
+        clear(turn, AlertKind::OrderUnknown, subject);
+    }
+}
+
+fn fetch_fills(turn: &mut Turn, order: &Order) {
+    let Some(venue_id) = order.venue_id.clone() else { return };
+    if turn.state().upkeep.lookups.contains_key(&order.no) {
+        return;
+    }
+    if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+        return;
+    }
+    turn.emit(Event::LookupMoved { no: order.no, asked_at: Some(turn.now) });
+    turn.request(Request::OrderFills { no: order.no, symbol: order.symbol.clone(), venue_id });
+}

@@ -1,0 +1,180 @@
+//! What the exchange says of an order, by push, poll or look-up: one function for all three, so
+//! that they cannot disagree.
+
+use super::cancel::ended_by_cancel;
+use super::lookup::look_up;
+use super::send::fail;
+use crate::engine::alerting::{NewAlert, raise};
+use crate::engine::position_sync_service as positions;
+use crate::engine::turn::Turn;
+use crate::model::{
+    AlertKind, Category, Event, Order, OrderNo, OrderReport, OrderState, Severity, Timestamp, VenueOrderState,
+};
+
+/// Applies a report; `as_of` is when its question left, or when the push arrived.
+pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_of: Timestamp) {
+    let Some(order) = find(turn, report) else {
+        if matches!(report.category, Category::Liquidation | Category::CustodyClose | Category::Adl) {
+            positions::on_system_order(turn, report);
+        }
+        return;
+    };
+    if order.venue_id.as_ref().is_some_and(|known| *known != report.venue_id) {
+        return twin(turn, &order, report);
+    }
+    if !order.is_working() {
+        return after_the_end(turn, &order, report, as_of);
+    }
+    // Reordered pushes: an older version knows less.
+    if report.version > 0 && report.version < order.venue_version {
+        return;
+    }
+    let duplicate_id = report.state == VenueOrderState::Invalid && matches!(report.error_code, 22 | 23);
+    if !duplicate_id && matches!(order.state, OrderState::Pending | OrderState::Submitting | OrderState::Unknown) {
+        turn.emit(Event::OrderAccepted { no: order.no, venue_id: report.venue_id.clone() });
+        if order.cancel.is_some() && !is_final(report.state) {
+            turn.cancels.insert(order.no);
+        }
+    }
+    if report.filled > order.venue_filled || report.version > order.venue_version {
+        turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled });
+    }
+    match turn.order(order.no) {
+        Some(order) if duplicate_id => duplicated(turn, &order),
+        Some(order) => conclude(turn, &order, report),
+        None => {}
+    }
+}
+
+/// Our order that a report speaks of: by our id, else by the exchange's.
+fn find(turn: &Turn, report: &OrderReport) -> Option<Order> {
+    let session = &turn.state().info.as_ref()?.id;
+    let by_client_id = report.client_id.as_ref().and_then(|id| OrderNo::of_client_id(session, id));
+    by_client_id
+        .and_then(|no| turn.state().orders.get(no))
+        .or_else(|| turn.state().orders.by_venue_id(&report.venue_id))
+        .cloned()
+}
+
+/// Draws the conclusion of a state, once every fill that it speaks of has arrived.
+fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
+    if order.has_unsettled_fills() {
+        // The fills follow by push, or are fetched; a verdict before them would lose them.
+        return;
+    }
+    match report.state {
+        VenueOrderState::Pending | VenueOrderState::Resting | VenueOrderState::Filled => {}
+        VenueOrderState::Cancelled => ended_by_cancel(turn, order, reason_of(order, report)),
+        VenueOrderState::Invalid => {
+            fail(turn, order, &format!("refused by the exchange: {}", error_words(report.error_code)))
+        }
+        VenueOrderState::Unrecognised(number) => {
+            let message =
+                format!("order {} has state {number}, which the protocol does not define; it is polled on", order.no);
+            raise(
+                turn,
+                NewAlert::happened(AlertKind::VenueAnswerUnknown, order.no, Severity::Warning, message)
+                    .symbol(&order.symbol),
+            );
+        }
+    }
+}
+
+/// The exchange says that our id was used before: then the first one is the order.
+fn duplicated(turn: &mut Turn, order: &Order) {
+    if order.venue_id.is_none() {
+        turn.emit(Event::OrderLost { no: order.no, error: "the exchange has this id already".to_owned() });
+        look_up(turn, order.no);
+    }
+}
+
+/// A second order at the exchange with our id. Refused ones are harmless; a working one is not.
+fn twin(turn: &mut Turn, order: &Order, report: &OrderReport) {
+    if is_final(report.state) && !report.filled.is_positive() {
+        return;
+    }
+    let message = format!("order {} stands twice at the exchange: {} and {}", order.no, shown(order), report.venue_id);
+    raise(
+        turn,
+        NewAlert::happened(AlertKind::VenueAnswerUnknown, order.no, Severity::Critical, message).symbol(&order.symbol),
+    );
+}
+
+/// A report about an order that has ended here: it may hold fills that we miss, or show that it
+/// works after all.
+fn after_the_end(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: Timestamp) {
+    if report.filled > order.venue_filled {
+        turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled });
+        turn.request(crate::engine::Request::OrderFills {
+            no: order.no,
+            symbol: order.symbol.clone(),
+            venue_id: report.venue_id.clone(),
+        });
+    }
+    let newer = order.ended_at.is_some_and(|ended| ended < as_of) && report.version >= order.venue_version;
+    if newer
+        && matches!(report.state, VenueOrderState::Resting | VenueOrderState::Pending)
+        && order.state != OrderState::Filled
+    {
+        let message =
+            format!("order {} ended here as {} but works at the exchange: it is cancelled", order.no, order.state);
+        raise(
+            turn,
+            NewAlert::happened(AlertKind::OrderUnknown, order.no, Severity::Critical, message).symbol(&order.symbol),
+        );
+        turn.request(crate::engine::Request::Cancel {
+            orders: vec![crate::model::CancelOrder {
+                no: order.no,
+                symbol: order.symbol.clone(),
+                venue_id: Some(report.venue_id.clone()),
+                client_id: order.client_id.clone(),
+            }],
+        });
+    }
+}
+
+const fn is_final(state: VenueOrderState) -> bool {
+    matches!(state, VenueOrderState::Filled | VenueOrderState::Cancelled | VenueOrderState::Invalid)
+}
+
+fn shown(order: &Order) -> String {
+    order.venue_id.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string)
+}
+
+fn reason_of(order: &Order, report: &OrderReport) -> String {
+    match (&order.cancel, report.error_code) {
+        (Some(cancel), 0) => cancel.by.clone(),
+        (None, 0) => "cancelled at the exchange".to_owned(),
+        (_, code) => error_words(code).to_owned(),
+    }
+}
+
+/// Order-level error codes (mexc-contract-api.md section 8.2).
+const fn error_words(code: i32) -> &'static str {
+    match code {
+        0 => "without a reason",
+        1 => "invalid parameter",
+        2 => "balance insufficient",
+        3 => "the position does not exist",
+        4 => "the position is too small",
+        5 => "price beyond the liquidation price of the position",
+        6 => "its liquidation price is beyond the fair price",
+        7 => "risk level limit",
+        8 => "cancelled by the system",
+        9 => "position mode differs from the account's",
+        10 => "reduce-only",
+        11 => "the contract is not enabled",
+        12 => "delivery",
+        13 => "cancelled by a liquidation",
+        14 => "cancelled by auto-deleveraging",
+        15 => "the account is blocked",
+        16 => "cancelled for funding settlement",
+        17 => "cancelled because margin changed",
+        18 => "rest of an immediate-or-cancel order",
+        19 => "fill-or-kill could not fill",
+        20 => "post-only would have crossed",
+        21 => "rest of a market order",
+        22 | 23 => "order id used before",
+        _ => "another reason of the exchange",
+    }
+}

@@ -1,0 +1,198 @@
+//! Sending an order, and what its answer means. One layer owns retry: this one.
+
+use std::time::Duration;
+
+use super::alert_failed;
+use super::entry::still_passes;
+use super::lookup::look_up;
+use crate::engine::Request;
+use crate::engine::alerting::{NewAlert, raise};
+use crate::engine::circuit_breaker::{self, Admission};
+use crate::engine::session_control;
+use crate::engine::turn::Turn;
+use crate::model::{
+    AlertKind, CallClass, CallError, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder,
+    PositionMode, Severity, VenueOrderId,
+};
+
+/// The class of call that placing this order is.
+fn class_of(order: &Order) -> CallClass {
+    if order.reduces() { CallClass::Exits } else { CallClass::Entries }
+}
+
+/// Sends an order for the first time or again, with the same id.
+pub(super) fn attempt(turn: &mut Turn, no: OrderNo) {
+    let Some(order) = turn.order(no) else { return };
+    if !order.state.may_become(OrderState::Submitting) {
+        return;
+    }
+    if order.cancel.is_some() {
+        return cancel_here(turn, &order);
+    }
+    if let Admission::HeldBack { why } = circuit_breaker::admit(turn, class_of(&order)) {
+        return fail(turn, &order, &why);
+    }
+    let attempt = order.attempts.saturating_add(1);
+    let position = turn.state().positions.get(&order.position_key());
+    let place = PlaceOrder {
+        client_id: order.client_id.clone(),
+        symbol: order.symbol.clone(),
+        intent: order.intent,
+        order_type: order.order_type,
+        contracts: order.contracts,
+        leverage: order.leverage,
+        margin_mode: position.map_or_else(|| turn.settings.margin_mode(), |position| position.margin_mode),
+        position_mode: turn.state().position_mode.unwrap_or(PositionMode::Hedge),
+        position_id: position.filter(|_| order.reduces()).and_then(|position| position.venue_id.clone()),
+        stop_loss: order.stop_loss,
+        take_profit: order.take_profit,
+    };
+    turn.emit(Event::OrderSent { no, attempt });
+    turn.request(Request::Place { no, attempt, order: Box::new(place) });
+}
+
+/// The exchange answered a placement, or did not.
+pub(in crate::engine) fn on_placed(
+    turn: &mut Turn,
+    no: OrderNo,
+    attempt: u32,
+    result: &Result<VenueOrderId, CallError>,
+) {
+    let Some(order) = turn.order(no) else { return };
+    circuit_breaker::count(turn, class_of(&order), result.as_ref().err());
+    match result {
+        Ok(venue_id) => accepted(turn, &order, venue_id),
+        // A push or a look-up was faster than the answer: it knows better.
+        Err(_) if order.state != OrderState::Submitting || order.attempts != attempt => {}
+        Err(error) => refused(turn, &order, error),
+    }
+}
+
+/// After a restart: what was on its way may have arrived.
+pub(in crate::engine) fn restart(turn: &mut Turn) {
+    let sending: Vec<OrderNo> = turn
+        .state()
+        .orders
+        .working()
+        .filter(|order| order.state == OrderState::Submitting)
+        .map(|order| order.no)
+        .collect();
+    for no in sending {
+        turn.emit(Event::OrderLost { no, error: "the program ended while the order was on its way".to_owned() });
+    }
+}
+
+/// Sends again what proof says never arrived, if it may still be sent.
+pub(super) fn send_again(turn: &mut Turn, order: &Order) {
+    if order.cancel.is_some() {
+        return cancel_here(turn, order);
+    }
+    if order.reduces() {
+        return attempt(turn, order.no);
+    }
+    let age = turn.now.since(order.created_at);
+    let verdict = if age > turn.settings.orders.signal_max_age {
+        Err(format!(
+            "its signal is {} s old, at most {} s",
+            age.as_secs(),
+            turn.settings.orders.signal_max_age.as_secs()
+        ))
+    } else if order.attempts >= turn.settings.orders.attempts {
+        Err(format!("after {} attempts", order.attempts))
+    } else {
+        still_passes(turn, order)
+    };
+    match verdict {
+        Ok(()) => attempt(turn, order.no),
+        Err(why) => fail(turn, order, &format!("the exchange never had it, and it is not sent again: {why}")),
+    }
+}
+
+/// An order that surely is not at the exchange ends here.
+pub(super) fn cancel_here(turn: &mut Turn, order: &Order) {
+    let by = order.cancel.as_ref().map_or("operator", |cancel| cancel.by.as_str());
+    turn.emit(Event::OrderCancelled { no: order.no, reason: format!("{by}, before it reached the exchange") });
+}
+
+pub(super) fn fail(turn: &mut Turn, order: &Order, reason: &str) {
+    turn.emit(Event::OrderFailed { no: order.no, reason: reason.to_owned() });
+    alert_failed(turn, order, reason);
+}
+
+fn accepted(turn: &mut Turn, order: &Order, venue_id: &VenueOrderId) {
+    let known = order.venue_id.is_some();
+    if known && !matches!(order.state, OrderState::Submitting | OrderState::Unknown) {
+        return;
+    }
+    if !order.is_working() {
+        return;
+    }
+    turn.emit(Event::OrderAccepted { no: order.no, venue_id: venue_id.clone() });
+    if order.cancel.is_some() {
+        turn.cancels.insert(order.no);
+    }
+}
+
+fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
+    match error.class {
+        ErrorClass::Retryable if order.cancel.is_some() => cancel_here(turn, order),
+        ErrorClass::Retryable if order.attempts < turn.settings.orders.attempts => {
+            let wait = wait_before(turn, order);
+            let next_attempt_at = turn.now.plus(wait);
+            turn.emit(Event::OrderRetrying { no: order.no, next_attempt_at, error: error.message.clone() });
+        }
+        ErrorClass::Retryable => {
+            fail(turn, order, &format!("failed after {} attempts: {}", order.attempts, error.message));
+        }
+        ErrorClass::Ambiguous => {
+            turn.emit(Event::OrderLost { no: order.no, error: error.message.clone() });
+            look_up(turn, order.no);
+        }
+        ErrorClass::Fatal => {
+            fail(turn, order, &error.message);
+            if order.reduces() {
+                // "Position does not exist", "closable quantity insufficient": ours is not its truth.
+                session_control::resync_soon(turn);
+            }
+        }
+        ErrorClass::AccessRefused => {
+            fail(turn, order, &error.message);
+            access_refused(turn, error);
+        }
+    }
+}
+
+/// The exchange refuses our key: nothing that opens exposure makes sense until a person acts.
+pub(in crate::engine) fn access_refused(turn: &mut Turn, error: &CallError) {
+    let message =
+        format!("the exchange refuses access: {}; check the key, its permissions and its IP list", error.message);
+    raise(turn, NewAlert::happened(AlertKind::AccessRefused, "session", Severity::Critical, message));
+    session_control::halt_by_engine(turn, "the exchange refuses access");
+}
+
+/// 1 s, 2 s, 4 s and so on, at most `retry_max`, plus up to a tenth that depends on the order and
+/// the attempt alone.
+fn wait_before(turn: &Turn, order: &Order) -> Duration {
+    let settings = &turn.settings.orders;
+    let doublings = order.attempts.saturating_sub(1).min(16);
+    let base = settings.retry_first.saturating_mul(1 << doublings).min(settings.retry_max);
+    let tenth = base.checked_div(10).unwrap_or_default();
+    base.saturating_add(tenth.mul_f64(f64::from(jitter(order)) / 65_536.0))
+}
+
+/// FNV-1a over id and attempt: the same everywhere, different for each.
+fn jitter(order: &Order) -> u16 {
+    let bytes = order.client_id.as_str().bytes().chain(order.attempts.to_le_bytes());
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    u16::try_from(hash >> 16).unwrap_or_default()
+}
+
+impl crate::config::Settings {
+    /// The margin mode of new positions, in the model's word.
+    pub(in crate::engine) fn margin_mode(&self) -> MarginMode {
+        match self.exchange.margin_mode {
+            crate::config::MarginMode::Isolated => MarginMode::Isolated,
+            crate::config::MarginMode::Cross => MarginMode::Cross,
+        }
+    }
+}

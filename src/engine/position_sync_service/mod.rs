@@ -1,0 +1,16 @@
+//! `PositionSyncService`: positions as the fills make them, held against the exchange's truth.
+//!
+//! Fills move a position; snapshots and pushes of the exchange are compared with the result. Where
+//! they differ, and no order or fill on its way explains it, the exchange is right and the
+//! difference becomes a named event: adopted, adjusted, closed outside. A liquidation is called one
+//! only with evidence.
+
+mod evidence;
+mod reconcile;
+mod settle;
+mod sync;
+
+pub(super) use evidence::{on_evidence, on_system_order};
+pub(super) use reconcile::on_position_report;
+pub(super) use settle::{after_fill, after_own_fill, open_empty};
+pub(super) use sync::{fetch_fills, on_fills, on_positions, sync};

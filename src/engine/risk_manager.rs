@@ -1,0 +1,247 @@
+//! The risk gate: six checks that every entry passes, market orders included. Exits and cancels
+//! never come here.
+//!
+//! Sizes are notional at the mark price; open positions, working entries and this order count
+//! together, so what is approved is reserved until it fills or ends.
+
+use super::turn::Turn;
+use crate::model::{
+    CheckResult, Decimal, MarginMode, PositionKey, Price, Qty, RiskCheck, RiskLimit, RiskVerdict, SessionState, Usdt,
+    div, in_bounds, mul, sub,
+};
+
+/// An entry as the gate sees it.
+pub(super) struct Entry<'a> {
+    pub key: &'a PositionKey,
+    pub quantity: Qty,
+    pub price: Price,
+    pub leverage: u32,
+    /// Of this order, what is reserved already: not to be counted twice when it is checked again.
+    pub reserved: Qty,
+}
+
+/// Judges an entry.
+pub(super) fn judge(turn: &Turn, entry: &Entry) -> RiskVerdict {
+    let mut verdict = RiskVerdict::default();
+    let positive = |value: Decimal| value > Decimal::ZERO && in_bounds(value);
+    if !positive(entry.quantity.0) || !positive(entry.price.0) {
+        let explanation =
+            format!("quantity {} and price {} must be above 0 and at most 1e15", entry.quantity, entry.price);
+        fail(&mut verdict, RiskCheck::InputValidation, None, explanation);
+        return verdict;
+    }
+    let Some(equity) = equity_now(turn.state()) else {
+        let explanation = "equity is not known: the exchange has not told the balances yet".to_owned();
+        fail(&mut verdict, RiskCheck::InsufficientCapital, None, explanation);
+        return verdict;
+    };
+    if !equity.is_positive() {
+        fail(
+            &mut verdict,
+            RiskCheck::InsufficientCapital,
+            None,
+            format!("equity is {equity} USDT: nothing to trade with"),
+        );
+        return verdict;
+    }
+    for check in RiskCheck::LIMITS {
+        let (used_pct, explanation) = measure(turn, entry, equity, check);
+        let tripped = match check {
+            RiskCheck::DailyLossLimit => turn.state().limits.contains_key(&RiskLimit::DailyLoss),
+            RiskCheck::MaxDrawdown => turn.state().limits.contains_key(&RiskLimit::Drawdown),
+            _ => false,
+        };
+        let within = match check {
+            // A loss at its limit is too much; a size at its limit is allowed.
+            RiskCheck::DailyLossLimit | RiskCheck::MaxDrawdown => {
+                used_pct.is_some_and(|used| used < Decimal::ONE_HUNDRED)
+            }
+            _ => used_pct.is_some_and(|used| used <= Decimal::ONE_HUNDRED),
+        };
+        if within && !tripped {
+            verdict.score = verdict.score.saturating_add(passed_score(used_pct));
+        } else {
+            fail(&mut verdict, check, used_pct, explanation);
+        }
+    }
+    verdict
+}
+
+/// How much of a limit an entry would use, in percent of the limit, and that in words.
+fn measure(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> (Option<Decimal>, String) {
+    let (state, risk) = (turn.state(), &turn.settings.risk);
+    match check {
+        RiskCheck::MaxPositionSize => {
+            let limit = share(equity, risk.max_position_pct);
+            let size = entry.price.notional(entry.quantity);
+            (
+                used(size.0, limit.0),
+                format!(
+                    "size {} USDT, at most {} USDT ({} % of equity)",
+                    round(size),
+                    round(limit),
+                    risk.max_position_pct
+                ),
+            )
+        }
+        RiskCheck::MaxConcurrentPositions => {
+            let count = keys_in_use(state, entry.key);
+            (
+                used(Decimal::from(count), Decimal::from(risk.max_positions)),
+                format!("{count} positions with this one, at most {}", risk.max_positions),
+            )
+        }
+        RiskCheck::SymbolConcentration => {
+            let limit = share(equity, risk.symbol_concentration_pct);
+            let size = symbol_exposure(state, entry);
+            (
+                used(size.0, limit.0),
+                format!(
+                    "{} USDT in {}, at most {} USDT ({} % of equity)",
+                    round(size),
+                    entry.key.symbol,
+                    round(limit),
+                    risk.symbol_concentration_pct
+                ),
+            )
+        }
+        RiskCheck::DailyLossLimit => {
+            let (lost, limit) = (daily_loss(state), daily_loss_limit(state, risk.daily_loss_pct));
+            (
+                limit.and_then(|limit| used(lost.0, limit.0)),
+                format!("lost {} USDT today, limit {} USDT", round(lost), shown(limit.map(round))),
+            )
+        }
+        RiskCheck::MaxDrawdown => {
+            let drawdown = drawdown_pct(state);
+            (
+                drawdown.and_then(|now| used(now, risk.max_drawdown_pct)),
+                format!(
+                    "{} % below the peak, limit {} %",
+                    shown(drawdown.map(|pct| pct.round_dp(2))),
+                    risk.max_drawdown_pct
+                ),
+            )
+        }
+        RiskCheck::MarginUtilization => {
+            let after = margin_in_use(turn, Some(entry));
+            let utilisation = div(after.0, equity.0).map(|part| mul(part, Decimal::ONE_HUNDRED));
+            (
+                utilisation.and_then(|now| used(now, risk.margin_utilisation_pct)),
+                format!(
+                    "{} % of equity would be margin, at most {} %",
+                    shown(utilisation.map(|pct| pct.round_dp(1))),
+                    risk.margin_utilisation_pct
+                ),
+            )
+        }
+        RiskCheck::InputValidation | RiskCheck::InsufficientCapital => (Some(Decimal::ZERO), String::new()),
+    }
+}
+
+/// Equity at the latest mark prices; `None` while the balances are unknown.
+pub(super) fn equity_now(state: &SessionState) -> Option<Usdt> {
+    let wallet = state.equity.account.as_ref()?.wallet;
+    let unrealised: Usdt = state
+        .positions
+        .open()
+        .filter_map(|position| position.unrealised(state.quote(&position.key.symbol)?.risk_price()?))
+        .sum();
+    Some(wallet + unrealised)
+}
+
+/// What was lost today: realised profit, fees and funding, when that is below zero.
+pub(super) fn daily_loss(state: &SessionState) -> Usdt {
+    (-state.equity.day_realised).max(Usdt::ZERO)
+}
+
+/// The day's limit: a share of the equity at its start.
+pub(super) fn daily_loss_limit(state: &SessionState, pct: Decimal) -> Option<Usdt> {
+    state.equity.day_start.map(|start| share(start, pct))
+}
+
+/// How far equity is below its peak, in percent of the peak.
+pub(super) fn drawdown_pct(state: &SessionState) -> Option<Decimal> {
+    let (peak, equity) = (state.equity.peak?, equity_now(state)?);
+    let below = sub(peak.0, equity.0).max(Decimal::ZERO);
+    div(below, peak.0).map(|part| mul(part, Decimal::ONE_HUNDRED))
+}
+
+/// Margin of positions and reservations, with an entry added when given.
+pub(super) fn margin_in_use(turn: &Turn, entry: Option<&Entry>) -> Usdt {
+    let state = turn.state();
+    let leverage = Decimal::from(turn.settings.exchange.leverage.max(1));
+    let per_leverage = |notional: Usdt, by: Decimal| Usdt(div(notional.0, by).unwrap_or(notional.0));
+    let positions: Usdt = state
+        .positions
+        .open()
+        .map(|position| match (position.margin_mode, position.venue.margin) {
+            (MarginMode::Isolated, Some(margin)) => margin,
+            _ => {
+                let by = Decimal::from(position.venue.leverage.unwrap_or(turn.settings.exchange.leverage).max(1));
+                let price = turn.mark(&position.key.symbol).or(position.entry_price).unwrap_or_default();
+                per_leverage(price.notional(position.quantity), by)
+            }
+        })
+        .sum();
+    let reserved: Usdt = state
+        .orders
+        .reservations()
+        .map(|(key, quantity)| {
+            let own = entry.filter(|entry| *entry.key == key).map_or(Qty::ZERO, |entry| entry.reserved);
+            let price = turn.mark(&key.symbol).unwrap_or_default();
+            per_leverage(price.notional(quantity - own), leverage)
+        })
+        .sum();
+    let added = entry.map_or(Usdt::ZERO, |entry| {
+        per_leverage(entry.price.notional(entry.quantity), Decimal::from(entry.leverage.max(1)))
+    });
+    positions + reserved + added
+}
+
+fn symbol_exposure(state: &SessionState, entry: &Entry) -> Usdt {
+    let mut quantity = entry.quantity;
+    for side in [crate::model::Side::Long, crate::model::Side::Short] {
+        let key = PositionKey { symbol: entry.key.symbol.clone(), side };
+        quantity += state.positions.get(&key).map_or(Qty::ZERO, |position| position.quantity);
+        quantity += state.orders.reserved(&key);
+    }
+    entry.price.notional(quantity - entry.reserved)
+}
+
+fn keys_in_use(state: &SessionState, key: &PositionKey) -> usize {
+    let reserved_only = state
+        .orders
+        .reservations()
+        .filter(|(reserved, _)| reserved != key && state.positions.get(reserved).is_none())
+        .count();
+    let open = state.positions.open_count();
+    let new = usize::from(state.positions.get(key).is_none());
+    open.saturating_add(reserved_only).saturating_add(new)
+}
+
+fn fail(verdict: &mut RiskVerdict, check: RiskCheck, used_pct: Option<Decimal>, explanation: String) {
+    verdict.score = verdict.score.saturating_add(check.weight());
+    verdict.failed.push(CheckResult { check, used_pct, passed: false, explanation });
+}
+
+/// A passed check adds 0 to 10: a tenth of how full its limit is.
+fn passed_score(used_pct: Option<Decimal>) -> u32 {
+    used_pct.and_then(|used| u32::try_from(used.trunc()).ok()).map_or(0, |used| used.min(100).div_euclid(10))
+}
+
+fn used(value: Decimal, limit: Decimal) -> Option<Decimal> {
+    div(value, limit).map(|part| mul(part, Decimal::ONE_HUNDRED))
+}
+
+fn share(of: Usdt, pct: Decimal) -> Usdt {
+    Usdt(div(mul(of.0, pct), Decimal::ONE_HUNDRED).unwrap_or_default())
+}
+
+fn round(amount: Usdt) -> Decimal {
+    amount.0.round_dp(2)
+}
+
+fn shown(value: Option<Decimal>) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
+}

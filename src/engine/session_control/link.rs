@@ -1,0 +1,55 @@
+//! The link to the exchange, the journal, and parts of the program that fail.
+
+use crate::engine::alerting::{NewAlert, clear, raise};
+use crate::engine::chores;
+use crate::engine::turn::Turn;
+use crate::model::{AlertKind, Chore, Event, LinkState, Severity};
+
+/// The streams are up (again): whatever was missed is asked for.
+pub(in crate::engine) fn on_connected(turn: &mut Turn) {
+    turn.emit(Event::LinkMoved { link: LinkState::Up });
+    clear(turn, AlertKind::FeedLost, "stream");
+    resync_soon(turn);
+}
+
+/// A stream is down.
+pub(in crate::engine) fn on_disconnected(turn: &mut Turn, reason: &str, attempt: u32) {
+    let first = !matches!(turn.state().upkeep.link.state, LinkState::Down { .. });
+    turn.emit(Event::LinkMoved { link: LinkState::Down { reason: reason.to_owned(), attempt } });
+    if !first {
+        return;
+    }
+    let open = turn.state().positions.open_count();
+    let severity = if open > 0 { Severity::Critical } else { Severity::Warning };
+    let message = format!("prices and private pushes are lost, {open} positions are open: {reason}; connecting again");
+    raise(turn, NewAlert::holds(AlertKind::FeedLost, "stream", severity, message));
+}
+
+/// Orders, fills and positions are asked for now.
+pub(in crate::engine) fn resync_soon(turn: &mut Turn) {
+    for chore in [Chore::PollOrders, Chore::FetchFills, Chore::SyncPositions] {
+        chores::soon(turn, chore);
+    }
+}
+
+/// The journal failed, or works again.
+pub(in crate::engine) fn on_journal(turn: &mut Turn, error: Option<String>) {
+    match &error {
+        Some(what) => {
+            let message =
+                format!("the journal cannot be written: {what}; no new entries, exits and cancels leave unjournaled");
+            turn.emit(Event::JournalHealth { error: error.clone() });
+            raise(turn, NewAlert::holds(AlertKind::JournalFailed, "journal", Severity::Critical, message));
+        }
+        None => {
+            turn.emit(Event::JournalHealth { error: None });
+            clear(turn, AlertKind::JournalFailed, "journal");
+        }
+    }
+}
+
+/// A part of the program ended unexpectedly.
+pub(in crate::engine) fn on_failure(turn: &mut Turn, what: &str) {
+    let message = format!("a part of the program ended unexpectedly: {what}");
+    raise(turn, NewAlert::happened(AlertKind::InternalFailure, "program", Severity::Critical, message));
+}

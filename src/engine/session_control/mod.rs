@@ -1,0 +1,28 @@
+//! The session: how it starts, what operators may do to it, how it ends.
+
+mod commands;
+mod flatten;
+mod link;
+mod start;
+mod stop;
+
+pub(super) use super::live_order_manager::access_refused;
+pub(super) use commands::{halt_by_engine, on_command, progress};
+pub(super) use link::{on_connected, on_disconnected, on_failure, on_journal, resync_soon};
+pub(super) use start::{ask, on_contracts, on_position_mode, on_start, on_synced};
+
+use super::turn::Turn;
+
+/// What is due for the session as time passes.
+pub(super) fn on_tick(turn: &mut Turn) {
+    start::ready_when_known(turn);
+    flatten::advance(turn);
+    stop::advance(turn);
+}
+
+/// An order or a position ended: commands, a flatten and a stop may move on.
+pub(super) fn on_order_ended(turn: &mut Turn) {
+    progress(turn);
+    flatten::advance(turn);
+    stop::advance(turn);
+}

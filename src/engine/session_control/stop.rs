@@ -1,0 +1,46 @@
+//! The end of a session: in order, with what stays at the exchange known.
+
+use super::commands::{cancel_for_stop, done, rejected, working};
+use crate::engine::turn::Turn;
+use crate::model::{Action, CommandId, CommandRecord, Event, Order, OrderState, Phase, StopPolicy};
+
+/// A stop was asked for.
+pub(super) fn begin(turn: &mut Turn, id: &CommandId, by: &str, policy: StopPolicy) {
+    if matches!(turn.state().phase, Phase::Stopping | Phase::Stopped) {
+        return rejected(turn, id, "the session is stopping already");
+    }
+    turn.emit(Event::PhaseChanged { phase: Phase::Stopping, reason: format!("stop by {by}") });
+    let entries = cancel_for_stop(turn, policy);
+    working(turn, id, "stopping", entries);
+    advance(turn);
+}
+
+/// Ends when no answer is outstanding that says whether an order is at the exchange, and every
+/// cancel of the stop is proven.
+pub(super) fn advance(turn: &mut Turn) {
+    if turn.state().phase != Phase::Stopping {
+        return;
+    }
+    let Some((id, policy)) = asked(turn) else { return };
+    let pending = |order: &Order| {
+        matches!(order.state, OrderState::Pending | OrderState::Submitting)
+            || (policy == StopPolicy::CancelEntries && !order.reduces())
+    };
+    if turn.state().orders.working().any(pending) {
+        return;
+    }
+    let left = turn.state().orders.working_count();
+    let note =
+        if left == 0 { "no order works".to_owned() } else { format!("{left} working orders stay at the exchange") };
+    turn.emit(Event::PhaseChanged { phase: Phase::Stopped, reason: note.clone() });
+    done(turn, &id, note);
+}
+
+fn asked(turn: &Turn) -> Option<(CommandId, StopPolicy)> {
+    turn.state().commands.iter().rev().filter(|record| !record.status.is_final()).find_map(|record: &CommandRecord| {
+        match record.command.action {
+            Action::Stop { policy } => Some((record.command.id.clone(), policy)),
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,146 @@
+//! Signals: understood or refused by name, each decided once.
+
+use std::time::Duration;
+
+use super::alerting::{NewAlert, raise};
+use super::live_order_manager as orders;
+use super::turn::Turn;
+use crate::model::{
+    AlertKind, Amount, Event, Price, RawSignal, RiskCheck, Severity, Signal, SignalError, SignalKind, SignalOutcome,
+    escape_controls,
+};
+
+/// How long after its decision a signal is remembered at least; a signal without a time of its own
+/// is not told from a new one after that.
+const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
+
+/// A signal came in.
+pub(super) fn on_signal(turn: &mut Turn, raw: &RawSignal) {
+    let signal = match raw.parse(turn.now) {
+        Ok(signal) => signal,
+        Err(error) => return refuse(turn, raw, &error),
+    };
+    // At-least-once delivery: the second one changes nothing; the first result stands.
+    if turn.state().signals.contains_key(&signal.id) {
+        return;
+    }
+    if let Some(reason) = wrong_time(turn, &signal) {
+        return decide(turn, signal, rejected(reason), None, None);
+    }
+    match signal.kind {
+        SignalKind::Note => decide(turn, signal, SignalOutcome::Recorded, None, None),
+        SignalKind::CancelEntry => cancel_entry(turn, signal),
+        SignalKind::Entry => orders::enter(turn, signal),
+        SignalKind::PartialExit | SignalKind::FullExit => orders::exit(turn, signal),
+    }
+}
+
+/// Records what became of a signal.
+pub(super) fn decide(
+    turn: &mut Turn,
+    signal: Signal,
+    outcome: SignalOutcome,
+    risk_score: Option<u32>,
+    price: Option<Price>,
+) {
+    turn.emit(Event::SignalDecided { signal: Box::new(signal), outcome, risk_score, price });
+}
+
+/// A rejection for a reason that is not a risk check.
+pub(super) fn rejected(reason: impl Into<String>) -> SignalOutcome {
+    SignalOutcome::Rejected { reason: reason.into(), failed_checks: Vec::new() }
+}
+
+/// A rejection by the risk gate.
+pub(super) fn rejected_by(reason: String, failed_checks: Vec<RiskCheck>) -> SignalOutcome {
+    SignalOutcome::Rejected { reason, failed_checks }
+}
+
+/// Forgets signals that would be refused as stale if they came again.
+pub(super) fn cleanup(turn: &mut Turn) {
+    let keep = turn.settings.orders.signal_max_age.saturating_mul(2).max(REMEMBERED_FOR);
+    let before = turn.now.minus(keep);
+    if turn.state().signal_order.front().is_some_and(|(decided, _)| *decided < before) {
+        turn.emit(Event::SignalsForgotten { before });
+    }
+}
+
+fn refuse(turn: &mut Turn, raw: &RawSignal, error: &SignalError) {
+    let reason = error.to_string();
+    let subject = match error {
+        SignalError::UnknownType(name) => format!("type {name}"),
+        _ => "fields".to_owned(),
+    };
+    turn.emit(Event::SignalRefused { raw: Box::new(escaped(raw)), reason: reason.clone() });
+    let alert =
+        NewAlert::happened(AlertKind::SignalRefused, subject, Severity::Warning, format!("signal refused: {reason}"))
+            .detail("signal_id", cut(&raw.signal_id));
+    raise(turn, alert);
+}
+
+/// A signal must be young, and not from a future that would outlive our memory of it.
+fn wrong_time(turn: &Turn, signal: &Signal) -> Option<String> {
+    let limit = turn.settings.orders.signal_max_age;
+    let age = turn.now.since(signal.made_at);
+    if age > limit {
+        return Some(format!("stale: made {} s ago, at most {} s", age.as_secs(), limit.as_secs()));
+    }
+    let ahead = signal.made_at.since(turn.now);
+    (ahead > limit).then(|| {
+        format!("its timestamp is {} s in the future: check the sender's clock and unit (ms)", ahead.as_secs())
+    })
+}
+
+fn cancel_entry(turn: &mut Turn, signal: Signal) {
+    let named = signal.cancels.clone();
+    let order = named.as_ref().and_then(|id| match turn.state().signals.get(id).map(|record| &record.outcome) {
+        Some(SignalOutcome::Ordered { order }) => turn.order(*order),
+        _ => None,
+    });
+    let name = named.map_or_else(String::new, |id| id.to_string());
+    match order {
+        Some(order) if order.is_working() && !order.reduces() => {
+            let by = format!("signal {}", signal.id);
+            decide(turn, signal, SignalOutcome::Cancelling { order: order.no }, None, None);
+            orders::wish_cancel(turn, order.no, &by);
+        }
+        Some(order) => {
+            let reason = format!("order {} of signal {name} is {}: nothing to cancel", order.no, order.state);
+            decide(turn, signal, rejected(reason), None, None);
+        }
+        None => decide(turn, signal, rejected(format!("no entry of signal {name} is known")), None, None),
+    }
+}
+
+/// The amount asked for, in words, for messages.
+pub(super) fn amount_words(amount: Amount) -> String {
+    match amount {
+        Amount::Quantity(quantity) => quantity.to_string(),
+        Amount::SharePct(share) => format!("{share}%"),
+        Amount::All => "all".to_owned(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    escape_controls(&text.chars().take(128).collect::<String>()).into_owned()
+}
+
+/// As it came, but harmless and short.
+fn escaped(raw: &RawSignal) -> RawSignal {
+    let some = |text: &Option<String>| text.as_deref().map(cut);
+    RawSignal {
+        signal_id: cut(&raw.signal_id),
+        signal_type: cut(&raw.signal_type),
+        symbol: cut(&raw.symbol),
+        side: cut(&raw.side),
+        quantity: some(&raw.quantity),
+        price: some(&raw.price),
+        stop_loss: some(&raw.stop_loss),
+        take_profit: some(&raw.take_profit),
+        strategy: some(&raw.strategy),
+        confidence: some(&raw.confidence),
+        cancels: some(&raw.cancels),
+        timestamp: raw.timestamp,
+        indicator_values: raw.indicator_values.iter().take(64).map(|(name, value)| (cut(name), cut(value))).collect(),
+    }
+}

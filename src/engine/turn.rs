@@ -1,0 +1,59 @@
+//! One turn of the engine: the time, the settings, the session as it is, and what comes out.
+
+use std::collections::BTreeSet;
+
+use super::{Out, Request};
+use crate::config::Settings;
+use crate::model::{Event, Order, OrderNo, Price, Record, SessionState, Symbol, Timestamp};
+
+/// What the parts of the engine work on. State changes only through [`Turn::emit`].
+pub(super) struct Turn<'a> {
+    pub now: Timestamp,
+    pub settings: &'a Settings,
+    state: &'a mut SessionState,
+    out: &'a mut Out,
+    /// Cancels that this turn decided; they leave as one request at its end.
+    pub(super) cancels: BTreeSet<OrderNo>,
+    /// Whether an order ended in this turn, so that commands and a flatten may move on.
+    pub(super) order_ended: bool,
+}
+
+impl<'a> Turn<'a> {
+    pub fn new(now: Timestamp, settings: &'a Settings, state: &'a mut SessionState, out: &'a mut Out) -> Self {
+        Self { now, settings, state, out, cancels: BTreeSet::new(), order_ended: false }
+    }
+
+    /// The session as it is, events of this turn included.
+    pub fn state(&self) -> &SessionState {
+        self.state
+    }
+
+    /// Lets something happen: applies it and records it.
+    pub fn emit(&mut self, event: Event) {
+        let seq = if event.is_fact() { self.state.seq.saturating_add(1) } else { self.state.seq };
+        let order = event.order();
+        let record = Record { seq, at: self.now, event };
+        self.state.apply(&record);
+        self.out.events.push(record);
+        if let Some(no) = order
+            && self.state.orders.get(no).is_some_and(|order| !order.is_working())
+        {
+            self.order_ended = true;
+        }
+    }
+
+    /// Asks the outside for something.
+    pub fn request(&mut self, request: Request) {
+        self.out.requests.push(request);
+    }
+
+    /// An order, copied, so that events can be emitted while looking at it.
+    pub fn order(&self, no: OrderNo) -> Option<Order> {
+        self.state.orders.get(no).cloned()
+    }
+
+    /// The price at which risk in a symbol is measured now.
+    pub fn mark(&self, symbol: &Symbol) -> Option<Price> {
+        self.state.quote(symbol)?.risk_price()
+    }
+}
