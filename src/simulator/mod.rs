@@ -1,1 +1,46 @@
-//! (to come)
+//! An exchange that speaks MEXC's futures protocol: REST and WebSocket over a seeded market.
+//!
+//! ```text
+//! Settings ──► Server::start(&settings, address, clock)   on a TCP socket: rest_url(), ws_url()
+//!         └──► InMemory::open(&settings, clock)           no sockets: router(), call(), connect()
+//! ```
+//!
+//! * [`Scenario`]: how the markets behave and which faults come when; built in or from TOML.
+//! * [`Candles`], [`CandleMarket`]: recorded prices instead of invented ones.
+//! * `POST /sim/faults` with a [`FaultSpec`], `GET`, `DELETE`: the switches. `GET /sim/ledger`: the
+//!   true books. `POST /sim/limits {"on":false}`: no rate limits.
+//! * With [`Settings::data_dir`] the books survive a kill: every change is durable before it is
+//!   answered or pushed, and the market goes on where the record ends.
+//!
+//! The heart (`venue`, `market`, `margin`) is pure: commands at given times and a seed in, answers
+//! and pushes out.
+
+mod books;
+mod candles;
+mod error;
+mod faults;
+mod http;
+mod instrument;
+mod json;
+mod limits;
+mod margin;
+mod market;
+mod refusal;
+mod scenario;
+mod server;
+mod settings;
+mod shared;
+mod signing;
+mod venue;
+mod ws;
+
+pub use candles::{Candle, CandleError, Candles, GapRule, RowProblem};
+pub use error::SimulatorError;
+pub use faults::{FaultKind, FaultSpec, Leg, Target};
+pub use http::NoAnswer;
+pub use scenario::{Jump, MarketSettings, Scenario, ScenarioError, ScheduledFault};
+pub use server::{InMemory, Server};
+pub use settings::{CandleMarket, Settings};
+pub use signing::Credentials;
+pub use venue::DuplicateMode;
+pub use ws::SocketPair;

@@ -1,0 +1,96 @@
+//! The contract's specification with every key that a validating client asks for.
+
+use crate::simulator::instrument::{Instrument, TIERS};
+use crate::simulator::json::Object;
+
+/// When the contracts are said to have been created: 2020-09-01.
+const CREATED: i64 = 1_598_918_400_000;
+
+/// The object of `contract/detail`.
+pub fn contract(i: &Instrument) -> String {
+    let symbol = i.symbol.as_str();
+    let object = Object::new()
+        .plain("id", i.id)
+        .text("symbol", symbol)
+        .text("displayName", &format!("{symbol} PERPETUAL"))
+        .text("displayNameEn", &format!("{symbol} PERPETUAL"))
+        .text("fn", &format!("{}/USDT", i.base))
+        .plain("positionOpenType", 3)
+        .text("baseCoin", i.base)
+        .text("baseCoinName", i.base)
+        .text("baseCoinId", i.base)
+        .text("baseCoinIconUrl", "")
+        .text("quoteCoin", "USDT")
+        .text("quoteCoinName", "USDT")
+        .text("settleCoin", "USDT")
+        .plain("futureType", 1)
+        .number("contractSize", i.contract_size)
+        .plain("minLeverage", 1)
+        .plain("maxLeverage", i.max_leverage)
+        .plain("countryConfigContractMaxLeverage", 0)
+        .plain("isMaxLeverage", false)
+        .plain("priceScale", i.price_scale)
+        .plain("volScale", 0)
+        .plain("amountScale", i.amount_scale)
+        .number("priceUnit", i.tick)
+        .plain("volUnit", 1)
+        .number("minVol", i.min_vol.0)
+        .number("maxVol", i.max_vol.0)
+        .number("limitMaxVol", i.max_vol.0)
+        .number("bidLimitPriceRate", i.band)
+        .number("askLimitPriceRate", i.band)
+        .number("takerFeeRate", i.taker_fee)
+        .number("makerFeeRate", i.maker_fee)
+        .number("maintenanceMarginRate", i.mmr)
+        .number("initialMarginRate", i.imr)
+        .number("liquidationFeeRate", i.liquidation_fee)
+        .plain("riskBaseVol", i.risk_base_vol)
+        .plain("riskIncrVol", i.risk_incr_vol)
+        .number("riskIncrMmr", i.mmr)
+        .number("riskIncrImr", i.imr)
+        .plain("riskLevelLimit", TIERS)
+        .text("riskLimitMode", "INCREASE")
+        .text("riskLimitType", "BY_VOLUME")
+        .plain("riskLongShortSwitch", 0);
+    extras(object, i).build()
+}
+
+/// What an engine does not need, but a validating client wants to see.
+fn extras(object: Object, i: &Instrument) -> Object {
+    object
+        .number("priceCoefficientVariation", i.band)
+        .raw("indexOrigin", "[\"MEXC\",\"BINANCE\",\"OKX\"]")
+        .plain("state", 0)
+        .plain("isNew", false)
+        .plain("isHot", true)
+        .plain("isHidden", false)
+        .raw("conceptPlate", "[]")
+        .raw("conceptPlateId", "[]")
+        .raw("maxNumOrders", &format!("[{},{}]", i.max_orders, i.max_orders))
+        .plain("marketOrderMaxLevel", 20)
+        .number("marketOrderPriceLimitRate1", i.market_band)
+        .number("marketOrderPriceLimitRate2", i.market_band)
+        .number("triggerProtect", i.band)
+        .plain("appraisal", 0)
+        .plain("showAppraisalCountdown", 0)
+        .plain("automaticDelivery", 0)
+        .plain("apiAllowed", true)
+        .raw("depthStepList", &format!("[\"{}\"]", i.tick))
+        .plain("threshold", 0)
+        .plain("createTime", CREATED)
+        .plain("openingTime", CREATED)
+        .plain("openingCountdownOption", 1)
+        .plain("showBeforeOpen", true)
+        .plain("preMarket", false)
+        .plain("stopOnlyFair", false)
+        .plain("isZeroFeeRate", false)
+        .plain("isZeroFeeSymbol", false)
+        .text("feeRateMode", "NORMAL")
+        .text("feeRateType", "NORMAL")
+        .raw("leverageFeeRates", "[]")
+        .raw("tieredFeeRates", "[]")
+        .raw("tagIdList", "[]")
+        .plain("type", 1)
+        .plain("typeLabel", 1)
+        .text("vid", "128f589271cb4951b03e71e6323eb7be")
+}

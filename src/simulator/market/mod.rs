@@ -1,0 +1,168 @@
+//! One market: prices by the step, the book around them, the tape behind them.
+
+mod book;
+mod history;
+mod noise;
+mod replay;
+mod synthetic;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use book::{Book, Level, STEP, Shape};
+pub use history::{Bar, Trade};
+pub use noise::Noise;
+pub use synthetic::percent;
+
+use super::candles::Candles;
+use super::instrument::Instrument;
+use super::scenario::MarketParams;
+use crate::model::{Contracts, Decimal, Price, Timestamp, add, div, mul, sub};
+
+#[derive(Clone, Debug)]
+enum Feed {
+    Synthetic(synthetic::Synthetic),
+    Replay(replay::Replay),
+}
+
+/// The prices that orders are triggered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trend {
+    Last,
+    Fair,
+    Index,
+}
+
+/// One symbol's market.
+#[derive(Clone, Debug)]
+pub struct Market {
+    pub instrument: Instrument,
+    pub last: Price,
+    pub index: Price,
+    pub fair: Price,
+    pub funding_rate: Decimal,
+    pub book: Book,
+    pub tape: history::History,
+    /// When the prices were made.
+    pub at: Timestamp,
+    /// Whether a recorded market has come to its end.
+    pub ended: bool,
+    /// Smoothed last − index.
+    basis: Decimal,
+    shape: Shape,
+    feed: Feed,
+    noise: Noise,
+}
+
+impl Market {
+    /// An invented market. `number` keeps the random streams of the symbols apart.
+    pub fn synthetic(instrument: Instrument, params: &MarketParams, seed: u64, number: u64, at: Timestamp) -> Self {
+        let start = params.start.unwrap_or(instrument.usual_price).0;
+        let feed = synthetic::Synthetic::new(params.clone(), start, Noise::new(seed, number * 2 + 1));
+        Self::open(instrument, params, Feed::Synthetic(feed), Noise::new(seed, number * 2 + 2), start, at)
+    }
+
+    /// A recorded market.
+    pub fn replayed(instrument: Instrument, params: &MarketParams, candles: &Arc<Candles>, seed: u64) -> Self {
+        let (start, at) = (candles.first().open, candles.start());
+        let feed = Feed::Replay(replay::Replay::new(Arc::clone(candles)));
+        Self::open(instrument, params, feed, Noise::new(seed, 2), start, at)
+    }
+
+    fn open(
+        instrument: Instrument,
+        params: &MarketParams,
+        feed: Feed,
+        noise: Noise,
+        start: Decimal,
+        at: Timestamp,
+    ) -> Self {
+        let price = instrument.on_tick(start);
+        let mut market = Self {
+            last: price,
+            index: price,
+            fair: price,
+            funding_rate: params.funding_rate,
+            book: Book::default(),
+            tape: history::History::default(),
+            at,
+            ended: false,
+            basis: Decimal::ZERO,
+            shape: Shape { spread_ticks: params.spread_ticks, depth: params.depth },
+            feed,
+            noise,
+            instrument,
+        };
+        market.settle(at, start);
+        market
+    }
+
+    /// How long one step is: a quarter of a second, or a twentieth of a candle.
+    pub fn step_length(candles: Option<&Arc<Candles>>) -> Duration {
+        candles.map_or(STEP, |candles| (candles.interval() / replay::STEPS).max(STEP))
+    }
+
+    /// Other parameters from here on.
+    pub fn retune(&mut self, params: &MarketParams) {
+        self.funding_rate = params.funding_rate;
+        self.shape = Shape { spread_ticks: params.spread_ticks, depth: params.depth };
+        if let Feed::Synthetic(feed) = &mut self.feed {
+            feed.retune(params.clone());
+        }
+    }
+
+    /// One step of the market, at its time.
+    pub fn step(&mut self, at: Timestamp, step: Duration) {
+        let hidden = match &mut self.feed {
+            Feed::Synthetic(feed) => feed.step(step),
+            Feed::Replay(feed) => {
+                let (price, ended) = feed.price_at(at);
+                self.ended = ended;
+                price
+            }
+        };
+        self.settle(at, hidden);
+    }
+
+    /// Moves the price at once by a share; recorded markets cannot be moved.
+    pub fn jump(&mut self, share: Decimal) {
+        if let Feed::Synthetic(feed) = &mut self.feed {
+            feed.jump(share);
+        }
+    }
+
+    fn settle(&mut self, at: Timestamp, hidden: Decimal) {
+        let tick = self.instrument.tick;
+        let recorded = matches!(self.feed, Feed::Replay(_));
+        let flutter = if recorded { Decimal::ZERO } else { mul(self.noise.normal(), div(tick, Decimal::TWO).unwrap_or(tick)) };
+        let moved_up = add(hidden, flutter) >= self.last.0;
+        self.index = Price(self.instrument.on_tick(hidden).0.max(tick));
+        self.last = Price(self.instrument.on_tick(add(hidden, flutter)).0.max(tick));
+        let gap = sub(self.last.0, self.index.0);
+        self.basis = add(mul(self.basis, Decimal::new(9, 1)), mul(gap, Decimal::new(1, 1))).round_dp(10);
+        self.fair = Price(self.instrument.on_tick(add(self.index.0, self.basis)).0.max(tick));
+        self.at = at;
+        self.book.refresh(self.last, &self.instrument, self.shape, &mut self.noise);
+        let size = mul(self.noise.between(Decimal::new(2, 2), Decimal::new(40, 2)), self.shape.depth);
+        let contract = self.instrument.value(self.last, Contracts(Decimal::ONE)).0;
+        let vol = Contracts(div(size, contract).unwrap_or(Decimal::ONE).trunc().max(Decimal::ONE));
+        self.tape.trade(at, self.last, vol, self.instrument.value(self.last, vol), moved_up);
+    }
+
+    /// The price that a trigger watches.
+    pub fn trend(&self, trend: Trend) -> Price {
+        match trend {
+            Trend::Last => self.last,
+            Trend::Fair => self.fair,
+            Trend::Index => self.index,
+        }
+    }
+
+    /// The highest price a buy may name, and the lowest a sell may (`maxBidPrice`, `minAskPrice`).
+    pub fn band(&self) -> (Price, Price) {
+        let width = self.instrument.band;
+        let highest = mul(self.index.0, add(Decimal::ONE, width));
+        let lowest = mul(self.index.0, sub(Decimal::ONE, width));
+        (self.instrument.on_tick(highest), self.instrument.on_tick(lowest))
+    }
+}

@@ -1,0 +1,171 @@
+//! What all connections of one simulator share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::books::Books;
+use super::error::SimulatorError;
+use super::faults::{Call, FaultKind, FaultSpec};
+use super::limits::Limits;
+use super::settings::{REAL_SLACK, Settings};
+use super::signing::Credentials;
+use super::venue::{Answer, Command};
+use super::ws::Hub;
+use crate::clock::{Clock, Speed};
+use crate::model::Timestamp;
+
+/// One simulator: books, connections, limits, clock.
+pub struct Shared {
+    core: Mutex<Core>,
+    pub clock: Clock,
+    pub credentials: Credentials,
+    ended: watch::Sender<bool>,
+}
+
+/// What is changed under the lock, by one at a time.
+pub struct Core {
+    pub books: Books,
+    pub hub: Hub,
+    pub limits: Limits,
+}
+
+impl Shared {
+    pub fn open(settings: &Settings, clock: Clock) -> Result<Arc<Self>, SimulatorError> {
+        let candles = settings.candles.as_ref().map(|market| Arc::clone(&market.candles));
+        let books = Books::open(settings.data_dir.as_deref(), settings.beginning(), candles, clock.now())?;
+        let core = Core { books, hub: Hub::default(), limits: Limits::new(settings.rate_limits) };
+        Ok(Arc::new(Self {
+            core: Mutex::new(core),
+            clock,
+            credentials: settings.credentials.clone(),
+            ended: watch::Sender::new(false),
+        }))
+    }
+
+    /// The core, for one at a time. Never held over a wait.
+    pub fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Session time that a signed request may be off, beyond the documented window: a session that
+    /// runs a thousand times as fast lets seconds pass on the way of a request.
+    pub fn slack(&self) -> Duration {
+        match self.clock.speed() {
+            Speed::Times(factor) if factor > 1.0 => {
+                Duration::try_from_secs_f64(REAL_SLACK.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Becomes true when a recorded market has come to its end.
+    pub fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
+
+    /// Moves the markets on with the clock until the recording ends or the books fail.
+    pub async fn drive(self: Arc<Self>) -> Result<(), SimulatorError> {
+        let step = self.lock().books.venue.step();
+        // So fast a session that steps would come closer than this goes several steps at a time.
+        let least = Duration::from_millis(2);
+        loop {
+            let pause = self.clock.real(step);
+            if pause < least && self.clock.speed() != Speed::Max {
+                tokio::time::sleep(least).await;
+            } else {
+                self.clock.sleep(step).await;
+            }
+            let now = self.clock.now();
+            let ended = {
+                let mut core = self.lock();
+                core.tick(now)?;
+                core.books.venue.ended()
+            };
+            if ended {
+                self.ended.send_replace(true);
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Brings time to `now` and tells everybody what happened.
+    pub fn tick(&mut self, now: Timestamp) -> Result<(), SimulatorError> {
+        self.books.advance(now)?;
+        self.publish()
+    }
+
+    /// Carries out a command, durably, and tells everybody what happened.
+    pub fn execute(&mut self, now: Timestamp, command: &Command) -> Result<Answer, SimulatorError> {
+        let answer = self.books.execute(now, command)?;
+        self.publish()?;
+        Ok(answer)
+    }
+
+    /// The fault that comes up for a call, if any; counts it.
+    pub fn fault(&mut self, now: Timestamp, call: &Call<'_>) -> Result<Option<FaultSpec>, SimulatorError> {
+        self.ask(now, |spec| !spec.is_socket() && spec.kind != FaultKind::ClockSkew, Some(call))
+    }
+
+    /// The fault of the WebSocket that comes up, if any; counts it.
+    pub fn socket_fault(&mut self, kinds: &[FaultKind]) -> Result<Option<FaultSpec>, SimulatorError> {
+        let now = self.books.venue.now;
+        self.ask(now, |spec| kinds.contains(&spec.kind), None)
+    }
+
+    fn ask(
+        &mut self,
+        now: Timestamp,
+        wanted: impl Fn(&FaultSpec) -> bool,
+        call: Option<&Call<'_>>,
+    ) -> Result<Option<FaultSpec>, SimulatorError> {
+        let venue = &self.books.venue;
+        let candidates: Vec<(u64, bool, bool, FaultSpec)> = venue
+            .faults
+            .values()
+            .filter(|fault| fault.is_on(now) && wanted(&fault.spec))
+            .filter(|fault| call.is_none_or(|call| fault.is_for(call)))
+            .map(|fault| {
+                let counted = fault.spec.count.is_some() || fault.spec.probability.is_some();
+                (fault.id, counted, fault.comes_up(venue.seed), fault.spec.clone())
+            })
+            .collect();
+        for (id, counted, fired, spec) in candidates {
+            if counted {
+                self.books.execute(now, &Command::FaultAsked { id, fired })?;
+            }
+            if fired {
+                return Ok(Some(spec));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends out what has happened since the last time.
+    pub fn publish(&mut self) -> Result<(), SimulatorError> {
+        if self.hub.is_empty() {
+            self.books.venue.take_pushes();
+            return Ok(());
+        }
+        if self.socket_fault(&[FaultKind::WsDrop])?.is_some() {
+            self.hub.drop_all();
+        }
+        let stalled = self.socket_fault(&[FaultKind::WsStall])?.is_some();
+        for push in self.books.venue.take_pushes() {
+            let twist = if stalled {
+                None
+            } else {
+                self.socket_fault(&[FaultKind::WsLose, FaultKind::WsDuplicate, FaultKind::WsReorder])?
+            };
+            if !stalled {
+                self.hub.private(&push, twist.map(|spec| spec.kind));
+            }
+        }
+        self.hub.stalled = stalled;
+        self.hub.public(&self.books.venue);
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! An independent MEXC client with response validation passes 25 of 25 against the simulator.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use perpdeck::clock::Clock;
+use perpdeck::simulator::{Credentials, Scenario, Server, Settings};
+
+const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/typed_mexc_client.py");
+
+/// A python that has typed-mexc 2.3.0, made under `target/` when it is not there.
+fn python() -> Result<PathBuf, String> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?;
+    let home = target.join("conformance-venv");
+    let python = home.join("bin/python3");
+    let has_client = |python: &Path| {
+        let probe = "import importlib.metadata as m, sys; sys.exit(m.version('typed-mexc') != '2.3.0')";
+        run(Command::new(python).args(["-c", probe])).is_ok()
+    };
+    if has_client(&python) {
+        return Ok(python);
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "typed-mexc==2.3.0"]))?;
+    if has_client(&python) { Ok(python) } else { Err("typed-mexc 2.3.0 is not there after its installation".into()) }
+}
+
+fn run(command: &mut Command) -> Result<Output, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        Ok(output)
+    } else {
+        Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+#[test]
+fn typed_mexc_passes_25_of_25() {
+    let python = match python() {
+        Ok(python) => python,
+        Err(problem) if std::env::var_os("CI").is_none() => {
+            println!("SKIPPED: the conformance client needs python3 and pip: {problem}");
+            return;
+        }
+        Err(problem) => panic!("CI is set, so the conformance client must run: {problem}"),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let settings = Settings::new(seed, Scenario::load("calm").unwrap(), Credentials::new("mx0testkey", "testsecret"));
+    assert!(settings.rate_limits, "the documented limits are on");
+    let server = runtime.block_on(Server::start(&settings, "127.0.0.1:0".parse().unwrap(), Clock::wall())).unwrap();
+    let output = Command::new(python)
+        .arg(CLIENT)
+        .arg(server.rest_url())
+        .args(["--ws", &server.ws_url(), "--key", "mx0testkey", "--secret", "testsecret"])
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{text}");
+    assert!(output.status.success(), "seed {seed}: {text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("PASS")).count(), 25, "seed {seed}: {text}");
+    assert!(text.contains("TOTAL 0 fail"), "seed {seed}: {text}");
+}
