@@ -1,0 +1,13 @@
+//! The engine's behaviour, stepped by hand against scripted answers.
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::pedantic,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod harness;
+mod session;
