@@ -5,6 +5,7 @@ mod bus;
 mod data_dir;
 mod gateway;
 mod handle;
+pub mod headless;
 mod intake;
 mod kill;
 mod outbox;
@@ -12,6 +13,7 @@ mod outward;
 mod recovery;
 mod scribe;
 mod session;
+pub mod strategy;
 
 pub use bus::{DEFAULT_CAPACITY, EventBus, Interest, ShutDown, Subscription, Subscriptions};
 pub use data_dir::{DataDir, DataDirError, LAYOUT_VERSION, journal_of, projections_of};
