@@ -41,7 +41,7 @@ pub use error::JournalError;
 pub use open::{IgnoredSnapshot, Opened, Torn};
 pub use read::{Entries, read, read_from};
 pub use snapshot::Snapshot;
-pub use writer::{Journal, Options};
+pub use writer::{Hold, Journal, Options, hold};
 
 /// The version of the format that this program reads and writes.
 pub const FORMAT_VERSION: u64 = 1;

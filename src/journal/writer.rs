@@ -306,7 +306,18 @@ fn publish(disk: &dyn Disk, dir: &Path, path: &Path, bytes: &[u8]) -> Result<Box
     Ok(file)
 }
 
-/// Takes the directory for this process.
+/// Keeps other processes from opening a journal until it is dropped, without opening it.
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "held, not read")] File);
+
+/// Takes a journal's directory for this process.
+///
+/// # Errors
+/// When another process has it, or there is no such directory.
+pub fn hold(dir: &Path) -> Result<Hold, JournalError> {
+    lock(dir).map(Hold)
+}
+
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let io = |source| JournalError::io("open", &path, source);

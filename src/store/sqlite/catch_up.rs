@@ -1,0 +1,91 @@
+//! Bringing the projections up to the journal.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Projections;
+use crate::journal::{self, Entry};
+use crate::model::{Event, Record, Timestamp};
+use crate::store::StoreError;
+
+/// Facts folded in one transaction.
+const BATCH: usize = 1_000;
+
+/// The record that an entry of the journal holds: its body is an event.
+///
+/// # Errors
+/// When it is none that this version knows.
+pub fn record_of(entry: &Entry) -> Result<Record, StoreError> {
+    let event: Event = serde_json::from_str(&entry.body)
+        .map_err(|error| StoreError::NoEvent { seq: entry.seq, why: error.to_string() })?;
+    Ok(Record { seq: entry.seq, at: Timestamp::from_micros(entry.at), event })
+}
+
+impl Projections {
+    /// Folds what the journal has beyond what is folded, and says up to which fact. When the journal
+    /// does not hold the facts that were folded (it was cut, or is another one), everything is
+    /// folded anew.
+    ///
+    /// # Errors
+    /// Of the journal and of the database.
+    pub fn catch_up(&mut self, journal_dir: &Path) -> Result<u64, StoreError> {
+        if !self.stands_on(journal_dir)? {
+            self.clear()?;
+        }
+        let mut batch = Vec::with_capacity(BATCH);
+        for entry in journal::read_from(journal_dir, self.folded_to().saturating_add(1))? {
+            batch.push(record_of(&entry?)?);
+            if batch.len() >= BATCH {
+                self.fold(&batch)?;
+                batch.clear();
+            }
+        }
+        self.fold(&batch)?;
+        Ok(self.folded_to())
+    }
+
+    fn stands_on(&self, journal_dir: &Path) -> Result<bool, StoreError> {
+        let Some((seq, at)) = self.anchor()? else { return Ok(self.folded_to() == 0) };
+        match journal::read_from(journal_dir, seq)?.next().transpose()? {
+            Some(entry) => Ok((entry.seq, Timestamp::from_micros(entry.at)) == (seq, at)),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Makes the database anew from the journal and puts it in place when it is whole. Says up to which
+/// fact. No session may run on the journal meanwhile.
+///
+/// # Errors
+/// When a session runs, and those of the journal and of the database; the old database is as it was
+/// then.
+pub fn rebuild(journal_dir: &Path, database: &Path) -> Result<u64, StoreError> {
+    let _lock = journal::hold(journal_dir)?;
+    let fresh = beside(database, ".rebuild");
+    let failed = |error: std::io::Error| StoreError::Failed { path: database.to_path_buf(), why: error.to_string() };
+    remove(&fresh).map_err(failed)?;
+    let mut projections = Projections::open(&fresh)?;
+    let folded = projections.catch_up(journal_dir)?;
+    projections.save()?;
+    projections.close()?;
+    remove(database).map_err(failed)?;
+    fs::rename(&fresh, database).map_err(failed)?;
+    Ok(folded)
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// Removes a database with the files that belong to it.
+fn remove(database: &Path) -> std::io::Result<()> {
+    for path in [beside(database, "-wal"), beside(database, "-shm"), database.to_path_buf()] {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

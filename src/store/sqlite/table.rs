@@ -1,0 +1,104 @@
+//! A table: its name, key and columns, and how a row is written.
+
+use std::sync::OnceLock;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use serde::Serialize;
+
+/// A table of projections.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// The columns that tell its rows apart.
+    pub key: &'static [&'static str],
+    /// All columns with their types, but `rev` and `synced_rev`, which every table has.
+    pub columns: &'static [(&'static str, &'static str)],
+    /// The statement that writes a row, once it is made.
+    pub insert: OnceLock<String>,
+}
+
+impl Table {
+    /// The statement that makes it. `rev` is the number of the last fact that touched a row;
+    /// `synced_rev` is the `rev` that was sent on elsewhere, NULL when none was.
+    pub fn create(&self) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} ({}, rev INTEGER NOT NULL, synced_rev INTEGER, PRIMARY KEY ({})) STRICT;\n\
+             CREATE INDEX IF NOT EXISTS {}_unsynced ON {} (rev) WHERE synced_rev IS NULL OR synced_rev < rev;",
+            self.name,
+            columns.join(", "),
+            self.key.join(", "),
+            self.name,
+            self.name
+        )
+    }
+
+    /// Writes a row, unless a later fact has touched it already.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub fn put(&self, to: &Connection, row: Vec<Value>, rev: u64) -> rusqlite::Result<()> {
+        let sql = self.insert.get_or_init(|| self.insert_statement());
+        to.prepare_cached(sql)?.execute(params_from_iter(row.into_iter().chain([number(rev)])))?;
+        Ok(())
+    }
+
+    fn insert_statement(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).chain(["rev"]).collect();
+        let marks = vec!["?"; names.len()].join(", ");
+        let set: Vec<String> = names
+            .iter()
+            .filter(|name| !self.key.contains(name))
+            .map(|name| format!("{name} = excluded.{name}"))
+            .collect();
+        format!(
+            "INSERT INTO {} ({}) VALUES ({marks}) ON CONFLICT ({}) DO UPDATE SET {} WHERE excluded.rev >= {}.rev",
+            self.name,
+            names.join(", "),
+            self.key.join(", "),
+            set.join(", "),
+            self.name
+        )
+    }
+}
+
+/// A text, or the text form of an exact number.
+pub fn text(value: impl ToString) -> Value {
+    Value::Text(value.to_string())
+}
+
+/// The same, or NULL: unknown is not zero.
+pub fn maybe<T: ToString>(value: Option<T>) -> Value {
+    value.map_or(Value::Null, text)
+}
+
+/// A whole number.
+pub fn number(value: impl TryInto<i64>) -> Value {
+    Value::Integer(value.try_into().unwrap_or(i64::MAX))
+}
+
+/// A whole number or NULL.
+pub fn maybe_number<T: TryInto<i64>>(value: Option<T>) -> Value {
+    value.map_or(Value::Null, number)
+}
+
+/// A time in microseconds since 1970.
+pub fn time(at: crate::model::Timestamp) -> Value {
+    Value::Integer(at.micros())
+}
+
+/// A time or NULL.
+pub fn maybe_time(at: Option<crate::model::Timestamp>) -> Value {
+    at.map_or(Value::Null, time)
+}
+
+/// The word by which a value is written everywhere else, or its JSON.
+pub fn word(value: &impl Serialize) -> Value {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Value::Text(word),
+        Ok(other) => Value::Text(other.to_string()),
+        Err(_) => Value::Null,
+    }
+}
