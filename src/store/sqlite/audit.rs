@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rusqlite::types::Value;
 
 use super::orders::session;
-use super::table::{Table, maybe, maybe_number, maybe_time, number, text, time, word};
+use super::table::{Table, exact, maybe, maybe_exact, maybe_number, maybe_time, number, text, time, word};
 use crate::model::{
     Alert, Amount, Command, CommandStatus, Price, RawSignal, SessionState, Signal, SignalOutcome, Timestamp,
 };
@@ -107,8 +107,8 @@ pub fn signal_row(
         SignalOutcome::Rejected { reason, failed_checks } => ("rejected", None, Some(reason), word(failed_checks)),
     };
     let quantity = match signal.amount {
-        Amount::Quantity(quantity) => text(quantity),
-        Amount::SharePct(share) => text(format!("{share}%")),
+        Amount::Quantity(quantity) => exact(quantity),
+        Amount::SharePct(share) => text(format!("{}%", share.normalize())),
         Amount::All => Value::Null,
     };
     vec![
@@ -120,11 +120,11 @@ pub fn signal_row(
         text(&signal.symbol),
         maybe(signal.side),
         quantity,
-        maybe(signal.price),
-        maybe(signal.stop_loss),
-        maybe(signal.take_profit),
-        maybe(signal.confidence),
-        maybe(decision.price),
+        maybe_exact(signal.price),
+        maybe_exact(signal.stop_loss),
+        maybe_exact(signal.take_profit),
+        maybe_exact(signal.confidence),
+        maybe_exact(decision.price),
         maybe_number(decision.risk_score),
         text(outcome),
         maybe_number(order),

@@ -29,6 +29,14 @@ impl Projections {
     /// # Errors
     /// Of the journal and of the database.
     pub fn catch_up(&mut self, journal_dir: &Path) -> Result<u64, StoreError> {
+        self.catch_up_while(journal_dir, || true)
+    }
+
+    /// The same, but only as long as `goes_on` says so; it is asked after each thousand facts.
+    ///
+    /// # Errors
+    /// As [`Projections::catch_up`].
+    pub(super) fn catch_up_while(&mut self, journal_dir: &Path, goes_on: impl Fn() -> bool) -> Result<u64, StoreError> {
         if !self.stands_on(journal_dir)? {
             self.clear()?;
         }
@@ -38,6 +46,9 @@ impl Projections {
             if batch.len() >= BATCH {
                 self.fold(&batch)?;
                 batch.clear();
+                if !goes_on() {
+                    return Ok(self.folded_to());
+                }
             }
         }
         self.fold(&batch)?;

@@ -23,7 +23,6 @@ pub fn fold(to: &Connection, state: &mut SessionState, record: &Record) -> rusql
         rows.order(no)?;
     }
     match &record.event {
-        Event::OrderCreated { order } => rows.order(order.no),
         Event::Filled { fill } => {
             FILLS.put(to, fill_row(fill, state), record.seq)?;
             fill.position.map_or(Ok(()), |id| rows.position(id, "updated", Figures::default()))

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use rusqlite::types::Value;
 
-use super::table::{Table, maybe, maybe_number, maybe_time, number, text, time, word};
+use super::table::{Table, exact, maybe, maybe_exact, maybe_number, maybe_time, number, text, time, word};
 use crate::model::{Effect, Fill, Order, OrderState, SessionState};
 
 /// One row for each order, as it is now.
@@ -98,19 +98,19 @@ pub fn order_row(order: &Order, state: &SessionState) -> Vec<Value> {
         number(order.reduces()),
         word(&order.purpose),
         text(order.order_type.word()),
-        text(order.quantity),
-        text(order.contracts),
-        maybe(order.order_type.limit()),
-        maybe(order.decision_price),
-        maybe(order.stop_loss),
-        maybe(order.take_profit),
+        exact(order.quantity),
+        exact(order.contracts),
+        maybe_exact(order.order_type.limit()),
+        maybe_exact(order.decision_price),
+        maybe_exact(order.stop_loss),
+        maybe_exact(order.take_profit),
         number(order.leverage),
         text(order.state.word()),
-        text(order.filled),
-        text(order.filled_contracts),
-        maybe(order.average_price()),
-        maybe(order.slippage_pct()),
-        maybe(commission),
+        exact(order.filled),
+        exact(order.filled_contracts),
+        maybe_exact(order.average_price()),
+        maybe_exact(order.slippage_pct()),
+        maybe_exact(commission),
         number(!order.fees_incomplete),
         number(order.attempts),
         maybe(order.cancel.as_ref().map(|cancel| &cancel.by)),
@@ -135,11 +135,11 @@ pub fn fill_row(fill: &Fill, state: &SessionState) -> Vec<Value> {
         text(fill.intent.order_word()),
         text(fill.intent.side),
         number(fill.intent.effect == Effect::Open),
-        text(fill.quantity),
-        text(fill.contracts),
-        text(fill.price),
-        maybe(fill.fee),
-        maybe(fill.realised),
+        exact(fill.quantity),
+        exact(fill.contracts),
+        exact(fill.price),
+        maybe_exact(fill.fee),
+        maybe_exact(fill.realised),
         maybe_number(fill.taker),
         word(&fill.category),
         time(fill.at),

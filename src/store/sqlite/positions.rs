@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rusqlite::types::Value;
 
 use super::orders::session;
-use super::table::{Table, maybe, maybe_number, maybe_time, number, text, time, word};
+use super::table::{Table, exact, maybe_exact, maybe_number, maybe_time, number, text, time, word};
 use crate::model::{CloseCause, ClosedPosition, Decimal, Position, PositionKey, Price, SessionState, Timestamp, Usdt};
 
 /// One row for each opening of a position, from flat to flat.
@@ -84,17 +84,17 @@ pub struct Figures {
 pub fn open_row(position: &Position, at: Timestamp, state: &SessionState) -> Vec<Value> {
     let mut row = head(position.id.0, &position.key, "open", state);
     row.extend([
-        text(position.quantity),
-        maybe(position.entry_price),
+        exact(position.quantity),
+        maybe_exact(position.entry_price),
         Value::Null,
-        maybe(position.venue.liquidation_price),
+        maybe_exact(position.venue.liquidation_price),
         maybe_number(position.venue.leverage),
-        maybe(position.venue.margin),
-        maybe(position.venue.funding),
-        text(position.realised),
-        text(position.fees),
-        maybe(position.stop_loss),
-        maybe(position.take_profit),
+        maybe_exact(position.venue.margin),
+        maybe_exact(position.venue.funding),
+        exact(position.realised),
+        exact(position.fees),
+        maybe_exact(position.stop_loss),
+        maybe_exact(position.take_profit),
         Value::Null,
         time(position.opened_at),
         time(at),
@@ -108,17 +108,17 @@ pub fn closed_row(closed: &ClosedPosition, last: Option<&Position>, at: Timestam
     let venue = last.map(|last| &last.venue);
     let mut row = head(closed.id.0, &closed.key, closed_status(closed.cause), state);
     row.extend([
-        text(closed.quantity),
-        maybe(closed.entry_price),
-        maybe(closed.exit_price),
-        maybe(closed.liquidation_price),
+        exact(closed.quantity),
+        maybe_exact(closed.entry_price),
+        maybe_exact(closed.exit_price),
+        maybe_exact(closed.liquidation_price),
         maybe_number(venue.and_then(|venue| venue.leverage)),
-        maybe(venue.and_then(|venue| venue.margin)),
-        maybe(venue.and_then(|venue| venue.funding)),
-        maybe(closed.realised),
-        text(closed.fees),
-        maybe(last.and_then(|last| last.stop_loss)),
-        maybe(last.and_then(|last| last.take_profit)),
+        maybe_exact(venue.and_then(|venue| venue.margin)),
+        maybe_exact(venue.and_then(|venue| venue.funding)),
+        maybe_exact(closed.realised),
+        exact(closed.fees),
+        maybe_exact(last.and_then(|last| last.stop_loss)),
+        maybe_exact(last.and_then(|last| last.take_profit)),
         word(&closed.cause),
         time(closed.opened_at),
         time(at),
@@ -138,15 +138,15 @@ pub fn open_snapshot(
     let mut row = vec![time(at)];
     row.extend(head(position.id.0, &position.key, status, state));
     row.extend([
-        text(position.quantity),
-        maybe(position.entry_price),
-        maybe(figures.mark),
-        maybe(position.venue.liquidation_price),
+        exact(position.quantity),
+        maybe_exact(position.entry_price),
+        maybe_exact(figures.mark),
+        maybe_exact(position.venue.liquidation_price),
         maybe_number(position.venue.leverage),
-        maybe(position.venue.margin),
-        maybe(figures.ratio),
-        maybe(figures.unrealised),
-        text(position.realised),
+        maybe_exact(position.venue.margin),
+        maybe_exact(figures.ratio),
+        maybe_exact(figures.unrealised),
+        exact(position.realised),
     ]);
     row
 }
@@ -156,15 +156,15 @@ pub fn closed_snapshot(closed: &ClosedPosition, at: Timestamp, state: &SessionSt
     let mut row = vec![time(at)];
     row.extend(head(closed.id.0, &closed.key, closed_status(closed.cause), state));
     row.extend([
-        text(closed.quantity),
-        maybe(closed.entry_price),
-        maybe(closed.exit_price),
-        maybe(closed.liquidation_price),
+        exact(closed.quantity),
+        maybe_exact(closed.entry_price),
+        maybe_exact(closed.exit_price),
+        maybe_exact(closed.liquidation_price),
         Value::Null,
         Value::Null,
         Value::Null,
         Value::Null,
-        maybe(closed.realised),
+        maybe_exact(closed.realised),
     ]);
     row
 }

@@ -2,7 +2,7 @@
 //! is read from the journal later.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -35,9 +35,11 @@ struct Shared {
     folded_to: AtomicU64,
     newest: AtomicU64,
     error: Mutex<Option<String>>,
+    /// The session ends: a long way through the journal is left to the next start.
+    ending: AtomicBool,
 }
 
-/// Feeds the projections. Dropping it lets the thread finish what it has.
+/// Feeds the projections. Dropping it lets the thread finish what waits in its queue.
 pub struct Projector {
     queue: Option<SyncSender<Arc<[Record]>>>,
     shared: Arc<Shared>,
@@ -87,13 +89,15 @@ impl Projector {
         }
     }
 
-    /// Lets the thread finish what it has, and says how far it came.
+    /// Lets the thread finish what waits in its queue, and says how far it came. What it did not come
+    /// to is folded at the next start.
     pub fn stop(mut self) -> ProjectorStatus {
         self.finish();
         self.status()
     }
 
     fn finish(&mut self) {
+        self.shared.ending.store(true, Ordering::SeqCst);
         self.queue = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -167,7 +171,8 @@ impl Worker {
             self.projections = Some(Projections::open(&self.database)?);
         }
         if let Some(projections) = &mut self.projections {
-            let folded = projections.catch_up(&self.journal_dir)?;
+            let goes_on = || !self.shared.ending.load(Ordering::SeqCst);
+            let folded = projections.catch_up_while(&self.journal_dir, goes_on)?;
             self.shared.folded_to.store(folded, Ordering::SeqCst);
         }
         Ok(())

@@ -6,6 +6,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use serde::Serialize;
 
+use crate::model::{Contracts, Decimal, Price, Qty, Timestamp, Usdt};
+
 /// A table of projections.
 #[derive(Debug)]
 pub struct Table {
@@ -64,7 +66,7 @@ impl Table {
     }
 }
 
-/// A text, or the text form of an exact number.
+/// A text.
 pub fn text(value: impl ToString) -> Value {
     Value::Text(value.to_string())
 }
@@ -73,6 +75,40 @@ pub fn text(value: impl ToString) -> Value {
 pub fn maybe<T: ToString>(value: Option<T>) -> Value {
     value.map_or(Value::Null, text)
 }
+
+/// An exact number, in its shortest form: equal numbers are equal texts.
+pub fn exact(value: impl Exact) -> Value {
+    Value::Text(value.decimal().normalize().to_string())
+}
+
+/// The same, or NULL.
+pub fn maybe_exact<T: Exact>(value: Option<T>) -> Value {
+    value.map_or(Value::Null, exact)
+}
+
+/// Prices, quantities and money.
+pub trait Exact {
+    /// The number.
+    fn decimal(self) -> Decimal;
+}
+
+impl Exact for Decimal {
+    fn decimal(self) -> Decimal {
+        self
+    }
+}
+
+macro_rules! exact {
+    ($($kind:ty),*) => {
+        $(impl Exact for $kind {
+            fn decimal(self) -> Decimal {
+                self.get()
+            }
+        })*
+    };
+}
+
+exact!(Price, Qty, Contracts, Usdt);
 
 /// A whole number.
 pub fn number(value: impl TryInto<i64>) -> Value {
@@ -85,12 +121,12 @@ pub fn maybe_number<T: TryInto<i64>>(value: Option<T>) -> Value {
 }
 
 /// A time in microseconds since 1970.
-pub fn time(at: crate::model::Timestamp) -> Value {
+pub fn time(at: Timestamp) -> Value {
     Value::Integer(at.micros())
 }
 
 /// A time or NULL.
-pub fn maybe_time(at: Option<crate::model::Timestamp>) -> Value {
+pub fn maybe_time(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, time)
 }
 
