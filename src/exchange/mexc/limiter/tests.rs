@@ -1,0 +1,157 @@
+//! B26: one limiter for each group, with priorities, and never more than the quota in any window.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Speed;
+
+fn limiter(share: i64) -> Arc<Limiter> {
+    let clock = Clock::starting_at(Timestamp::from_secs(1_000), Speed::Max);
+    Arc::new(Limiter::new(clock, Decimal::from(share)))
+}
+
+fn run<F: Future>(test: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(test)
+}
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    after_ms: u64,
+    lane: Lane,
+}
+
+fn arrivals(lanes: &'static [Lane]) -> impl Strategy<Value = Vec<Arrival>> {
+    prop::collection::vec((0u64..900, prop::sample::select(lanes)), 1..60)
+        .prop_map(|list| list.into_iter().map(|(after_ms, lane)| Arrival { after_ms, lane }).collect())
+}
+
+/// When each request of a schedule went, with when it came, sorted by going.
+fn schedule(share: i64, group: Group, arrivals: Vec<Arrival>) -> (usize, Vec<(Lane, Timestamp, Timestamp)>) {
+    run(async {
+        let limiter = limiter(share);
+        let mut tasks = Vec::new();
+        let mut at = Duration::ZERO;
+        for arrival in arrivals {
+            at += Duration::from_millis(arrival.after_ms);
+            let limiter = Arc::clone(&limiter);
+            tasks.push(tokio::spawn(async move {
+                limiter.clock.sleep(at).await;
+                let came = limiter.clock.now();
+                limiter.slot(group, arrival.lane, LONG).await.unwrap();
+                (arrival.lane, came, limiter.clock.now())
+            }));
+        }
+        let mut gone = Vec::new();
+        for task in tasks {
+            gone.push(task.await.unwrap());
+        }
+        gone.sort_by_key(|&(_, _, went)| went);
+        (limiter.quota(group), gone)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn b26_no_window_holds_more_than_the_quota(
+        share in 10i64..=100,
+        arrivals in arrivals(&[Lane::Cancel, Lane::Exit, Lane::Entry, Lane::Read]),
+        group in prop::sample::select(&[Group::Orders, Group::Leverage, Group::Details, Group::General][..]),
+    ) {
+        let count = arrivals.len();
+        let (quota, gone) = schedule(share, group, arrivals);
+        prop_assert_eq!(gone.len(), count, "nobody waits for ever");
+        let (limit, window) = group.limit();
+        prop_assert!(quota <= limit && quota >= 1);
+        for (index, &(_, _, first)) in gone.iter().enumerate() {
+            let inside = gone.iter().skip(index).take_while(|&&(_, _, went)| went <= first.plus(window)).count();
+            prop_assert!(inside <= quota, "{inside} in a window from {first}, quota {quota}");
+        }
+    }
+
+    #[test]
+    fn b26_a_cancel_waits_behind_one_slot_at_most(arrivals in arrivals(&[Lane::Cancel, Lane::Entry, Lane::Read])) {
+        let (_, gone) = schedule(80, Group::General, arrivals);
+        for &(lane, came, went) in &gone {
+            if lane == Lane::Cancel {
+                let overtaken = gone
+                    .iter()
+                    .filter(|&&(other, _, other_went)| other != Lane::Cancel && other_went > came && other_went < went)
+                    .count();
+                prop_assert!(overtaken <= 1, "{overtaken} others went between {came} and {went}");
+            }
+        }
+    }
+}
+
+#[test]
+fn b26_lanes_go_in_order_when_slots_come_free() {
+    let order = run(async {
+        let limiter = limiter(25);
+        limiter.slot(Group::Orders, Lane::Entry, LONG).await.unwrap();
+        let (sender, mut gone) = tokio::sync::mpsc::unbounded_channel();
+        for lane in [Lane::Read, Lane::Entry, Lane::Exit, Lane::Cancel, Lane::Exit] {
+            let (limiter, sender) = (Arc::clone(&limiter), sender.clone());
+            tokio::spawn(async move {
+                limiter.slot(Group::Orders, lane, LONG).await.unwrap();
+                sender.send(lane).unwrap();
+            });
+        }
+        drop(sender);
+        let mut order = Vec::new();
+        while let Some(lane) = gone.recv().await {
+            order.push(lane);
+        }
+        order
+    });
+    assert_eq!(order, [Lane::Cancel, Lane::Exit, Lane::Exit, Lane::Entry, Lane::Read]);
+}
+
+#[test]
+fn entries_leave_a_slot_for_an_exit_and_groups_do_not_share() {
+    run(async {
+        let limiter = limiter(80);
+        let start = limiter.clock.now();
+        for _ in 0..2 {
+            limiter.slot(Group::Orders, Lane::Entry, Duration::ZERO).await.unwrap();
+        }
+        assert_eq!(limiter.slot(Group::Orders, Lane::Entry, Duration::from_secs(1)).await, Err(NoSlot));
+        limiter.slot(Group::Orders, Lane::Exit, Duration::ZERO).await.unwrap();
+        limiter.slot(Group::General, Lane::Cancel, Duration::ZERO).await.unwrap();
+        assert_eq!(limiter.clock.now(), start);
+    });
+}
+
+#[test]
+fn a_group_is_silent_after_too_many_requests() {
+    run(async {
+        let limiter = limiter(80);
+        let start = limiter.clock.now();
+        limiter.silence(Group::General, Some(Duration::from_secs(7)));
+        assert_eq!(limiter.slot(Group::General, Lane::Cancel, Duration::from_secs(5)).await, Err(NoSlot));
+        limiter.slot(Group::Orders, Lane::Exit, Duration::ZERO).await.unwrap();
+        limiter.slot(Group::General, Lane::Cancel, LONG).await.unwrap();
+        assert!(limiter.clock.now().since(start) >= Duration::from_secs(7));
+    });
+}
+
+#[test]
+fn who_stops_waiting_blocks_nobody() {
+    run(async {
+        let limiter = limiter(25);
+        limiter.slot(Group::Orders, Lane::Entry, LONG).await.unwrap();
+        let waiting = Arc::clone(&limiter);
+        let first = tokio::spawn(async move { waiting.slot(Group::Orders, Lane::Cancel, LONG).await });
+        tokio::task::yield_now().await;
+        let waiting = Arc::clone(&limiter);
+        let second = tokio::spawn(async move { waiting.slot(Group::Orders, Lane::Entry, LONG).await });
+        tokio::task::yield_now().await;
+        first.abort();
+        second.await.unwrap().unwrap();
+    });
+}

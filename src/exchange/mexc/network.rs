@@ -1,0 +1,110 @@
+//! The wire itself: HTTP/1.1 over pooled connections that are kept alive.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+
+use super::address::Address;
+use super::transport::{HttpRequest, HttpResponse, MAX_BODY, Sent, Transport, TransportError, retry_after};
+
+/// Idle connections are kept this long, so that an order seldom has to wait for a handshake: the
+/// polls, two seconds apart, keep one warm for ever.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// Requests over TCP, encrypted when the address says so. No proxy is used, no redirect followed
+/// and nothing sent twice.
+#[derive(Debug)]
+pub struct Network {
+    client: Client,
+    base: Url,
+}
+
+impl Network {
+    /// A transport to one address.
+    ///
+    /// # Errors
+    /// When the client cannot be made (no TLS certificates on this machine).
+    pub fn new(address: &Address, connect_timeout: Duration) -> Result<Self, String> {
+        // Main installs the provider too; whoever is first wins and both are the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .http1_only()
+            .tcp_nodelay(true)
+            .pool_idle_timeout(IDLE)
+            .connect_timeout(connect_timeout);
+        if !address.is_encrypted() {
+            // Plain HTTP is for loopback: reading the system's certificates would only cost time.
+            builder = builder.tls_certs_only([]);
+        }
+        if let Some(sockets) = address.loopback_sockets() {
+            builder = builder.resolve_to_addrs(address.host(), &sockets);
+        }
+        let client = builder.build().map_err(|error| describe(&error))?;
+        Ok(Self { client, base: address.url().clone() })
+    }
+
+    fn url(&self, path_and_query: &str) -> Url {
+        let mut url = self.base.clone();
+        let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(p, q)| (p, Some(q)));
+        if self.base.path() == "/" {
+            url.set_path(path);
+        } else {
+            url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        }
+        url.set_query(query);
+        url
+    }
+}
+
+#[async_trait]
+impl Transport for Network {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let HttpRequest { method, path_and_query, headers, body, timeout } = request;
+        let mut builder = self.client.request(method, self.url(&path_and_query)).headers(headers).timeout(timeout);
+        if !body.is_empty() {
+            builder = builder.body(body);
+        }
+        let mut response = builder.send().await.map_err(|error| failed(&error))?;
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers());
+        let mut whole = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
+            if whole.len().saturating_add(chunk.len()) > MAX_BODY {
+                return Err(TransportError { sent: Sent::Maybe, message: format!("the answer is longer than {MAX_BODY} bytes") });
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(HttpResponse { status, retry_after, body: whole.into() })
+    }
+}
+
+fn failed(error: &reqwest::Error) -> TransportError {
+    let sent = if error.is_connect() || error.is_builder() {
+        Sent::No
+    } else if error.is_timeout() {
+        Sent::TimedOut
+    } else {
+        Sent::Maybe
+    };
+    TransportError { sent, message: describe(error) }
+}
+
+/// The error with its causes and without the address.
+fn describe(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { "no answer".to_owned() };
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
