@@ -215,7 +215,8 @@ impl Desk {
                 match &outcome {
                     SignalOutcome::Ordered { order } | SignalOutcome::Cancelling { order } => {
                         let client_id = self.outward.state().info.as_ref().map(|info| order.client_id(&info.id));
-                        let what = if matches!(outcome, SignalOutcome::Ordered { .. }) { "ordered" } else { "cancelling" };
+                        let what =
+                            if matches!(outcome, SignalOutcome::Ordered { .. }) { "ordered" } else { "cancelling" };
                         line.with("result", &"accepted")
                             .with("outcome", &what)
                             .with("order_no", order)
@@ -228,10 +229,10 @@ impl Desk {
                 }
             }
             Some(SignalAnswer::Refused { reason }) => rejected(id, &reason, None),
-            None => Line::new("answer").with("id", &id).with("result", &"unknown").with(
-                "reason",
-                &"the session ended before the signal was on record; send it again under the same id",
-            ),
+            None => Line::new("answer")
+                .with("id", &id)
+                .with("result", &"unknown")
+                .with("reason", &"the session ended before the signal was on record; send it again under the same id"),
         };
         self.say(line).await;
     }

@@ -16,8 +16,8 @@ use super::handle::Update;
 use super::intake::Intake;
 use crate::config::{RiskSettings, StrategySettings};
 use crate::model::{
-    Control, Decimal, Event, Phase, Position, PositionId, PositionKey, Price, Qty, RawSignal, Record, SessionState, Side,
-    Symbol, Timestamp, Usdt, div, mul,
+    Control, Decimal, Event, Phase, Position, PositionId, PositionKey, Price, Qty, RawSignal, Record, SessionState,
+    Side, Symbol, Timestamp, Usdt, div, mul,
 };
 
 /// Its name in signals and orders.
@@ -94,7 +94,8 @@ impl Momentum {
             return None;
         };
         book.note_exit(position.id, now);
-        let seen = [("entry", entry.to_string()), ("price", price.to_string()), ("gain_pct", gain.round_dp(4).to_string())];
+        let seen =
+            [("entry", entry.to_string()), ("price", price.to_string()), ("gain_pct", gain.round_dp(4).to_string())];
         Some(self.signal(kind, &position.key.symbol, position.key.side, now, quantity, &seen))
     }
 
@@ -161,8 +162,7 @@ impl Momentum {
     ) -> RawSignal {
         self.signals = self.signals.saturating_add(1);
         // The count of starts makes ids of a later start differ from those of this one.
-        let (session, starts) =
-            self.state.info.as_ref().map_or(("none", 0), |info| (info.id.as_str(), info.starts));
+        let (session, starts) = self.state.info.as_ref().map_or(("none", 0), |info| (info.id.as_str(), info.starts));
         RawSignal {
             signal_id: format!("{NAME}-{session}-{starts}-{}", self.signals),
             signal_type: kind.to_owned(),

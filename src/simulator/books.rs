@@ -46,8 +46,11 @@ impl Books {
         let mut venue: Option<Venue> = None;
         for entry in &opened.entries {
             let at = Timestamp::from_micros(entry.at);
-            let command: Command = serde_json::from_str(&entry.body)
-                .map_err(|error| SimulatorError::Record { dir: dir.into(), seq: entry.seq, problem: error.to_string() })?;
+            let command: Command = serde_json::from_str(&entry.body).map_err(|error| SimulatorError::Record {
+                dir: dir.into(),
+                seq: entry.seq,
+                problem: error.to_string(),
+            })?;
             match (&mut venue, command) {
                 (None, Command::Begin(recorded)) => {
                     if recorded.candles != beginning.candles {

@@ -118,16 +118,24 @@ impl fmt::Display for RowProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cut(line, columns) => {
-                write!(f, "{line:?} has {columns} columns, time,open,high,low,close are needed; was the file cut? complete or remove the line")
+                write!(
+                    f,
+                    "{line:?} has {columns} columns, time,open,high,low,close are needed; was the file cut? complete or remove the line"
+                )
             }
             Self::Time(text) => write!(f, "{text:?} is no time; use ISO 8601 or epoch seconds or milliseconds"),
             Self::Number(column, text) => write!(f, "{column} {text:?} is no number; correct or remove the row"),
-            Self::NotPositive(column, value) => write!(f, "{column} {value} must be above zero; correct or remove the row"),
+            Self::NotPositive(column, value) => {
+                write!(f, "{column} {value} must be above zero; correct or remove the row")
+            }
             Self::Range(open, high, low, close) => {
                 write!(f, "high {high} and low {low} do not enclose open {open} and close {close}; correct the row")
             }
             Self::Unsorted(before, at) => {
-                write!(f, "time {at} is not after {before} of the row before; sort the file by time and remove duplicates")
+                write!(
+                    f,
+                    "time {at} is not after {before} of the row before; sort the file by time and remove duplicates"
+                )
             }
             Self::Gap(before, at, interval) => write!(
                 f,
@@ -172,8 +180,7 @@ impl Candles {
         if rows.len() < 2 {
             return Err(CandleError::TooFew { file: file.into(), found: rows.len() });
         }
-        arrange(&rows, gaps)
-            .map_err(|(line, problem)| CandleError::Row { file: file.into(), line, problem })
+        arrange(&rows, gaps).map_err(|(line, problem)| CandleError::Row { file: file.into(), line, problem })
     }
 
     /// The candles, oldest first, one interval apart.
@@ -288,14 +295,31 @@ impl Default for Columns {
 
 impl Columns {
     fn of_header(file: &Path, line: &str) -> Result<Self, CandleError> {
-        let names: Vec<String> =
-            line.trim_start_matches('\u{feff}').split(',').map(|n| n.trim().trim_matches('"').to_ascii_lowercase()).collect();
+        let names: Vec<String> = line
+            .trim_start_matches('\u{feff}')
+            .split(',')
+            .map(|n| n.trim().trim_matches('"').to_ascii_lowercase())
+            .collect();
         let find = |accepted: &[&str]| names.iter().position(|name| accepted.contains(&name.as_str()));
         let need = |missing: &'static str, accepted: &[&str]| {
             find(accepted).ok_or_else(|| CandleError::Header { file: file.into(), missing, found: shown(line) })
         };
         Ok(Self {
-            time: need("time", &["time", "time_ms", "timestamp", "timestamp_ms", "date", "datetime", "open_time", "opentime", "ts", "t"])?,
+            time: need(
+                "time",
+                &[
+                    "time",
+                    "time_ms",
+                    "timestamp",
+                    "timestamp_ms",
+                    "date",
+                    "datetime",
+                    "open_time",
+                    "opentime",
+                    "ts",
+                    "t",
+                ],
+            )?,
             open: need("open", &["open", "o", "open_price"])?,
             high: need("high", &["high", "h", "high_price"])?,
             low: need("low", &["low", "l", "low_price"])?,
@@ -337,9 +361,8 @@ const MILLIS_FROM: i64 = 100_000_000_000;
 
 fn timestamp(text: &str) -> Option<Timestamp> {
     if let Ok(epoch) = text.parse::<i64>() {
-        return (epoch > 0).then(|| {
-            if epoch >= MILLIS_FROM { Timestamp::from_millis(epoch) } else { Timestamp::from_secs(epoch) }
-        });
+        return (epoch > 0)
+            .then(|| if epoch >= MILLIS_FROM { Timestamp::from_millis(epoch) } else { Timestamp::from_secs(epoch) });
     }
     let at = |micros: i64| Some(Timestamp::from_micros(micros));
     if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {

@@ -9,7 +9,9 @@ use super::scenario::ScenarioError;
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; is another simulator running there? choose another --listen address, or port 0 for a free one")]
+    #[error(
+        "cannot listen on {address}: {source}; is another simulator running there? choose another --listen address, or port 0 for a free one"
+    )]
     Listen {
         /// The address.
         address: String,

@@ -139,9 +139,7 @@ impl Fields {
     pub fn integer(&self, key: &str) -> Result<Option<i64>, Refusal> {
         match self.decimal(key)? {
             None => Ok(None),
-            Some(value) if value.fract().is_zero() => {
-                i64::try_from(value.trunc()).map(Some).map_err(|_| bad(key))
-            }
+            Some(value) if value.fract().is_zero() => i64::try_from(value.trunc()).map(Some).map_err(|_| bad(key)),
             Some(_) => Err(bad(key)),
         }
     }
@@ -178,7 +176,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_digits_both_ways() {
-        let fields = Fields::parse(br#"{"price":12345678901234.5678901234,"vol":10.0,"id":"814218083416790528"}"#).unwrap();
+        let fields =
+            Fields::parse(br#"{"price":12345678901234.5678901234,"vol":10.0,"id":"814218083416790528"}"#).unwrap();
         let price = fields.decimal("price").unwrap().unwrap();
         assert_eq!(Object::new().number("price", price).build(), r#"{"price":12345678901234.5678901234}"#);
         assert_eq!(fields.integer("vol").unwrap(), Some(10));

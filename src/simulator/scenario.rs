@@ -249,7 +249,11 @@ impl Scenario {
             }
             for (key, pair) in [("trend_seconds", settings.trend_seconds), ("jump_percent", settings.jump_percent)] {
                 if let Some([low, high]) = pair.filter(|[low, high]| *low <= Decimal::ZERO || high < low) {
-                    return range(key.to_owned(), format!("[{low}, {high}]"), "two positive numbers, the smaller first");
+                    return range(
+                        key.to_owned(),
+                        format!("[{low}, {high}]"),
+                        "two positive numbers, the smaller first",
+                    );
                 }
             }
         }
@@ -338,7 +342,10 @@ mod tests {
             ("name = \"x\"\n[market]\nvolatility = \"a\"", "line 3"),
             ("name = \"x\"\n[markets.ABC_USDT]\n", "symbol = ABC_USDT"),
             ("name = \"x\"\n[[jumps]]\nat_seconds = 1\npercent = -100", "jumps.percent = -100"),
-            ("name = \"x\"\n[[faults]]\nat_seconds = 1\nfault = { kind = \"hang\", probability = 2 }", "probability = 2"),
+            (
+                "name = \"x\"\n[[faults]]\nat_seconds = 1\nfault = { kind = \"hang\", probability = 2 }",
+                "probability = 2",
+            ),
             ("name = \"x\"\n[[faults]]\nat_seconds = 1\nfault = { kind = \"hangs\" }", "hangs"),
         ];
         for (text, part) in cases {

@@ -127,7 +127,13 @@ mod tests {
     const TIME: &str = "1761888808839";
 
     fn claim<'a>(parameters: &'a [u8], signature: &'a str) -> Claim<'a> {
-        Claim { key: Some("mx0vglTestAccessKey"), time: Some(TIME), signature: Some(signature), window: None, parameters }
+        Claim {
+            key: Some("mx0vglTestAccessKey"),
+            time: Some(TIME),
+            signature: Some(signature),
+            window: None,
+            parameters,
+        }
     }
 
     fn credentials() -> Credentials {
@@ -143,7 +149,10 @@ mod tests {
         let vectors: [(&[u8], &str); 4] = [
             (canonical.as_bytes(), "36aba38f822a0be2ec5746e6240984272d3985a069273c496436724c0a4d1710"),
             (create, "c056ae6df6fb57e12df19db0463203e51ea4f37ca91e825f3d94d3c9adf17bfa"),
-            (b"[739113577038255616,739113577038255617]", "1fb9f680d1a264bda7bbde6f571ae2b9adc646f69f8a9104b379796d5427eaec"),
+            (
+                b"[739113577038255616,739113577038255617]",
+                "1fb9f680d1a264bda7bbde6f571ae2b9adc646f69f8a9104b379796d5427eaec",
+            ),
             (b"", "bbbe73db15f463e8312b666ee064c208101970c831a3eb280bd8c0f045c9c239"),
         ];
         let now = Timestamp::from_millis(1_761_888_808_839);

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::Url;
 
+use crate::config::LivePermit;
 use crate::model::escape_controls;
 
 /// What the session may reach.
@@ -13,6 +14,8 @@ use crate::model::escape_controls;
 pub enum Permit {
     /// Only this machine: 127.0.0.0/8, `::1` and `localhost`.
     Loopback,
+    /// Any encrypted address too: all three conditions of live trading are met.
+    Live(LivePermit),
 }
 
 /// What is spoken at an address.
@@ -62,6 +65,14 @@ pub enum AddressError {
         /// What is wrong.
         what: &'static str,
     },
+    /// Orders and keys would cross the network in the clear.
+    #[error("the exchange address {address:?} is not encrypted; beyond this machine it must begin with {second}://")]
+    NotEncrypted {
+        /// As given, escaped.
+        address: String,
+        /// The encrypted scheme.
+        second: &'static str,
+    },
     /// A place outside this machine.
     #[error(
         "the exchange address {address:?} is not on this machine ({host}), and the session is not permitted to trade live: \
@@ -99,6 +110,9 @@ impl Address {
         if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
             return unclear("carries a user name");
         }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return unclear("holds a character that no address needs");
+        }
         if url.query().is_some() || url.fragment().is_some() {
             return unclear("carries a query or a fragment");
         }
@@ -110,6 +124,10 @@ impl Address {
         match permit {
             _ if loopback => {}
             Permit::Loopback => return Err(AddressError::NotLoopback { address: address(), host }),
+            Permit::Live(_) if url.scheme() != second => {
+                return Err(AddressError::NotEncrypted { address: address(), second });
+            }
+            Permit::Live(_) => {}
         }
         Ok(Self { url, loopback })
     }
@@ -246,6 +264,22 @@ mod tests {
         ] {
             assert!(judge(text).is_err(), "{text} was let through as {:?}", judge(text));
         }
+    }
+
+    #[test]
+    fn a_live_permit_opens_encrypted_addresses_only() {
+        let mut settings = crate::config::Settings::default();
+        settings.session.mode = crate::config::Mode::Live;
+        let keys = crate::config::Credentials::new("key", "secret");
+        let permit = Permit::Live(crate::config::live_permit(&settings, Some(keys), true).unwrap());
+        let judge = |text: &str, protocol| Address::checked(text, protocol, &permit);
+        assert!(!judge("https://api.mexc.com", Protocol::Rest).unwrap().is_loopback());
+        assert!(judge("wss://contract.mexc.com/edge", Protocol::Stream).is_ok());
+        assert!(judge("http://127.0.0.1:1", Protocol::Rest).is_ok());
+        for text in ["http://api.mexc.com", "https://api.mexc.com@evil.com", "https://evil.com?x=1"] {
+            assert!(judge(text, Protocol::Rest).is_err(), "{text}");
+        }
+        assert!(judge("ws://contract.mexc.com/edge", Protocol::Stream).is_err());
     }
 
     #[test]

@@ -78,7 +78,11 @@ fn venue_ids(orders: &[&CancelOrder]) -> String {
         let gap = if body.len() > 1 { "," } else { "" };
         let digits = id.as_str().bytes().all(|byte| byte.is_ascii_digit());
         // Writing to a string cannot fail.
-        let _ = if digits { write!(body, "{gap}{id}") } else { write!(body, "{gap}{}", serde_json::Value::from(id.as_str())) };
+        let _ = if digits {
+            write!(body, "{gap}{id}")
+        } else {
+            write!(body, "{gap}{}", serde_json::Value::from(id.as_str()))
+        };
     }
     body.push(']');
     body
@@ -108,7 +112,8 @@ struct Item<'a> {
 
 impl Item<'_> {
     fn is_of(&self, order: &CancelOrder) -> bool {
-        let same = |told: &Option<Text<'_>>, ours: Option<&str>| told.as_ref().is_some_and(|told| Some(&*told.0) == ours);
+        let same =
+            |told: &Option<Text<'_>>, ours: Option<&str>| told.as_ref().is_some_and(|told| Some(&*told.0) == ours);
         same(&self.order_id, order.venue_id.as_ref().map(|id| id.as_str()))
             || same(&self.external_oid, Some(order.client_id.as_str()))
     }
@@ -134,7 +139,8 @@ fn read(data: Option<&RawValue>, orders: &[&CancelOrder]) -> Result<Vec<(OrderNo
         let named = items.iter().find(|item| item.is_of(order));
         // A cancel by client id may be answered with the exchange's id alone, which we do not know:
         // then the order of the list is what remains.
-        let in_place = items.get(index).filter(|item| same_length && order.venue_id.is_none() && item.external_oid.is_none());
+        let in_place =
+            items.get(index).filter(|item| same_length && order.venue_id.is_none() && item.external_oid.is_none());
         named.or(in_place).map_or_else(|| refused(0, "the answer names no outcome for it"), Item::outcome)
     };
     Ok(orders.iter().enumerate().map(|(index, order)| (order.no, outcome(index, order))).collect())
@@ -161,7 +167,11 @@ mod tests {
 
     fn outcomes(json: &str, orders: &[CancelOrder]) -> Vec<CancelOutcome> {
         let orders: Vec<_> = orders.iter().collect();
-        read(Some(serde_json::from_str(json).unwrap()), &orders).unwrap().into_iter().map(|(_, outcome)| outcome).collect()
+        read(Some(serde_json::from_str(json).unwrap()), &orders)
+            .unwrap()
+            .into_iter()
+            .map(|(_, outcome)| outcome)
+            .collect()
     }
 
     #[test]
@@ -174,7 +184,13 @@ mod tests {
     #[test]
     fn each_order_has_its_own_outcome_whatever_the_order_of_the_list() {
         let json = r#"[{"orderId":3,"errorCode":2041,"errorMsg":"order state cannot be cancelled"},{"orderId":814218083416790528,"errorCode":0,"errorMsg":"success"},{"orderId":"1","errorCode":2040,"errorMsg":"order not exist"},{"orderId":4,"errorCode":9,"errorMsg":"a\u001bb"}]"#;
-        let orders = [order(1, Some("814218083416790528")), order(2, Some("1")), order(3, Some("3")), order(4, Some("4")), order(5, Some("5"))];
+        let orders = [
+            order(1, Some("814218083416790528")),
+            order(2, Some("1")),
+            order(3, Some("3")),
+            order(4, Some("4")),
+            order(5, Some("5")),
+        ];
         assert_eq!(
             outcomes(json, &orders),
             [
@@ -190,7 +206,8 @@ mod tests {
     #[test]
     fn cancels_by_our_id_are_matched_by_it_or_by_place() {
         let orders = [order(1, None), order(2, None)];
-        let named = r#"[{"orderId":8,"externalOid":"k-2","errorCode":2040},{"orderId":9,"externalOid":"k-1","errorCode":0}]"#;
+        let named =
+            r#"[{"orderId":8,"externalOid":"k-2","errorCode":2040},{"orderId":9,"externalOid":"k-1","errorCode":0}]"#;
         assert_eq!(outcomes(named, &orders), [CancelOutcome::Accepted, CancelOutcome::NotFound]);
         let bare = r#"[{"orderId":8,"errorCode":0},{"orderId":9,"errorCode":2041}]"#;
         assert_eq!(outcomes(bare, &orders), [CancelOutcome::Accepted, CancelOutcome::NotCancellable]);

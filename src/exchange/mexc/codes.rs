@@ -176,7 +176,11 @@ mod tests {
     fn every_documented_code_has_its_reaction() {
         use ErrorClass::{AccessRefused as A, Ambiguous as U, Fatal as F, Retryable as R};
         let special = [
-            (&[401, 402, 403, 406, 602, 701, 702, 703, 704, 1000, 200_005, 200_006, 300_000, 300_001][..], [A, A, A], false),
+            (
+                &[401, 402, 403, 406, 602, 701, 702, 703, 704, 1000, 200_005, 200_006, 300_000, 300_001][..],
+                [A, A, A],
+                false,
+            ),
             (&[500, 501, 9999][..], [U, R, R], true),
             (&[603, 2042][..], [U, R, R], false),
             (&[510, 513, 2037][..], [R, R, R], false),

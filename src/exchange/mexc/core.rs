@@ -73,7 +73,13 @@ pub enum Payload {
 
 impl Core {
     /// Shared parts of an adapter.
-    pub fn new(clock: Clock, signer: Signer, transport: Arc<dyn Transport>, limiter: Limiter, call_timeout: Duration) -> Self {
+    pub fn new(
+        clock: Clock,
+        signer: Signer,
+        transport: Arc<dyn Transport>,
+        limiter: Limiter,
+        call_timeout: Duration,
+    ) -> Self {
         Self { clock, signer, transport, limiter, call_timeout, offset: AtomicI64::new(0) }
     }
 
@@ -128,7 +134,8 @@ impl Core {
     /// When the exchange does not say its time.
     pub async fn measure(&self) -> Result<ClockOffset, CallError> {
         // Waiting for a slot is not part of the round trip.
-        let failure = |class, counts, code, what: &str| self.failure(("ask the exchange's time", ""), class, counts, code, what);
+        let failure =
+            |class, counts, code, what: &str| self.failure(("ask the exchange's time", ""), class, counts, code, what);
         if self.limiter.slot(Group::General, Lane::Read, self.call_timeout).await.is_err() {
             return Err(failure(ErrorClass::Retryable, false, None, NO_SLOT));
         }
@@ -148,8 +155,9 @@ impl Core {
         };
         let answered = self.clock.now();
         let told = match judge(&response) {
-            Judged::Data(Some(data)) => serde_json::from_str::<Int>(data.get())
-                .map_err(|error| failure(ErrorClass::Retryable, false, None, &format!("the answer is no time: {error}")))?,
+            Judged::Data(Some(data)) => serde_json::from_str::<Int>(data.get()).map_err(|error| {
+                failure(ErrorClass::Retryable, false, None, &format!("the answer is no time: {error}"))
+            })?,
             Judged::Data(None) => return Err(failure(ErrorClass::Retryable, false, None, "the answer names no time")),
             Judged::Failed { verdict, code, text } => {
                 if verdict == Verdict::TooFrequent {
@@ -172,7 +180,8 @@ impl Core {
     fn request(&self, ask: Ask<'_>) -> HttpRequest {
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(LANGUAGE, HeaderValue::from_static("English"));
-        let with_query = |query: &str| if query.is_empty() { ask.path.to_owned() } else { format!("{}?{query}", ask.path) };
+        let with_query =
+            |query: &str| if query.is_empty() { ask.path.to_owned() } else { format!("{}?{query}", ask.path) };
         let (method, path_and_query, body) = match ask.payload {
             Payload::Public(query) => (Method::GET, with_query(&query), Bytes::new()),
             Payload::Get(query) => {
@@ -226,7 +235,8 @@ enum Judged<'a> {
 
 fn judge(response: &HttpResponse) -> Judged<'_> {
     let status = response.status;
-    let by_status = |verdict, what: &str| Judged::Failed { verdict, code: None, text: format!("HTTP status {status}: {what}") };
+    let by_status =
+        |verdict, what: &str| Judged::Failed { verdict, code: None, text: format!("HTTP status {status}: {what}") };
     match status {
         200..=299 => match wire::read(&response.body) {
             Ok(Envelope::Success(data)) => Judged::Data(data),
@@ -248,7 +258,11 @@ fn judge(response: &HttpResponse) -> Judged<'_> {
 
 fn refused<'a>(code: i32, message: &str) -> Judged<'a> {
     let meaning = known(code).map_or("a code that is not documented", |known| known.meaning);
-    Judged::Failed { verdict: verdict(code), code: Some(code), text: format!("refused with code {code} ({meaning}): {message}") }
+    Judged::Failed {
+        verdict: verdict(code),
+        code: Some(code),
+        text: format!("refused with code {code} ({meaning}): {message}"),
+    }
 }
 
 fn unanswered(error: &TransportError, call: Call) -> ErrorClass {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use axum::response::Response;
 use tower::ServiceExt;
 
 use super::transport::{HttpRequest, HttpResponse, MAX_BODY, Sent, Transport, TransportError, retry_after};
@@ -13,12 +14,14 @@ use super::transport::{HttpRequest, HttpResponse, MAX_BODY, Sent, Transport, Tra
 #[derive(Clone, Debug)]
 pub struct Memory {
     router: Router,
+    is_no_answer: fn(&Response) -> bool,
 }
 
 impl Memory {
-    /// A transport into this router.
-    pub const fn new(router: Router) -> Self {
-        Self { router }
+    /// A transport into this router. `is_no_answer` tells the responses that stand for a connection
+    /// closed without an answer; a router cannot close one.
+    pub const fn new(router: Router, is_no_answer: fn(&Response) -> bool) -> Self {
+        Self { router, is_no_answer }
     }
 }
 
@@ -37,6 +40,12 @@ impl Transport for Memory {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
+            if (self.is_no_answer)(&response) {
+                return Err(TransportError {
+                    sent: Sent::Maybe,
+                    message: "no answer: the connection was closed".into(),
+                });
+            }
             let (parts, body) = response.into_parts();
             let body = to_bytes(body, MAX_BODY)
                 .await

@@ -42,8 +42,8 @@ use crate::clock::Clock;
 use crate::config::ExchangeSettings;
 use crate::model::{
     AccountReport, CallError, CancelOrder, CancelOutcome, ClientOrderId, ClockOffset, ContractSpec, ErrorClass,
-    Evidence, FillReport, MarginMode, OrderNo, OrderReport, PlaceOrder, PositionKey, PositionMode, PositionReport, Push,
-    Side, Symbol, Timestamp, VenueOrderId,
+    Evidence, FillReport, MarginMode, OrderNo, OrderReport, PlaceOrder, PositionKey, PositionMode, PositionReport,
+    Push, Side, Symbol, Timestamp, VenueOrderId,
 };
 
 /// Where the exchange is, who we are there and what is allowed.
@@ -75,9 +75,13 @@ impl Link {
         Self { transport, connect }
     }
 
-    /// A router and channels of the same process.
-    pub fn memory(router: axum::Router, connect: Arc<dyn Connect>) -> Self {
-        Self { transport: Arc::new(Memory::new(router)), connect }
+    /// A router and channels of the same process; for `is_no_answer` see [`Memory::new`].
+    pub fn memory(
+        router: axum::Router,
+        is_no_answer: fn(&axum::response::Response) -> bool,
+        connect: Arc<dyn Connect>,
+    ) -> Self {
+        Self { transport: Arc::new(Memory::new(router, is_no_answer)), connect }
     }
 }
 
@@ -158,7 +162,8 @@ impl Adapter {
             return Ok(spec);
         }
         self.contracts(std::slice::from_ref(&order.symbol)).await?;
-        self.spec(&order.symbol).ok_or_else(|| self.not_sent(order, &format!("the exchange lists no contract {}", order.symbol)))
+        self.spec(&order.symbol)
+            .ok_or_else(|| self.not_sent(order, &format!("the exchange lists no contract {}", order.symbol)))
     }
 
     fn not_sent(&self, order: &PlaceOrder, why: &str) -> CallError {
@@ -199,8 +204,10 @@ impl Exchange for Adapter {
             Side::Short => 2,
         };
         let open_type = place::open_type_number(margin);
-        let body =
-            format!("{{\"symbol\":\"{}\",\"leverage\":{leverage},\"openType\":{open_type},\"positionType\":{leg}}}", key.symbol);
+        let body = format!(
+            "{{\"symbol\":\"{}\",\"leverage\":{leverage},\"openType\":{open_type},\"positionType\":{leg}}}",
+            key.symbol
+        );
         let ask = Ask {
             name: "set leverage",
             about: key.symbol.as_str(),

@@ -78,7 +78,10 @@ impl Transport for Network {
         let mut whole = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
             if whole.len().saturating_add(chunk.len()) > MAX_BODY {
-                return Err(TransportError { sent: Sent::Maybe, message: format!("the answer is longer than {MAX_BODY} bytes") });
+                return Err(TransportError {
+                    sent: Sent::Maybe,
+                    message: format!("the answer is longer than {MAX_BODY} bytes"),
+                });
             }
             whole.extend_from_slice(&chunk);
         }

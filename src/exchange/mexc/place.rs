@@ -10,8 +10,8 @@ use super::core::{Ask, Core, Payload};
 use super::limiter::{Group, Lane};
 use super::wire::{Text, WireError};
 use crate::model::{
-    CallError, ContractSpec, Contracts, Decimal, Effect, Intent, MarginMode, OrderType, PlaceOrder, PositionMode, Price,
-    Side, VenueOrderId,
+    CallError, ContractSpec, Contracts, Decimal, Effect, Intent, MarginMode, OrderType, PlaceOrder, PositionMode,
+    Price, Side, VenueOrderId,
 };
 
 /// Sends the order once.
@@ -43,10 +43,15 @@ pub fn against_contract(order: &PlaceOrder, spec: &ContractSpec) -> Option<Strin
         let Contracts(least) = spec.min_contracts;
         return Some(format!("{contracts} contracts is not between {least} and {}", spec.max_contracts));
     }
-    let prices = [("price", order.order_type.limit()), ("stop-loss price", order.stop_loss), ("take-profit price", order.take_profit)];
+    let prices = [
+        ("price", order.order_type.limit()),
+        ("stop-loss price", order.stop_loss),
+        ("take-profit price", order.take_profit),
+    ];
     prices.into_iter().find_map(|(name, price)| {
         let Price(price) = price?;
-        (price <= Decimal::ZERO || !on_step(price, spec.tick)).then(|| format!("the {name} {price} is not a multiple of the tick {}", spec.tick))
+        (price <= Decimal::ZERO || !on_step(price, spec.tick))
+            .then(|| format!("the {name} {price} is not a multiple of the tick {}", spec.tick))
     })
 }
 
@@ -96,7 +101,8 @@ fn body(order: &PlaceOrder) -> String {
         open_type_number(order.margin_mode)
     ));
     if order.intent.reduces() {
-        if let Some(id) = order.position_id.as_ref().filter(|id| id.as_str().bytes().all(|byte| byte.is_ascii_digit())) {
+        if let Some(id) = order.position_id.as_ref().filter(|id| id.as_str().bytes().all(|byte| byte.is_ascii_digit()))
+        {
             put(format_args!(",\"positionId\":{}", id.as_str()));
         }
         if order.position_mode == PositionMode::OneWay {
@@ -123,7 +129,8 @@ fn accepted_id(data: Option<&RawValue>) -> Result<VenueOrderId, WireError> {
         order_id: Text<'a>,
     }
     let raw = data.ok_or_else(|| WireError::Senseless("a success without an order id".into()))?.get();
-    let id = if raw.starts_with('{') { serde_json::from_str::<Created>(raw)?.order_id } else { serde_json::from_str(raw)? };
+    let id =
+        if raw.starts_with('{') { serde_json::from_str::<Created>(raw)?.order_id } else { serde_json::from_str(raw)? };
     if id.0 == "0" {
         return Err(WireError::Senseless("order id 0".into()));
     }
@@ -178,8 +185,13 @@ mod tests {
         );
         exit.position_mode = PositionMode::Hedge;
         assert!(!body(&exit).contains("reduceOnly") && body(&exit).contains("\"positionMode\":1"));
-        let numbers = [Intent::open(Side::Long), Intent::close(Side::Short), Intent::open(Side::Short), Intent::close(Side::Long)]
-            .map(side_number);
+        let numbers = [
+            Intent::open(Side::Long),
+            Intent::close(Side::Short),
+            Intent::open(Side::Short),
+            Intent::close(Side::Long),
+        ]
+        .map(side_number);
         assert_eq!(numbers, [1, 2, 3, 4]);
     }
 
@@ -194,10 +206,17 @@ mod tests {
     #[test]
     fn a4_only_a_real_id_is_an_acceptance() {
         let id = |json: &str| accepted_id(Some(serde_json::from_str(json).unwrap()));
-        for json in [r#"{"orderId":"814218083416790528","ts":1}"#, r#"{"orderId":814218083416790528}"#, "814218083416790528", r#""814218083416790528""#] {
+        for json in [
+            r#"{"orderId":"814218083416790528","ts":1}"#,
+            r#"{"orderId":814218083416790528}"#,
+            "814218083416790528",
+            r#""814218083416790528""#,
+        ] {
             assert_eq!(id(json).unwrap().as_str(), "814218083416790528", "{json}");
         }
-        for json in [r#"{"orderId":"","ts":1}"#, r#"{"orderId":null}"#, r#"{"order_id":"1"}"#, "{}", r#""""#, "0", "[]", "true"] {
+        for json in
+            [r#"{"orderId":"","ts":1}"#, r#"{"orderId":null}"#, r#"{"order_id":"1"}"#, "{}", r#""""#, "0", "[]", "true"]
+        {
             assert!(id(json).is_err(), "{json}");
         }
         assert!(accepted_id(None).is_err());
@@ -216,7 +235,11 @@ mod tests {
             taker_fee_rate: dec("0.0006"),
             maker_fee_rate: dec("0.0002"),
             liquidation_fee_rate: dec("0.0004"),
-            tiers: vec![RiskTier { max_contracts: Contracts(dec("100")), maintenance_rate: dec("0.004"), max_leverage: 100 }],
+            tiers: vec![RiskTier {
+                max_contracts: Contracts(dec("100")),
+                maintenance_rate: dec("0.004"),
+                max_leverage: 100,
+            }],
             enabled: true,
         };
         let with = |contracts: &str, price: &str, intent: Intent| {
@@ -227,7 +250,16 @@ mod tests {
         let open = Intent::open(Side::Long);
         assert_eq!(with("20", "100.5", open), None);
         assert_eq!(with("2", "100.5", Intent::close(Side::Long)), None, "a rest below the minimum can be closed");
-        for (contracts, price) in [("3", "100.5"), ("2", "100.5"), ("102", "100.5"), ("0", "100.5"), ("-4", "100.5"), ("20", "100.3"), ("20", "0"), ("20", "-1")] {
+        for (contracts, price) in [
+            ("3", "100.5"),
+            ("2", "100.5"),
+            ("102", "100.5"),
+            ("0", "100.5"),
+            ("-4", "100.5"),
+            ("20", "100.3"),
+            ("20", "0"),
+            ("20", "-1"),
+        ] {
             assert!(with(contracts, price, open).is_some(), "{contracts} at {price}");
         }
         let mut stopped = order(open, OrderType::Market);

@@ -8,7 +8,9 @@ use super::codes::Call;
 use super::core::{Ask, Core, Payload};
 use super::limiter::{Group, Lane};
 use super::sign::{encode_into, query};
-use super::wire::{Contracts, Dec, Int, RawAsset, RawFill, RawOrder, RawPosition, RawPrice, WireError, items, read_contracts};
+use super::wire::{
+    Contracts, Dec, Int, RawAsset, RawFill, RawOrder, RawPosition, RawPrice, WireError, items, read_contracts,
+};
 use crate::model::{
     AccountReport, CallError, Category, ClientOrderId, ContractSpec, Decimal, ErrorClass, Evidence, FillReport,
     OrderReport, PositionKey, PositionMode, PositionReport, Symbol, Timestamp, VenueOrderId,

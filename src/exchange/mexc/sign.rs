@@ -118,13 +118,13 @@ mod tests {
     const TIME: &str = "1761888808839";
 
     fn signer() -> Signer {
-        Signer::new("mx0vglTestAccessKey".to_owned().into(), "9b1f3c7d2e8a4f60a5b6c7d8e9f00112".to_owned().into()).unwrap()
+        Signer::new("mx0vglTestAccessKey".to_owned().into(), "9b1f3c7d2e8a4f60a5b6c7d8e9f00112".to_owned().into())
+            .unwrap()
     }
 
     #[test]
     fn vector_v1_a_query_is_sorted_and_encoded() {
-        let query =
-            query(&[("symbol", "BTC_USDT"), ("states", "2,3"), ("page_num", "1"), ("page_size", "20")]);
+        let query = query(&[("symbol", "BTC_USDT"), ("states", "2,3"), ("page_num", "1"), ("page_size", "20")]);
         assert_eq!(query, "page_num=1&page_size=20&states=2%2C3&symbol=BTC_USDT");
         assert_eq!(
             signer().signature(TIME, query.as_bytes()),
@@ -151,10 +151,7 @@ mod tests {
 
     #[test]
     fn vector_v4_no_parameters() {
-        assert_eq!(
-            signer().signature(TIME, b""),
-            "bbbe73db15f463e8312b666ee064c208101970c831a3eb280bd8c0f045c9c239"
-        );
+        assert_eq!(signer().signature(TIME, b""), "bbbe73db15f463e8312b666ee064c208101970c831a3eb280bd8c0f045c9c239");
     }
 
     #[test]

@@ -64,10 +64,10 @@ pub fn understand(line: &InputLine) -> Result<Option<Asked>, Mistake> {
             escape_controls(&error.to_string())
         )),
     })?;
-    let id = form
-        .id
-        .and_then(|raw| text_of(raw.get()))
-        .ok_or_else(|| Mistake { id: None, message: at("it has no \"id\": give each line a text or number as its id".into()) })?;
+    let id = form.id.and_then(|raw| text_of(raw.get())).ok_or_else(|| Mistake {
+        id: None,
+        message: at("it has no \"id\": give each line a text or number as its id".into()),
+    })?;
     let mistake = |message: String| Mistake { id: Some(id.clone()), message: at(message) };
     let wish = match (form.signal, form.command) {
         (Some(fields), None) => Wish::Signal(Box::new(signal(&id, fields).map_err(mistake)?)),

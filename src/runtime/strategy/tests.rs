@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    Contracts, ContractSpec, Environment, LiquidationWatch, MarginMode, Origin, Quote, RiskTier, SessionId, SessionInfo,
-    VenueFigures,
+    ContractSpec, Contracts, Environment, LiquidationWatch, MarginMode, Origin, Quote, RiskTier, SessionId,
+    SessionInfo, VenueFigures,
 };
 
 fn dec(text: &str) -> Decimal {
@@ -34,20 +34,27 @@ impl Bench {
             ..SessionState::default()
         };
         state.equity.last = Some(Usdt(dec("10000")));
-        state.contracts.insert(sol(), ContractSpec {
-            symbol: sol(),
-            contract_size: dec("0.1"),
-            tick: dec("0.01"),
-            lot: dec("1"),
-            min_contracts: Contracts(dec("1")),
-            max_contracts: Contracts(dec("100000")),
-            max_leverage: 100,
-            taker_fee_rate: dec("0.0004"),
-            maker_fee_rate: dec("0"),
-            liquidation_fee_rate: dec("0.0006"),
-            tiers: vec![RiskTier { max_contracts: Contracts(dec("100000")), maintenance_rate: dec("0.01"), max_leverage: 100 }],
-            enabled: true,
-        });
+        state.contracts.insert(
+            sol(),
+            ContractSpec {
+                symbol: sol(),
+                contract_size: dec("0.1"),
+                tick: dec("0.01"),
+                lot: dec("1"),
+                min_contracts: Contracts(dec("1")),
+                max_contracts: Contracts(dec("100000")),
+                max_leverage: 100,
+                taker_fee_rate: dec("0.0004"),
+                maker_fee_rate: dec("0"),
+                liquidation_fee_rate: dec("0.0006"),
+                tiers: vec![RiskTier {
+                    max_contracts: Contracts(dec("100000")),
+                    maintenance_rate: dec("0.01"),
+                    max_leverage: 100,
+                }],
+                enabled: true,
+            },
+        );
         let mut strategy = Momentum::new(StrategySettings::default(), RiskSettings::default());
         assert!(strategy.take(&Update::Snapshot(Arc::new(state))).is_empty());
         Self { strategy, second: 0 }
@@ -57,8 +64,15 @@ impl Bench {
     fn quote(&mut self, price: &str) -> Vec<RawSignal> {
         self.second += 1;
         let at = Timestamp::from_secs(self.second);
-        let quote =
-            Quote { symbol: sol(), last: None, mark: Some(Price(dec(price))), bid: None, ask: None, funding_rate: None, at };
+        let quote = Quote {
+            symbol: sol(),
+            last: None,
+            mark: Some(Price(dec(price))),
+            bid: None,
+            ask: None,
+            funding_rate: None,
+            at,
+        };
         let record = Record { seq: 0, at, event: Event::Quoted { quote: Box::new(quote) } };
         self.strategy.take(&Update::Events(Arc::from(vec![record])))
     }

@@ -39,7 +39,8 @@ fn reply(shared: &Shared, parts: &Parts, body: &Bytes) -> Result<String, (Status
         }
         (&Method::POST, "/sim/faults") => {
             let spec: FaultSpec = serde_json::from_slice(body).map_err(|error| bad(format!("fault: {error}")))?;
-            spec.check().map_err(|(key, value, allowed)| bad(format!("fault: {key} = {value}: allowed is {allowed}")))?;
+            spec.check()
+                .map_err(|(key, value, allowed)| bad(format!("fault: {key} = {value}: allowed is {allowed}")))?;
             let unknown = spec.symbol.as_ref().filter(|symbol| !core.books.venue.markets.contains_key(symbol));
             if let Some(symbol) = unknown {
                 return Err(bad(format!("fault: symbol {symbol} is not traded here")));

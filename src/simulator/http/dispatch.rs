@@ -146,13 +146,7 @@ fn symbol_of(query: &[(String, String)], args: &[String], body: &[u8]) -> Option
 }
 
 /// Faults that come before the books hear of the request.
-async fn before(
-    shared: &Shared,
-    fault: &FaultSpec,
-    parts: &Parts,
-    body: &Bytes,
-    call: &Call<'_>,
-) -> Option<Response> {
+async fn before(shared: &Shared, fault: &FaultSpec, parts: &Parts, body: &Bytes, call: &Call<'_>) -> Option<Response> {
     match fault.kind {
         FaultKind::Refuse => {
             turned(shared, call, body, "refuse");

@@ -223,18 +223,16 @@ fn read(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<O
             let orders: usize = venue.open.values().map(std::collections::BTreeSet::len).sum();
             let stops = venue.stops.values().filter(|stop| stop.is_waiting()).count();
             let object = Object::new().plain("sumCount", orders + stops).plain("limitOrderCount", orders);
-            Ok(Some(object.plain("stopOrderCount", stops).plain("planOrderCount", 0).plain("trackOrderCount", 0).build()))
+            Ok(Some(
+                object.plain("stopOrderCount", stops).plain("planOrderCount", 0).plain("trackOrderCount", 0).build(),
+            ))
         }
         Endpoint::FeeDetails => Ok(Some("[]".to_owned())),
         _ => return None,
     })
 }
 
-fn batch_query(
-    venue: &Venue,
-    asked: &Asked<'_>,
-    show: impl Fn(&Order) -> Option<String>,
-) -> Result<String, Refusal> {
+fn batch_query(venue: &Venue, asked: &Asked<'_>, show: impl Fn(&Order) -> Option<String>) -> Result<String, Refusal> {
     let ids: Vec<&str> = asked.param("order_ids").unwrap_or_default().split(',').filter(|id| !id.is_empty()).collect();
     if ids.len() > BATCH {
         return Err(Refusal::of(2034));

@@ -80,7 +80,8 @@ fn instrument<'a>(venue: &'a Venue, asked: &Asked<'_>) -> Result<&'a Instrument,
 fn side_row(venue: &Venue, instrument: &Instrument, long: bool) -> Option<(Object, Tier)> {
     let held = venue.positions.get(&(instrument.symbol.clone(), long));
     let cross = held.is_some_and(|held| held.cross);
-    let leverage = held.map_or_else(|| venue.account.leverage_of(&instrument.symbol, long, cross), |held| held.leverage);
+    let leverage =
+        held.map_or_else(|| venue.account.leverage_of(&instrument.symbol, long, cross), |held| held.leverage);
     let tier = instrument.tier(held.map_or(Contracts::ZERO, |held| held.hold))?.clone();
     let object = Object::new()
         .plain("positionType", if long { 1 } else { 2 })

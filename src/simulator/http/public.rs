@@ -54,11 +54,7 @@ fn reply(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<
 }
 
 /// An object when a contract is named, an array of all otherwise.
-fn one_or_all(
-    venue: &Venue,
-    asked: &Asked<'_>,
-    show: impl Fn(&Market) -> String,
-) -> Result<String, Refusal> {
+fn one_or_all(venue: &Venue, asked: &Asked<'_>, show: impl Fn(&Market) -> String) -> Result<String, Refusal> {
     match asked.symbol()? {
         Some(symbol) => venue.markets.get(&symbol).map(show).ok_or_else(|| Refusal::of(1001)),
         None => Ok(array(venue.markets.values().map(show))),
@@ -81,12 +77,8 @@ pub fn ticker(market: &Market, venue: &Venue) -> String {
     let day = market.tape.day();
     let (change, rate) = day.change(market.last);
     let (highest, lowest) = market.band();
-    let held: Decimal = venue
-        .positions
-        .values()
-        .filter(|held| held.symbol == market.instrument.symbol)
-        .map(|held| held.hold.0)
-        .sum();
+    let held: Decimal =
+        venue.positions.values().filter(|held| held.symbol == market.instrument.symbol).map(|held| held.hold.0).sum();
     Object::new()
         .plain("contractId", market.instrument.id)
         .text("symbol", market.instrument.symbol.as_str())

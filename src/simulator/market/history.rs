@@ -68,7 +68,15 @@ impl History {
                 bar.amount += amount;
             }
             None => {
-                self.bars.push_back(Bar { time: minute, open: price, high: price, low: price, close: price, vol, amount });
+                self.bars.push_back(Bar {
+                    time: minute,
+                    open: price,
+                    high: price,
+                    low: price,
+                    close: price,
+                    vol,
+                    amount,
+                });
                 if self.bars.len() > CANDLES {
                     self.bars.pop_front();
                 }

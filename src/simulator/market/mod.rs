@@ -134,7 +134,8 @@ impl Market {
     fn settle(&mut self, at: Timestamp, hidden: Decimal) {
         let tick = self.instrument.tick;
         let recorded = matches!(self.feed, Feed::Replay(_));
-        let flutter = if recorded { Decimal::ZERO } else { mul(self.noise.normal(), div(tick, Decimal::TWO).unwrap_or(tick)) };
+        let flutter =
+            if recorded { Decimal::ZERO } else { mul(self.noise.normal(), div(tick, Decimal::TWO).unwrap_or(tick)) };
         let moved_up = add(hidden, flutter) >= self.last.0;
         self.index = Price(self.instrument.on_tick(hidden).0.max(tick));
         self.last = Price(self.instrument.on_tick(add(hidden, flutter)).0.max(tick));

@@ -17,7 +17,9 @@ pub enum Side {
 
 impl Side {
     pub fn of_code(code: i64) -> Option<Self> {
-        [Self::OpenLong, Self::CloseShort, Self::OpenShort, Self::CloseLong].into_iter().find(|side| side.code() == code)
+        [Self::OpenLong, Self::CloseShort, Self::OpenShort, Self::CloseLong]
+            .into_iter()
+            .find(|side| side.code() == code)
     }
 
     pub fn code(self) -> i64 {
@@ -67,7 +69,8 @@ pub enum Kind {
 
 impl Kind {
     pub fn of_code(code: i64) -> Option<Self> {
-        let all = [Self::Limit, Self::PostOnly, Self::ImmediateOrCancel, Self::FillOrKill, Self::Market, Self::MarketToLimit];
+        let all =
+            [Self::Limit, Self::PostOnly, Self::ImmediateOrCancel, Self::FillOrKill, Self::Market, Self::MarketToLimit];
         all.into_iter().find(|kind| kind.code() == code)
     }
 

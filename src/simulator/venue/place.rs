@@ -33,7 +33,8 @@ impl Venue {
                 return Err(refusal);
             }
         };
-        let known = self.by_external.get(&(request.symbol.clone(), client.clone())).and_then(|ids| ids.first().copied());
+        let known =
+            self.by_external.get(&(request.symbol.clone(), client.clone())).and_then(|ids| ids.first().copied());
         let mut invalid = None;
         if let Some(known) = known.filter(|_| !client.is_empty()) {
             match self.duplicates {

@@ -115,7 +115,8 @@ impl Position {
         let close_average = price(Self::average(self.closed_value, self.closed, instrument));
         let held = self.hold.is_positive();
         let entry = if held { price(self.entry(instrument)) } else { open_average };
-        let liquidation = if held { around.exposure.liquidation_price(instrument.tick) } else { self.last_liquidation_price };
+        let liquidation =
+            if held { around.exposure.liquidation_price(instrument.tick) } else { self.last_liquidation_price };
         let spent = self.first_margin + self.fees;
         let profit_ratio = self.realised().ratio_to(spent).unwrap_or_default().trunc_with_scale(4);
         let mut object = Object::new()

@@ -21,13 +21,16 @@ impl Venue {
         let leg = match (position, symbol, long) {
             (Some(id), _, _) => self.leg_of(id).ok_or_else(|| Refusal::of(2009))?,
             (None, Some(symbol), Some(long)) => (symbol.clone(), long),
-            _ => return Err(Refusal::new(600, "Parameter error: positionId, or symbol with openType and positionType")),
+            _ => {
+                return Err(Refusal::new(600, "Parameter error: positionId, or symbol with openType and positionType"));
+            }
         };
         let instrument = self.instrument(&leg.0).cloned().ok_or_else(|| Refusal::of(1001))?;
         if leverage == 0 || leverage > instrument.max_leverage {
             return Err(Refusal::of(2006));
         }
-        let opening = self.open_of(&leg.0).any(|order| order.request.side.opens() && order.request.side.is_buy() == leg.1);
+        let opening =
+            self.open_of(&leg.0).any(|order| order.request.side.opens() && order.request.side.is_buy() == leg.1);
         if opening {
             return Err(Refusal::of(2019));
         }

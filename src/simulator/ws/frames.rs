@@ -39,10 +39,7 @@ fn sides(market: &Market) -> Sides {
     Sides { bids: copy(&market.book.bids), asks: copy(&market.book.asks), version: market.book.version }
 }
 
-fn changes(
-    before: &BTreeMap<Price, (Contracts, u32)>,
-    after: &BTreeMap<Price, (Contracts, u32)>,
-) -> String {
+fn changes(before: &BTreeMap<Price, (Contracts, u32)>, after: &BTreeMap<Price, (Contracts, u32)>) -> String {
     let gone = before.keys().filter(|price| !after.contains_key(price)).map(|price| (*price, (Contracts::ZERO, 0)));
     let fresh = after.iter().filter(|(price, level)| before.get(price) != Some(level)).map(|(p, l)| (*p, *l));
     array(gone.chain(fresh).map(|(price, (vol, orders))| format!("[{},{},{orders}]", number(price.0), number(vol.0))))
@@ -113,10 +110,8 @@ fn kline(market: &Market, interval: &str) -> Option<String> {
     let seconds = public::interval_seconds(interval)?;
     let bar = market.tape.bars(seconds, None, None).pop()?;
     let price = |object: Object, key, value: Price| object.number(key, value.0);
-    let mut object = Object::new()
-        .text("symbol", market.instrument.symbol.as_str())
-        .text("interval", interval)
-        .plain("t", bar.time);
+    let mut object =
+        Object::new().text("symbol", market.instrument.symbol.as_str()).text("interval", interval).plain("t", bar.time);
     for (keys, value) in
         [(["o", "ro"], bar.open), (["c", "rc"], bar.close), (["h", "rh"], bar.high), (["l", "rl"], bar.low)]
     {

@@ -61,14 +61,8 @@ impl Hub {
         let (outbound, frames) = mpsc::channel(BACKLOG);
         let id = self.next;
         self.next = self.next.saturating_add(1);
-        let session = Session {
-            outbound,
-            logged_in: false,
-            private: true,
-            filters: None,
-            topics: BTreeSet::new(),
-            held: None,
-        };
+        let session =
+            Session { outbound, logged_in: false, private: true, filters: None, topics: BTreeSet::new(), held: None };
         self.sessions.insert(id, session);
         (id, frames)
     }
@@ -135,7 +129,8 @@ impl Hub {
 
     /// Sends what is new in the markets. A frame that was held back goes at last.
     pub fn public(&mut self, venue: &Venue) {
-        let topics: BTreeSet<Topic> = self.sessions.values().flat_map(|session| session.topics.iter().cloned()).collect();
+        let topics: BTreeSet<Topic> =
+            self.sessions.values().flat_map(|session| session.topics.iter().cloned()).collect();
         for topic in &topics {
             for frame in self.seen.frames(topic, venue) {
                 let ids: Vec<u64> = self

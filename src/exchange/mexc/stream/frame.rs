@@ -59,12 +59,12 @@ impl Reader {
             "push.ticker" => each(frame.data, |raw| {
                 serde_json::from_str::<RawTicker>(raw)?.quote(sent).map(|quote| Some(Push::Quote(quote)))
             })?,
-            "push.personal.order" => {
-                each(frame.data, |raw| serde_json::from_str::<RawOrder>(raw)?.report().map(|order| Some(Push::Order(order))))?
-            }
-            "push.personal.order.deal" => {
-                each(frame.data, |raw| serde_json::from_str::<RawFill>(raw)?.report().map(|fill| Some(Push::Fill(fill))))?
-            }
+            "push.personal.order" => each(frame.data, |raw| {
+                serde_json::from_str::<RawOrder>(raw)?.report().map(|order| Some(Push::Order(order)))
+            })?,
+            "push.personal.order.deal" => each(frame.data, |raw| {
+                serde_json::from_str::<RawFill>(raw)?.report().map(|fill| Some(Push::Fill(fill)))
+            })?,
             "push.personal.position" => each(frame.data, |raw| {
                 let report = serde_json::from_str::<RawPosition>(raw)?.report()?;
                 if self.legs.len() < MOST_LEGS {
@@ -145,10 +145,16 @@ mod tests {
     fn acknowledgements_and_pongs_with_a_time_as_number_or_text() {
         let mut reader = Reader::default();
         let heard = |reader: &mut Reader, text: &str| reader.read(text).unwrap();
-        assert_eq!(heard(&mut reader, r#"{"channel":"rs.login","data":"success","ts":"1795401565601"}"#), Heard::LoggedIn);
+        assert_eq!(
+            heard(&mut reader, r#"{"channel":"rs.login","data":"success","ts":"1795401565601"}"#),
+            Heard::LoggedIn
+        );
         assert_eq!(heard(&mut reader, r#"{"channel":"pong","data":1795401565601}"#), Heard::Pong);
         assert_eq!(heard(&mut reader, r#"{"channel":"rs.sub.ticker","data":"success","ts":1}"#), Heard::Nothing);
-        assert_eq!(heard(&mut reader, r#"{"channel":"push.personal.plan.order","data":{"id":"1"},"ts":1}"#), Heard::Nothing);
+        assert_eq!(
+            heard(&mut reader, r#"{"channel":"push.personal.plan.order","data":{"id":"1"},"ts":1}"#),
+            Heard::Nothing
+        );
         assert_eq!(
             heard(&mut reader, r#"{"channel":"rs.error","data":"signature error","ts":1}"#),
             Heard::Error("signature error".into())
@@ -160,7 +166,8 @@ mod tests {
         let deal = r#"{"id":"13914408525","symbol":"BTC_USDT","side":1,"vol":20,"price":64250.5,"fee":0.0771,"feeCurrency":"USDT","taker":true,"category":1,"orderId":"814218083416790528","externalOid":"eng-1","timestamp":1795401565600}"#;
         let mut reader = Reader::default();
         let one = pushes(&mut reader, &format!(r#"{{"channel":"push.personal.order.deal","data":{deal},"ts":1}}"#));
-        let two = pushes(&mut reader, &format!(r#"{{"channel":"push.personal.order.deal","data":[{deal},{deal}],"ts":1}}"#));
+        let two =
+            pushes(&mut reader, &format!(r#"{{"channel":"push.personal.order.deal","data":[{deal},{deal}],"ts":1}}"#));
         assert_eq!(one.len(), 1);
         assert_eq!(two, [one[0].clone(), one[0].clone()]);
     }
@@ -170,7 +177,10 @@ mod tests {
         let risk = r#"{"channel":"push.personal.liquidate.risk","data":{"symbol":"BTC_USDT","positionId":7,"liquidatePrice":58105.7,"marginRatio":0.9,"adlLevel":1},"ts":1}"#;
         let mut reader = Reader::default();
         assert_eq!(pushes(&mut reader, risk), [Push::LiquidationNotice { key: None, liquidated: false }]);
-        pushes(&mut reader, r#"{"channel":"push.personal.position","data":{"positionId":7,"symbol":"BTC_USDT","positionType":2,"openType":1,"state":1,"holdVol":3},"ts":1}"#);
+        pushes(
+            &mut reader,
+            r#"{"channel":"push.personal.position","data":{"positionId":7,"symbol":"BTC_USDT","positionType":2,"openType":1,"state":1,"holdVol":3},"ts":1}"#,
+        );
         let key = PositionKey { symbol: Symbol::new("BTC_USDT").unwrap(), side: Side::Short };
         assert_eq!(pushes(&mut reader, risk), [Push::LiquidationNotice { key: Some(key), liquidated: false }]);
     }
@@ -179,7 +189,12 @@ mod tests {
     fn a_general_notice_is_about_liquidations_or_nothing() {
         let mut reader = Reader::default();
         let mut notice = |kind: u8, notify: u8| {
-            pushes(&mut reader, &format!(r#"{{"channel":"push.personal.generic.notify","data":{{"type":{kind},"param":{{"notifyType":{notify},"dn":"BTC_USDT"}}}},"ts":1}}"#))
+            pushes(
+                &mut reader,
+                &format!(
+                    r#"{{"channel":"push.personal.generic.notify","data":{{"type":{kind},"param":{{"notifyType":{notify},"dn":"BTC_USDT"}}}},"ts":1}}"#
+                ),
+            )
         };
         assert_eq!(notice(1, 1), [Push::LiquidationNotice { key: None, liquidated: true }]);
         assert_eq!(notice(1, 2), [Push::LiquidationNotice { key: None, liquidated: false }]);
@@ -191,9 +206,17 @@ mod tests {
     fn what_is_malformed_is_an_error_and_never_a_panic() {
         let mut reader = Reader::default();
         for text in [
-            "", "x", "[]", "{}", r#"{"channel":5}"#, r#"{"channel":"push.ticker"}"#, r#"{"channel":"push.ticker","data":null}"#,
-            r#"{"channel":"push.ticker","data":[1]}"#, r#"{"channel":"push.personal.order","data":{"orderId":"1"}}"#,
-            r#"{"channel":"push.personal.asset","data":"x"}"#, r#"{"channel":"push.personal.position","data":[{"positionId":1}"#,
+            "",
+            "x",
+            "[]",
+            "{}",
+            r#"{"channel":5}"#,
+            r#"{"channel":"push.ticker"}"#,
+            r#"{"channel":"push.ticker","data":null}"#,
+            r#"{"channel":"push.ticker","data":[1]}"#,
+            r#"{"channel":"push.personal.order","data":{"orderId":"1"}}"#,
+            r#"{"channel":"push.personal.asset","data":"x"}"#,
+            r#"{"channel":"push.personal.position","data":[{"positionId":1}"#,
         ] {
             assert!(reader.read(text).is_err(), "{text}");
         }

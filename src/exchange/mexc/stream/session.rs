@@ -61,7 +61,10 @@ impl Session {
         match tokio::time::timeout(timeout, self.log_in(&mut socket)).await {
             Ok(Ok(())) => {}
             Ok(Err(LoginError::Refused(reason))) => {
-                return End::Refused(format!("the exchange refused the login of the stream: {}", self.for_people(&reason)));
+                return End::Refused(format!(
+                    "the exchange refused the login of the stream: {}",
+                    self.for_people(&reason)
+                ));
             }
             Ok(Err(LoginError::Lost(reason))) => return lost(self.for_people(&reason)),
             Err(_) => return lost("the login of the stream was not answered in time".into()),
@@ -145,7 +148,9 @@ impl Session {
         match reader.read(text) {
             Ok(Heard::Pushes(pushes)) => pushes.into_iter().for_each(|push| self.outbox.push(push)),
             Ok(Heard::Pong) => return self.symbols.is_empty(),
-            Ok(Heard::Error(reason)) => self.health.skip(&self.for_people(&reason), "the exchange refused a subscription"),
+            Ok(Heard::Error(reason)) => {
+                self.health.skip(&self.for_people(&reason), "the exchange refused a subscription")
+            }
             Ok(Heard::LoggedIn | Heard::Nothing) => {}
             Err(error) => self.health.skip(text, &error.to_string()),
         }

@@ -76,7 +76,9 @@ impl Socket {
     pub async fn send(&mut self, text: String) -> Result<(), String> {
         match self {
             Self::Memory(frames, _) => frames.send(text).await.map_err(|_| "the exchange closed the stream".into()),
-            Self::Web(stream) => stream.send(Message::Text(text.into())).await.map_err(|error| format!("the stream broke: {error}")),
+            Self::Web(stream) => {
+                stream.send(Message::Text(text.into())).await.map_err(|error| format!("the stream broke: {error}"))
+            }
         }
     }
 }
@@ -103,7 +105,8 @@ impl Dial {
         tcp.set_nodelay(true).map_err(|error| format!("no connection: {error}"))?;
         // Main installs the provider too; whoever is first wins and both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = WebSocketConfig::default().max_message_size(Some(LARGEST_FRAME)).max_frame_size(Some(LARGEST_FRAME));
+        let config =
+            WebSocketConfig::default().max_message_size(Some(LARGEST_FRAME)).max_frame_size(Some(LARGEST_FRAME));
         let opened = client_async_tls_with_config(self.address.url().as_str(), tcp, Some(config), None).await;
         let (stream, _) = opened.map_err(|error| format!("no connection: {error}"))?;
         Ok(Socket::Web(Box::new(stream)))

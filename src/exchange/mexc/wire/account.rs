@@ -39,7 +39,10 @@ mod tests {
     fn answers_know_more_than_pushes_and_other_currencies_are_left_out() {
         let read = |json: &str| serde_json::from_str::<RawAsset>(json).unwrap().report();
         let answer = read(r#"{"currency":"USDT","positionMargin":12.8501,"availableBalance":987.0728,"cashBalance":987.0728,"frozenBalance":0,"equity":1000.0419,"unrealized":0.119,"bonus":0}"#).unwrap();
-        let push = read(r#"{"currency":"USDT","availableBalance":987.0728,"frozenBalance":0,"positionMargin":12.8501,"bonus":0}"#).unwrap();
+        let push = read(
+            r#"{"currency":"USDT","availableBalance":987.0728,"frozenBalance":0,"positionMargin":12.8501,"bonus":0}"#,
+        )
+        .unwrap();
         assert_eq!(AccountReport { equity: None, unrealised: None, ..answer.clone() }, push);
         assert_eq!(answer.equity.map(|equity| equity.to_string()).as_deref(), Some("1000.0419"));
         assert_eq!(read(r#"{"currency":"MX","availableBalance":1,"frozenBalance":0,"positionMargin":0}"#), None);

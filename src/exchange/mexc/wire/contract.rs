@@ -112,8 +112,9 @@ impl RawContract<'_> {
                 return Err(WireError::Senseless(format!("{name} is {step} and must be above 0")));
             }
         }
-        let max_leverage = times(self.max_leverage)
-            .ok_or_else(|| WireError::Senseless(format!("maxLeverage is {} and must be above 0", self.max_leverage.0)))?;
+        let max_leverage = times(self.max_leverage).ok_or_else(|| {
+            WireError::Senseless(format!("maxLeverage is {} and must be above 0", self.max_leverage.0))
+        })?;
         // The engine's orders may rest or not: the smaller of both limits holds for all.
         let max_contracts = self.limit_max_vol.map_or(self.max_vol.0, |Dec(limit)| limit.min(self.max_vol.0));
         Ok(ContractSpec {
@@ -142,7 +143,11 @@ impl RawContract<'_> {
             let rate = self.maintenance_margin_rate.filter(|Dec(rate)| *rate > Decimal::ZERO).ok_or_else(|| {
                 WireError::Senseless("neither a ladder of risk tiers nor a maintenance margin rate".into())
             })?;
-            return Ok(vec![RiskTier { max_contracts: Amount(self.max_vol.0), maintenance_rate: rate.0, max_leverage }]);
+            return Ok(vec![RiskTier {
+                max_contracts: Amount(self.max_vol.0),
+                maintenance_rate: rate.0,
+                max_leverage,
+            }]);
         }
         tiers.sort_by_key(|tier| tier.max_contracts);
         if self.ladder_in_money() {
@@ -199,7 +204,9 @@ impl RawContract<'_> {
                 }
                 tiers
             }
-            None => tiers.pop().into_iter().map(|tier| RiskTier { max_contracts: Amount(self.max_vol.0), ..tier }).collect(),
+            None => {
+                tiers.pop().into_iter().map(|tier| RiskTier { max_contracts: Amount(self.max_vol.0), ..tier }).collect()
+            }
         }
     }
 }
@@ -265,7 +272,8 @@ mod tests {
     fn tiers_are_never_empty() {
         let bare = BTC.replace(r#""riskBaseVol":150000,"#, "");
         assert_eq!(ladder(&one(&bare, None).unwrap()), [("400000".into(), "0.004".into(), 200)]);
-        let empty_custom = BTC.replace(r#""riskLimitMode":"INCREASE""#, r#""riskLimitMode":"CUSTOM","riskLimitCustom":[]"#);
+        let empty_custom =
+            BTC.replace(r#""riskLimitMode":"INCREASE""#, r#""riskLimitMode":"CUSTOM","riskLimitCustom":[]"#);
         assert_eq!(one(&empty_custom, None).unwrap().tiers.len(), 1);
         let nothing = bare.replace(r#""maintenanceMarginRate":0.004,"#, "");
         assert!(one(&nothing, None).is_err());

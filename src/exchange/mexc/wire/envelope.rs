@@ -52,9 +52,10 @@ pub fn read(body: &[u8]) -> Result<Envelope<'_>, EnvelopeError> {
         }
         (Some(Flag(false)), Some(_) | None) => Err(EnvelopeError("success is false and the code says nothing".into())),
         (None, _) => Err(EnvelopeError("`success` is missing".into())),
-        (Some(Flag(true)), code) => {
-            Err(EnvelopeError(format!("success is true and the code is {}", code.map_or("missing".into(), |c| c.to_string()))))
-        }
+        (Some(Flag(true)), code) => Err(EnvelopeError(format!(
+            "success is true and the code is {}",
+            code.map_or("missing".into(), |c| c.to_string())
+        ))),
     }
 }
 

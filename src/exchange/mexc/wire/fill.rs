@@ -35,7 +35,11 @@ impl RawFill<'_> {
     /// # Errors
     /// When an id is none, a number is not defined, or size or price are not above zero.
     pub fn report(&self) -> Result<FillReport, WireError> {
-        if self.vol.0.is_sign_negative() || self.vol.0.is_zero() || self.price.0.is_sign_negative() || self.price.0.is_zero() {
+        if self.vol.0.is_sign_negative()
+            || self.vol.0.is_zero()
+            || self.price.0.is_sign_negative()
+            || self.price.0.is_zero()
+        {
             return Err(WireError::Senseless(format!("a fill of {} contracts at {}", self.vol.0, self.price.0)));
         }
         let in_usdt = self.fee_currency.as_ref().is_none_or(|currency| currency.0 == "USDT");

@@ -117,7 +117,12 @@ mod tests {
         assert!(report(&ANSWER.replace(r#""state":1"#, r#""state":2"#)).unwrap().taken_over);
         let closed = report(&ANSWER.replace(r#""state":1"#, r#""state":3"#)).unwrap();
         assert!(closed.contracts.is_zero() && !closed.taken_over);
-        for (from, to) in [(r#""state":1"#, r#""state":4"#), (r#""positionType":1"#, r#""positionType":3"#), (r#""openType":1"#, r#""openType":3"#), (r#""holdVol":20"#, r#""holdVol":-1"#)] {
+        for (from, to) in [
+            (r#""state":1"#, r#""state":4"#),
+            (r#""positionType":1"#, r#""positionType":3"#),
+            (r#""openType":1"#, r#""openType":3"#),
+            (r#""holdVol":20"#, r#""holdVol":-1"#),
+        ] {
             assert!(report(&ANSWER.replace(from, to)).is_err(), "{to}");
         }
     }

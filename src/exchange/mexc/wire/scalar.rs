@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_or_too_large_is_refused() {
-        for json in ["1e16", "\"abc\"", "\"\"", "null", "true", "{}", "[1]", "99999999999999999999999999999999", "1e400"] {
+        for json in
+            ["1e16", "\"abc\"", "\"\"", "null", "true", "{}", "[1]", "99999999999999999999999999999999", "1e400"]
+        {
             assert!(dec(json).is_err(), "{json}");
         }
     }

@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn the_fair_price_is_the_mark_and_absent_prices_are_unknown() {
         let quote = |json: &str, sent| serde_json::from_str::<RawTicker>(json).unwrap().quote(sent).unwrap();
-        let full = quote(r#"{"contractId":10,"symbol":"BTC_USDT","lastPrice":64300.1,"bid1":64300.0,"ask1":64300.1,"volume24":40146908,"amount24":258100741.2,"fairPrice":64310.2,"fundingRate":0.0001,"timestamp":1795401565487}"#, Some(5));
+        let full = quote(
+            r#"{"contractId":10,"symbol":"BTC_USDT","lastPrice":64300.1,"bid1":64300.0,"ask1":64300.1,"volume24":40146908,"amount24":258100741.2,"fairPrice":64310.2,"fundingRate":0.0001,"timestamp":1795401565487}"#,
+            Some(5),
+        );
         assert_eq!(full.mark.map(|p| p.to_string()).as_deref(), Some("64310.2"));
         assert_eq!(full.at.millis(), 1_795_401_565_487);
         let bare = quote(r#"{"symbol":"BTC_USDT","lastPrice":0}"#, Some(5));
