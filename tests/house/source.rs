@@ -212,7 +212,7 @@ pub fn lines_with(code: &str, word: &str) -> Vec<usize> {
         .filter(|(at, _)| {
             let before = code[..*at].chars().next_back();
             let after = code[at + word.len()..].chars().next();
-            !(part(word.chars().next()) && part(before)) && !(part(word.chars().last()) && part(after))
+            !(part(word.chars().next()) && part(before) || part(word.chars().last()) && part(after))
         })
         .map(|(at, _)| code[..at].matches('\n').count() + 1)
         .collect()
@@ -220,8 +220,8 @@ pub fn lines_with(code: &str, word: &str) -> Vec<usize> {
 
 #[test]
 fn comments_texts_and_characters_are_blanked() {
-    let text = r####"a // b
-"c \" d" 'e' '\'' /* f /* g */ h */ i r#"j " k"# b"l" br##"m"# n"## 'life: &'a str"####;
+    let text = r###"a // b
+"c \" d" 'e' '\'' /* f /* g */ h */ i r#"j " k"# b"l" br##"m"# n"## 'life: &'a str"###;
     let code = blank(text);
     assert_eq!(code.split_whitespace().collect::<Vec<_>>(), ["a", "i", "b", "'life:", "&'a", "str"]);
     assert_eq!(code.matches('\n').count(), 1);

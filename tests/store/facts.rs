@@ -78,7 +78,7 @@ impl Facts {
             symbol: symbol(no),
             intent: Intent::open(Side::Long),
             purpose: Purpose::Entry,
-            order_type: if no % 2 == 0 { OrderType::Market } else { OrderType::Limit(Price(number("100.5"))) },
+            order_type: if no.is_multiple_of(2) { OrderType::Market } else { OrderType::Limit(Price(number("100.5"))) },
             contracts: Contracts(number("4")),
             quantity: Qty(number("0.4")),
             decision_price: Some(Price(number("100"))),
@@ -198,7 +198,7 @@ impl Facts {
         let (severity, message) = (Severity::Critical, "liquidated".into());
         self.add(Event::AlertChanged { id: AlertId(id), key, severity, message, details });
         self.add(Event::AlertCleared { id: AlertId(id) });
-        if id % 2 == 0 {
+        if id.is_multiple_of(2) {
             self.add(Event::AlertsAcknowledged { ids: vec![AlertId(id)], by: "operator".into() });
         }
     }
@@ -232,7 +232,7 @@ impl Facts {
                 let id = self.position(n, n);
                 self.fill(n * 10, no, id, "1", Some("0.0061"));
                 self.snapshot(id);
-                self.fill(n * 10 + 1, no, id, "3", if n % 3 == 0 { None } else { Some("0.01825") });
+                self.fill(n * 10 + 1, no, id, "3", if n.is_multiple_of(3) { None } else { Some("0.01825") });
                 self.snapshot(id);
                 self.alert(n, Some(id));
                 let (cause, evidence_syncs) =
@@ -275,7 +275,7 @@ pub fn journal(dir: &Path, records: &[Record]) {
     let written = journal.last_seq();
     for record in records.iter().filter(|record| record.event.is_fact() && record.seq > written) {
         journal.append(record.at.micros(), &serde_json::to_string(record).unwrap()).unwrap();
-        if record.seq % 50 == 0 {
+        if record.seq.is_multiple_of(50) {
             journal.sync().unwrap();
         }
     }

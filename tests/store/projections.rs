@@ -111,7 +111,7 @@ proptest! {
     /// again, and what was sent on stays marked as sent.
     #[test]
     fn kills_and_repeats_change_no_row(
-        cuts in proptest::collection::vec((1_usize..60, any::<bool>(), 0_u64..30), 1..12),
+        cuts in proptest::collection::vec((1_u64..60, any::<bool>()), 1..12),
     ) {
         let dir = tempdir().unwrap();
         let records = facts(30);
@@ -121,11 +121,11 @@ proptest! {
         Projections::open(&plain).unwrap().fold(&records).unwrap();
         let path = dir.path().join("history.sqlite");
         let mut at = 0;
-        for (count, save, _) in &cuts {
+        for (count, save) in &cuts {
             let mut projections = Projections::open(&path).unwrap();
             // What the last save did not hold comes again, from the journal.
             projections.catch_up_to(&journal_dir, at);
-            let end = (at + *count as u64).min(last(&records));
+            let end = (at + *count).min(last(&records));
             let group: Vec<_> = records.iter().filter(|r| r.seq > at && r.seq <= end).cloned().collect();
             projections.fold(&group).unwrap();
             if *save {

@@ -14,7 +14,7 @@ use super::projections::dump;
 
 /// Waits for a condition, for as long as a slow machine may need.
 fn wait_until(projector: &Projector, condition: impl Fn(&ProjectorStatus) -> bool) -> ProjectorStatus {
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = Instant::now() + Duration::from_mins(1);
     loop {
         let status = projector.status();
         if condition(&status) {

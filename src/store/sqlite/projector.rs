@@ -135,7 +135,7 @@ impl Worker {
                 self.report(None);
             }
             outcome = match groups.recv_timeout(RETRY) {
-                Ok(group) => self.take(group, groups),
+                Ok(group) => self.take(&group, groups),
                 Err(RecvTimeoutError::Timeout) if outcome.is_err() || self.is_behind() => self.catch_up(),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -147,9 +147,9 @@ impl Worker {
     }
 
     /// Folds a group and all that wait behind it.
-    fn take(&mut self, group: Arc<[Record]>, groups: &Receiver<Arc<[Record]>>) -> Result<(), StoreError> {
+    fn take(&mut self, group: &[Record], groups: &Receiver<Arc<[Record]>>) -> Result<(), StoreError> {
         let Some(projections) = &mut self.projections else { return self.catch_up() };
-        let mut records: Vec<Record> = group.iter().cloned().collect();
+        let mut records = group.to_vec();
         while records.len() < GROUP
             && let Ok(more) = groups.try_recv()
         {

@@ -67,6 +67,7 @@ impl Table {
 }
 
 /// A text.
+#[expect(clippy::needless_pass_by_value, reason = "most are numbers, and `&` before each would hide the columns")]
 pub fn text(value: impl ToString) -> Value {
     Value::Text(value.to_string())
 }
