@@ -1,8 +1,30 @@
 //! The command line.
 
+mod args;
+mod config;
+mod failure;
+mod run;
+mod sim;
+
 use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command, ConfigCommand};
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    // Before anything speaks TLS; a second provider of the same kind does no harm.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Sim(args)) => sim::run(&args),
+        Some(Command::Config(ConfigCommand::Show { origin, config })) => config::show(config.as_deref(), origin),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
 }

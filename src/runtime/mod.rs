@@ -3,24 +3,30 @@
 
 mod bus;
 mod data_dir;
+mod embedded;
 mod gateway;
 mod handle;
 pub mod headless;
+mod identity;
 mod intake;
 mod kill;
+mod launch;
 mod outbox;
 mod outward;
 mod recovery;
 mod scribe;
 mod session;
 pub mod strategy;
+mod watched;
 
 pub use bus::{DEFAULT_CAPACITY, EventBus, Interest, ShutDown, Subscription, Subscriptions};
 pub use data_dir::{DataDir, DataDirError, LAYOUT_VERSION, journal_of, projections_of};
 pub use gateway::Gateway;
 pub use handle::{CommandSender, Gone, SessionHandle, Update};
+pub use identity::{IdentityError, random_key};
 pub use intake::{Intake, IntakeError, SignalAnswer, Submitted};
 pub use kill::KILL_POINTS;
+pub use launch::{Launch, LaunchError, Running, Venue, start};
 pub use outward::{Line, Outward};
 pub use recovery::{Recovered, RecoveryError, ended_in_order, recover};
 pub use scribe::{Manner, Scribe};

@@ -20,7 +20,7 @@ pub struct Breakout {
 /// One symbol.
 #[derive(Debug, Default)]
 pub struct Book {
-    /// Prices of the window, thinned to one extreme pair a second.
+    /// Prices of the window: the extremes of each second.
     window: VecDeque<Bar>,
     entered: Option<Timestamp>,
     noted: Option<Timestamp>,
@@ -37,15 +37,17 @@ struct Bar {
 }
 
 impl Book {
-    /// Compares a price with the window before it, then takes it into the window. Says nothing
-    /// before a third of the window is known.
+    /// Compares a price with the window, then takes it in. The last sixth of the window does not
+    /// count, or a price that climbs step by step would never be far from its own edge. Says
+    /// nothing before a third of the window is known.
     pub fn see(&mut self, now: Timestamp, price: Price, lookback: Duration, width_pct: Decimal) -> Option<Breakout> {
         while self.window.front().is_some_and(|bar| now.since(bar.at) > lookback) {
             self.window.pop_front();
         }
         let known = self.window.front().is_some_and(|first| now.since(first.at) >= lookback / 3);
-        let high = self.window.iter().map(|bar| bar.high).max();
-        let low = self.window.iter().map(|bar| bar.low).min();
+        let settled = || self.window.iter().filter(|bar| now.since(bar.at) >= lookback / 6);
+        let high = settled().map(|bar| bar.high).max();
+        let low = settled().map(|bar| bar.low).min();
         match self.window.back_mut() {
             Some(bar) if now.since(bar.at) < Duration::from_secs(1) => {
                 bar.high = bar.high.max(price);

@@ -1,0 +1,136 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A live-trading core for MEXC USDT-M perpetual futures, and its terminal dashboard.
+///
+/// Without anything: a paper session on an embedded exchange, with a built-in strategy, in the
+/// dashboard. No key, server or configuration is needed, and no money is at risk.
+#[derive(Debug, Parser)]
+#[command(name = "perpdeck", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// As for `run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a session: the engine, with the dashboard unless --headless
+    Run(RunArgs),
+    /// Run the simulated exchange alone; prints its addresses as one JSON line
+    Sim(SimArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Options of a session.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// No dashboard: events as JSON lines on standard output, signals and commands as JSON lines
+    /// on standard input
+    #[arg(long)]
+    pub headless: bool,
+    /// With --headless: prices too, as market_data events
+    #[arg(long, requires = "headless")]
+    pub market_data: bool,
+    /// Settings file, in place of the one in the user's configuration folder
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where journal, projections and the embedded exchange's books lie
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// An exchange that runs apart, such as `perpdeck sim`; needs PERPDECK_API_KEY and
+    /// PERPDECK_API_SECRET
+    #[arg(long, value_name = "URL")]
+    pub exchange_url: Option<String>,
+    /// Seed of the embedded exchange's market
+    #[arg(long, value_name = "N")]
+    pub seed: Option<String>,
+    /// Scenario of the embedded exchange: calm, volatile, crash, outage, or a file
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Candle file to replay in place of invented prices; SYMBOL=FILE when its name does not tell
+    #[arg(long, value_name = "FILE")]
+    pub candles: Option<String>,
+    /// How many times as fast as real time, or "max"
+    #[arg(long, value_name = "X")]
+    pub speed: Option<String>,
+    /// Trade for real; also needs session.mode = "live" and keys
+    #[arg(long)]
+    pub live: bool,
+}
+
+/// Options of the simulated exchange.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Seed of the market
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub seed: u64,
+    /// Scenario: calm, volatile, crash, outage, or a file
+    #[arg(long, value_name = "NAME", default_value = "calm")]
+    pub scenario: String,
+    /// Candle file to replay in place of invented prices; SYMBOL=FILE when its name does not tell
+    #[arg(long, value_name = "FILE")]
+    pub candles: Option<String>,
+    /// The key that is accepted; a random one when absent
+    #[arg(long, value_name = "KEY", requires = "api_secret")]
+    pub api_key: Option<String>,
+    /// Its secret
+    #[arg(long, value_name = "SECRET", requires = "api_key")]
+    pub api_secret: Option<String>,
+    /// How many times as fast as real time
+    #[arg(long, value_name = "X", default_value = "1")]
+    pub speed: String,
+    /// Where its books are kept; in memory only when absent
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What to look at.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting as it counts
+    Show {
+        /// And where each comes from
+        #[arg(long)]
+        origin: bool,
+        /// Settings file, in place of the one in the user's configuration folder
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_without_a_command_are_those_of_run() {
+        let cli = Cli::try_parse_from(["perpdeck", "--scenario", "crash", "--seed", "9"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.scenario.as_deref(), Some("crash"));
+        let cli = Cli::try_parse_from(["perpdeck", "run", "--headless", "--market-data"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Run(RunArgs { headless: true, market_data: true, .. }))));
+        assert!(Cli::try_parse_from(["perpdeck", "--market-data"]).is_err());
+        assert!(Cli::try_parse_from(["perpdeck", "sim", "--api-key", "k"]).is_err());
+    }
+}

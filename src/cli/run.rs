@@ -1,0 +1,145 @@
+//! `perpdeck run`: a session, with or without the dashboard.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use super::args::RunArgs;
+use super::failure::Failure;
+use super::{config, sim};
+use crate::config::{
+    Credentials, KEY_VARIABLE, Loaded, Mode, Origin, SECRET_VARIABLE, default_data_dir, live_permit,
+};
+use crate::exchange::mexc::Permit;
+use crate::model::{Environment, escape_controls};
+use crate::runtime::headless::{self, Headless};
+use crate::runtime::{self, DataDirError, Ended, Interest, Launch, Running, Venue};
+
+/// MEXC's addresses (mexc-contract-api.md section 1).
+const LIVE_REST: &str = "https://api.mexc.com";
+const LIVE_WS: &str = "wss://contract.mexc.com/edge";
+/// Facts that standard output may be behind before some are passed over and counted.
+const HEADLESS_CAPACITY: usize = 1_000_000;
+
+/// Runs a session until it ends.
+pub fn run(args: &RunArgs) -> Result<(), Failure> {
+    let loaded = config::of_run(args)?;
+    if !args.headless && !std::io::stdout().is_terminal() {
+        return Err(Failure::usage(
+            "standard output is not a terminal, and the dashboard needs one. For scripts and pipes use: perpdeck run --headless",
+        ));
+    }
+    let launch = launch(args, loaded)?;
+    let running = runtime::start(launch)?;
+    let ended = if args.headless { without_screen(args, running)? } else { with_screen(running)? };
+    finish(&ended)
+}
+
+fn without_screen(args: &RunArgs, running: Running) -> Result<Ended, Failure> {
+    let interest = if args.market_data { Interest::Everything } else { Interest::Facts };
+    let headless = Headless {
+        updates: running.subscriptions.folding("standard output", interest, HEADLESS_CAPACITY),
+        commands: running.commands.clone(),
+        intake: running.intake.clone(),
+        abandon: running.abandon.clone(),
+        data_dir: running.data_dir.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(headless::run(headless));
+    // Standard input may still be waited on; its thread ends with the process.
+    runtime.shutdown_background();
+    let ended = running.join()?;
+    outcome?;
+    Ok(ended)
+}
+
+fn with_screen(running: Running) -> Result<Ended, Failure> {
+    let _ = running.abandon.send("there is no dashboard in this build yet: use --headless".into());
+    Ok(running.join()?)
+}
+
+/// Says what a person should know after the end.
+fn finish(ended: &Ended) -> Result<(), Failure> {
+    if let Some(why) = &ended.abandoned {
+        return Err(Failure::new(format!("the session was ended before it had stopped in order: {why}")));
+    }
+    if let Some(error) = &ended.journal_error {
+        return Err(Failure::new(format!("the last facts could not be written: {error}")));
+    }
+    let working = ended.state.orders.working_count();
+    if working > 0 {
+        let _ = writeln!(std::io::stderr(), "perpdeck: {working} orders keep working at the exchange");
+    }
+    Ok(())
+}
+
+fn launch(args: &RunArgs, loaded: Loaded) -> Result<Launch, Failure> {
+    let strategy_named = loaded.origin("strategy.enabled") != Origin::Default;
+    let settings = loaded.settings;
+    let live = settings.session.mode == Mode::Live || args.live;
+    let data_dir = data_dir(settings.session.data_dir.clone(), live)?;
+    let credentials = |needed: &str| -> Result<Option<Credentials>, Failure> {
+        Credentials::of_process(settings.exchange.api_key_file.as_deref())
+            .map_err(|error| Failure::usage(format!("{error} ({needed})")))
+    };
+    let pace = sim::speed(settings.simulator.speed);
+    let scenario = settings.simulator.scenario.clone();
+    let (venue, label, speed) = if live {
+        let permit = live_permit(&settings, credentials("a live session needs keys")?, args.live)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        let rest_url = settings.exchange.rest_url.clone().unwrap_or_else(|| LIVE_REST.to_owned());
+        let ws_url = settings.exchange.ws_url.clone().unwrap_or_else(|| LIVE_WS.to_owned());
+        let credentials = permit.credentials().clone();
+        let venue =
+            Venue::Apart { rest_url, ws_url, credentials, permit: Permit::Live(permit), environment: Environment::Live };
+        (venue, "live account".to_owned(), crate::clock::Speed::Times(1.0))
+    } else if let Some(rest_url) = settings.exchange.rest_url.clone() {
+        if pace == crate::clock::Speed::Max {
+            return Err(Failure::usage("--speed max needs the embedded exchange: leave out --exchange-url, or give a number"));
+        }
+        let credentials = credentials("an exchange that runs apart needs the keys it was started with")?.ok_or_else(|| {
+            Failure::usage(format!(
+                "the exchange at {} needs keys: set {KEY_VARIABLE} and {SECRET_VARIABLE} to those of `perpdeck sim`",
+                escape_controls(&rest_url)
+            ))
+        })?;
+        let ws_url = settings.exchange.ws_url.clone().unwrap_or_else(|| stream_beside(&rest_url));
+        let venue =
+            Venue::Apart { rest_url, ws_url, credentials, permit: Permit::Loopback, environment: Environment::Paper };
+        (venue, "paper, exchange apart".to_owned(), pace)
+    } else {
+        let candles = settings.simulator.candles.as_ref().map(|path| path.display().to_string());
+        let books = data_dir.join("sim");
+        let mut market = sim::settings(settings.simulator.seed, &scenario, candles.as_deref(), Some(&books))?;
+        market.balance = settings.risk.paper_capital;
+        let label = match &settings.simulator.candles {
+            Some(file) => file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            None => format!("scenario {scenario}"),
+        };
+        (Venue::Embedded(Box::new(market)), label, pace)
+    };
+    let symbols = match &venue {
+        Venue::Embedded(market) => sim::symbols(Some(market)),
+        Venue::Apart { .. } => sim::symbols(None),
+    };
+    // In a live session the strategy runs only when somebody wrote that it should.
+    let strategy = settings.strategy.enabled && (!live || strategy_named);
+    Ok(Launch { settings, data_dir, venue, speed, strategy, label, symbols })
+}
+
+fn data_dir(named: Option<PathBuf>, live: bool) -> Result<PathBuf, Failure> {
+    match named.or_else(|| default_data_dir().map(|dir| dir.join(if live { "live" } else { "paper" }))) {
+        Some(dir) => Ok(dir),
+        None => Err(Failure::usage(DataDirError::NoHome.to_string())),
+    }
+}
+
+/// Where the stream of an exchange that speaks as MEXC does lies beside its REST address.
+fn stream_beside(rest_url: &str) -> String {
+    let base = rest_url.trim_end_matches('/');
+    let base = match base.split_once("://") {
+        Some(("https", rest)) => format!("wss://{rest}"),
+        Some((_, rest)) => format!("ws://{rest}"),
+        None => base.to_owned(),
+    };
+    format!("{base}/edge")
+}

@@ -1,0 +1,416 @@
+//! Putting a session together: data directory, recovery, clock, exchange, engine, strategy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc;
+
+use super::bus::{DEFAULT_CAPACITY, EventBus, Interest, Subscriptions};
+use super::data_dir::{DataDir, DataDirError};
+use super::embedded::{self, ExchangeEnd};
+use super::gateway::{Gateway, panic_text};
+use super::handle::{CommandSender, SessionHandle};
+use super::identity::{self, IdentityError};
+use super::intake::{Intake, Submitted};
+use super::kill::kill_point;
+use super::recovery::{self, Recovered, RecoveryError};
+use super::scribe::{Manner, Scribe};
+use super::session::{Ended, Ports, Session};
+use super::strategy::{self, Momentum};
+use super::watched;
+use crate::clock::{Clock, Speed, wall_time};
+use crate::config::{Credentials, Settings};
+use crate::engine::{Engine, Input};
+use crate::exchange::Exchange;
+use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
+use crate::model::{
+    Action, Command, CommandId, Environment, Phase, SessionInfo, SessionState, StopPolicy, Symbol, Timestamp,
+};
+use crate::simulator::{self, InMemory, SimulatorError};
+
+/// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
+const VIRTUAL_START: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// What the adapter is told of an exchange that is joined in memory; nothing connects there.
+const MEMORY_REST: &str = "http://127.0.0.1";
+const MEMORY_WS: &str = "ws://127.0.0.1/edge";
+
+/// The exchange of a session.
+#[derive(Debug)]
+pub enum Venue {
+    /// The embedded simulator.
+    Embedded(Box<simulator::Settings>),
+    /// An exchange that runs apart.
+    Apart {
+        /// REST address.
+        rest_url: String,
+        /// WebSocket address.
+        ws_url: String,
+        /// The keys.
+        credentials: Credentials,
+        /// What may be reached.
+        permit: Permit,
+        /// Paper or live.
+        environment: Environment,
+    },
+}
+
+/// What a session is started with.
+#[derive(Debug)]
+pub struct Launch {
+    /// All settings.
+    pub settings: Settings,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The exchange.
+    pub venue: Venue,
+    /// How fast session time passes.
+    pub speed: Speed,
+    /// Whether the built-in strategy runs.
+    pub strategy: bool,
+    /// For the session bar: scenario, candle file, or account.
+    pub label: String,
+    /// Contracts whose prices are followed and that may be traded.
+    pub symbols: Vec<Symbol>,
+}
+
+/// Why a session cannot start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The journal.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The embedded exchange.
+    #[error(transparent)]
+    Simulator(#[from] SimulatorError),
+    /// The adapter.
+    #[error(transparent)]
+    Adapter(#[from] SetupError),
+    /// Ids.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Threads and runtimes.
+    #[error("the system refuses a thread or an event queue: {0}")]
+    System(#[from] std::io::Error),
+    /// The embedded exchange ended before it was up.
+    #[error("the embedded exchange ended before it was up{0}")]
+    NoExchange(String),
+    /// Asked to end before it was up.
+    #[error("the session was ended before it had started: {0}")]
+    EndedEarly(String),
+    /// A defect.
+    #[error("the session ended by a defect: {0}. The journal holds everything up to it; start again to recover")]
+    Defect(String),
+}
+
+/// A session that was started; its own thread works on it.
+#[derive(Debug)]
+pub struct Running {
+    /// Where observers come in.
+    pub subscriptions: Subscriptions,
+    /// Takes commands.
+    pub commands: CommandSender,
+    /// Takes signals.
+    pub intake: Intake,
+    /// Ends it whatever it is doing.
+    pub abandon: mpsc::UnboundedSender<String>,
+    /// The session's time.
+    pub clock: Clock,
+    /// The recovered state, before the exchange was asked.
+    pub snapshot: Arc<SessionState>,
+    /// Where its data lies.
+    pub data_dir: PathBuf,
+    thread: JoinHandle<Result<Ended, LaunchError>>,
+}
+
+impl Running {
+    /// What a dashboard needs.
+    pub fn handle(&self) -> SessionHandle {
+        SessionHandle {
+            snapshot: Arc::clone(&self.snapshot),
+            updates: self.subscriptions.folding("dashboard", Interest::Everything, DEFAULT_CAPACITY),
+            commands: self.commands.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Whether its thread is done.
+    pub fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// When it could not start, or ended by a defect.
+    pub fn join(self) -> Result<Ended, LaunchError> {
+        match self.thread.join() {
+            Ok(result) => result,
+            Err(panic) => Err(LaunchError::Defect(panic_text(panic.as_ref()))),
+        }
+    }
+}
+
+/// Opens the data directory, recovers the session and starts its thread. Mistakes of people show
+/// here, before any screen is taken over.
+///
+/// # Errors
+/// When the data directory or its journal cannot be used.
+pub fn start(launch: Launch) -> Result<Running, LaunchError> {
+    let data_dir = DataDir::open(&launch.data_dir)?;
+    let recovered = recovery::recover(&data_dir.journal(), launch.settings.journal.segment_bytes)?;
+    kill_point("after-recovery");
+    let bus = EventBus::new();
+    let subscriptions = bus.subscriptions();
+    let (commands, take_commands) = CommandSender::channel();
+    let (intake, take_signals) = Intake::channel();
+    let (abandon, take_abandon) = mpsc::unbounded_channel();
+    // What was true at the last stop is not true now: the exchange has not been asked.
+    let mut snapshot = recovered.state.clone();
+    snapshot.phase = Phase::Starting;
+    let origin = origin(&launch, recovered.last_at);
+    let (tell_clock, clock) = std::sync::mpsc::sync_channel(1);
+    let root = data_dir.root().to_path_buf();
+    let parts = Parts {
+        launch,
+        data_dir,
+        recovered,
+        bus,
+        subscriptions: subscriptions.clone(),
+        intake: intake.clone(),
+        commands: commands.clone(),
+    };
+    let waiting = Waiting { commands: take_commands, signals: take_signals, abandon: take_abandon };
+    let thread = std::thread::Builder::new().name("session".into()).spawn(move || {
+        let paused = parts.launch.speed == Speed::Max;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build()?;
+        let ended = runtime.block_on(async move {
+            let clock = Clock::starting_at(origin, parts.launch.speed);
+            // The starter waits for it.
+            let _ = tell_clock.send(clock.clone());
+            parts.run(clock, waiting).await
+        });
+        // Calls that are still under way have nobody to answer to.
+        runtime.shutdown_background();
+        ended
+    })?;
+    let Ok(clock) = clock.recv() else {
+        return match thread.join() {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) => Err(LaunchError::EndedEarly("it ended at once".into())),
+            Err(panic) => Err(LaunchError::Defect(panic_text(panic.as_ref()))),
+        };
+    };
+    let snapshot = Arc::new(snapshot);
+    Ok(Running { subscriptions, commands, intake, abandon, clock, snapshot, data_dir: root, thread })
+}
+
+/// When session time begins: now, or under virtual time with the market, but never before the last
+/// fact.
+fn origin(launch: &Launch, last_at: Option<Timestamp>) -> Timestamp {
+    let begins = match (&launch.speed, &launch.venue) {
+        (Speed::Max, Venue::Embedded(settings)) => settings.start_time().unwrap_or(VIRTUAL_START),
+        _ => wall_time(),
+    };
+    last_at.map_or(begins, |last| begins.max(last.plus(std::time::Duration::from_micros(1))))
+}
+
+struct Parts {
+    launch: Launch,
+    data_dir: DataDir,
+    recovered: Recovered,
+    bus: EventBus,
+    subscriptions: Subscriptions,
+    intake: Intake,
+    commands: CommandSender,
+}
+
+struct Waiting {
+    commands: mpsc::UnboundedReceiver<Command>,
+    signals: mpsc::Receiver<Submitted>,
+    abandon: mpsc::UnboundedReceiver<String>,
+}
+
+/// An exchange that can be spoken to, and what must live as long.
+struct Opened {
+    exchange: Arc<dyn Exchange>,
+    environment: Environment,
+    shown: Option<String>,
+    ended: Option<mpsc::UnboundedReceiver<ExchangeEnd>>,
+    _keep: Keep,
+}
+
+enum Keep {
+    Nothing,
+    Thread { _stop: embedded::Stop },
+    Memory { _exchange: Arc<InMemory> },
+}
+
+impl Parts {
+    async fn run(self, clock: Clock, mut waiting: Waiting) -> Result<Ended, LaunchError> {
+        let Self { launch, data_dir, recovered, bus, subscriptions, intake, commands } = self;
+        let Launch { settings, venue, speed, strategy, label, symbols, .. } = launch;
+        let (tell, internal) = mpsc::unbounded_channel();
+        let seed = match (&venue, speed) {
+            (Venue::Embedded(settings), Speed::Max) => Some(settings.seed),
+            _ => None,
+        };
+        let opened = tokio::select! {
+            biased;
+            Some(why) = waiting.abandon.recv() => return Err(LaunchError::EndedEarly(why)),
+            opened = open(venue, &settings, &clock) => opened?,
+        };
+        let Opened { exchange, environment, shown, ended, _keep: keep } = opened;
+        let id = match seed {
+            Some(seed) => identity::seeded_session_id(seed)?,
+            None => identity::random_session_id()?,
+        };
+        let info = SessionInfo {
+            id,
+            environment,
+            exchange: shown.unwrap_or_else(|| exchange.address()),
+            label,
+            started_at: clock.now(),
+            starts: 1,
+        };
+        let inline = speed == Speed::Max || !settings.journal.sync;
+        let scribe = Scribe::new(recovered.journal, if inline { Manner::InPlace } else { Manner::Durable })?;
+        let symbols = with_known(symbols, &recovered.state);
+        let pushes = exchange.stream(symbols.clone());
+        let gateway =
+            Gateway::new(exchange, clock.clone(), settings.exchange.call_timeout, symbols, tell.clone());
+        if strategy {
+            let updates = subscriptions.folding("strategy", Interest::Everything, DEFAULT_CAPACITY);
+            let momentum = Momentum::new(settings.strategy.clone(), settings.risk.clone());
+            watched::spawn("the built-in strategy", tell.clone(), strategy::run(momentum, updates, intake));
+        }
+        if let Some(ended) = ended {
+            let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
+            watched::spawn("the watch over the exchange", tell.clone(), stop_at_end(ended, starts, tell, commands));
+        }
+        let engine = Engine::new(settings, recovered.state);
+        let session = Session::new(engine, clock, bus, scribe, gateway);
+        let ports = Ports {
+            commands: waiting.commands,
+            internal,
+            pushes,
+            signals: waiting.signals,
+            abandon: waiting.abandon,
+        };
+        let start = Input::Start { info: Box::new(info), note: recovered.note };
+        let ended = session.run(start, ports).await;
+        drop(keep);
+        drop(data_dir);
+        Ok(ended)
+    }
+}
+
+async fn open(venue: Venue, settings: &Settings, clock: &Clock) -> Result<Opened, LaunchError> {
+    match venue {
+        Venue::Embedded(mut exchange_settings) => {
+            let (key, secret) = (identity::random_key()?, identity::random_key()?);
+            exchange_settings.credentials = simulator::Credentials::new(&key, &secret);
+            let credentials = Credentials::new(key, secret);
+            let environment = Environment::Paper;
+            if clock.speed() == Speed::Max {
+                let exchange = Arc::new(InMemory::open(&exchange_settings, clock.clone())?);
+                let link = embedded::link(&exchange);
+                let options = options(MEMORY_REST, MEMORY_WS, credentials, settings, Permit::Loopback);
+                let adapter = Adapter::new(options, clock.clone(), Some(link))?;
+                let (tell, ended) = mpsc::unbounded_channel();
+                tokio::spawn(tell_market_over(exchange.ended(), tell));
+                return Ok(Opened {
+                    exchange: Arc::new(adapter),
+                    environment,
+                    shown: Some("memory".into()),
+                    ended: Some(ended),
+                    _keep: Keep::Memory { _exchange: exchange },
+                });
+            }
+            let mut loopback = embedded::start(*exchange_settings, clock.clone())?;
+            let addresses = match loopback.ready.await {
+                Ok(result) => result?,
+                Err(_) => {
+                    let why = match loopback.ended.recv().await {
+                        Some(ExchangeEnd::Failed(why)) => format!(": {why}"),
+                        _ => String::new(),
+                    };
+                    return Err(LaunchError::NoExchange(why));
+                }
+            };
+            let options = options(&addresses.rest, &addresses.ws, credentials, settings, Permit::Loopback);
+            Ok(Opened {
+                exchange: Arc::new(Adapter::new(options, clock.clone(), None)?),
+                environment,
+                shown: None,
+                ended: Some(loopback.ended),
+                _keep: Keep::Thread { _stop: loopback.stop },
+            })
+        }
+        Venue::Apart { rest_url, ws_url, credentials, permit, environment } => {
+            let options = options(&rest_url, &ws_url, credentials, settings, permit);
+            Ok(Opened {
+                exchange: Arc::new(Adapter::new(options, clock.clone(), None)?),
+                environment,
+                shown: None,
+                ended: None,
+                _keep: Keep::Nothing,
+            })
+        }
+    }
+}
+
+fn options(rest_url: &str, ws_url: &str, credentials: Credentials, settings: &Settings, permit: Permit) -> Options {
+    Options {
+        rest_url: rest_url.to_owned(),
+        ws_url: ws_url.to_owned(),
+        api_key: credentials.api_key,
+        api_secret: credentials.api_secret,
+        settings: settings.exchange.clone(),
+        permit,
+    }
+}
+
+async fn tell_market_over(mut ended: tokio::sync::watch::Receiver<bool>, tell: mpsc::UnboundedSender<ExchangeEnd>) {
+    if ended.wait_for(|over| *over).await.is_ok() {
+        // Nobody to tell: the session has ended.
+        let _ = tell.send(ExchangeEnd::MarketOver);
+    }
+}
+
+/// A session on recorded prices ends with them; one whose exchange failed is told so.
+async fn stop_at_end(
+    mut ended: mpsc::UnboundedReceiver<ExchangeEnd>,
+    starts: u32,
+    inputs: mpsc::UnboundedSender<Input>,
+    commands: CommandSender,
+) {
+    match ended.recv().await {
+        Some(ExchangeEnd::MarketOver) => {
+            if let Ok(id) = CommandId::new(&format!("market-over-{starts}")) {
+                let action = Action::Stop { policy: StopPolicy::Leave };
+                // It has ended already when this does not arrive.
+                let _ = commands.send(Command { id, by: "end of the recorded market".into(), action });
+            }
+        }
+        Some(ExchangeEnd::Failed(what)) => {
+            let _ = inputs.send(Input::Failure { what });
+        }
+        None => {}
+    }
+}
+
+/// The configured symbols, and those that the session still has something in.
+fn with_known(mut symbols: Vec<Symbol>, state: &SessionState) -> Vec<Symbol> {
+    let orders = state.orders.working().map(|order| &order.symbol);
+    let positions = state.positions.open().map(|position| &position.key.symbol);
+    for symbol in orders.chain(positions) {
+        if !symbols.contains(symbol) {
+            symbols.push(symbol.clone());
+        }
+    }
+    symbols
+}
