@@ -1,0 +1,21 @@
+//! Speed, measured side by side with a reference in the same run. `cargo bench` prints one table;
+//! `cargo bench -- NAME` runs one of orders, bus, wire, frame, memory, startup.
+#![allow(missing_docs, clippy::pedantic, clippy::as_conversions, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bus;
+mod fixture;
+mod orders;
+mod report;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let mut table = report::Table::default();
+    if runs("orders") {
+        orders::run(&mut table);
+    }
+    if runs("bus") {
+        bus::run(&mut table);
+    }
+    table.print();
+}
