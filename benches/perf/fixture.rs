@@ -3,8 +3,8 @@
 use perpdeck::config::Settings;
 use perpdeck::engine::{Engine, Input, Out, Reply};
 use perpdeck::model::{
-    AccountReport, ContractSpec, Contracts, Decimal, Environment, Phase, PositionMode, Price, Push, Quote, RawSignal, RiskTier, SessionId,
-    SessionInfo, SessionState, Symbol, Timestamp, Usdt,
+    AccountReport, ContractSpec, Contracts, Decimal, Environment, Phase, PositionMode, Price, Push, Quote, RawSignal,
+    RiskTier, SessionId, SessionInfo, SessionState, Symbol, Timestamp, Usdt,
 };
 
 pub fn d(text: &str) -> Decimal {
@@ -23,7 +23,11 @@ pub fn contract(name: &str) -> ContractSpec {
         taker_fee_rate: d("0.0006"),
         maker_fee_rate: d("0.0002"),
         liquidation_fee_rate: d("0.0004"),
-        tiers: vec![RiskTier { max_contracts: Contracts(d("400000")), maintenance_rate: d("0.004"), max_leverage: 200 }],
+        tiers: vec![RiskTier {
+            max_contracts: Contracts(d("400000")),
+            maintenance_rate: d("0.004"),
+            max_leverage: 200,
+        }],
         enabled: true,
     }
 }
@@ -41,7 +45,15 @@ pub fn info(now: Timestamp) -> SessionInfo {
 
 pub fn quote(name: &str, price: &str, at: Timestamp) -> Push {
     let price = Some(Price(d(price)));
-    Push::Quote(Quote { symbol: Symbol::new(name).unwrap(), last: price, mark: price, bid: price, ask: price, funding_rate: None, at })
+    Push::Quote(Quote {
+        symbol: Symbol::new(name).unwrap(),
+        last: price,
+        mark: price,
+        bid: price,
+        ask: price,
+        funding_rate: None,
+        at,
+    })
 }
 
 pub fn account(equity: &str) -> AccountReport {

@@ -1,6 +1,14 @@
 //! Speed, measured side by side with a reference in the same run. `cargo bench` prints one table;
 //! `cargo bench -- NAME` runs one of orders, bus, wire, frame, memory, startup.
-#![allow(missing_docs, clippy::pedantic, clippy::as_conversions, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod bus;
 mod fixture;

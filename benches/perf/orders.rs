@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use perpdeck::config::Settings;
 use perpdeck::engine::{Input, Out, Reply, Request};
 use perpdeck::model::{
-    Category, Decimal, Intent, OrderReport, Push, RawSignal, Side, Symbol, Timestamp, VenueOrderId, VenueOrderState, mul,
+    Category, Decimal, Intent, OrderReport, Push, RawSignal, Side, Symbol, Timestamp, VenueOrderId, VenueOrderState,
+    mul,
 };
 
 use crate::fixture;

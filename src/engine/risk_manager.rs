@@ -45,7 +45,7 @@ pub(super) fn judge(turn: &Turn, entry: &Entry) -> RiskVerdict {
         return verdict;
     }
     for check in RiskCheck::LIMITS {
-        let (used_pct, explanation) = measure(turn, entry, equity, check);
+        let used_pct = used_by(turn, entry, equity, check);
         let tripped = match check {
             RiskCheck::DailyLossLimit => turn.state().limits.contains_key(&RiskLimit::DailyLoss),
             RiskCheck::MaxDrawdown => turn.state().limits.contains_key(&RiskLimit::Drawdown),
@@ -61,82 +61,68 @@ pub(super) fn judge(turn: &Turn, entry: &Entry) -> RiskVerdict {
         if within && !tripped {
             verdict.score = verdict.score.saturating_add(passed_score(used_pct));
         } else {
+            let explanation = in_words(turn, entry, equity, check);
             fail(&mut verdict, check, used_pct, explanation);
         }
     }
     verdict
 }
 
-/// How much of a limit an entry would use, in percent of the limit, and that in words.
-fn measure(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> (Option<Decimal>, String) {
+/// How much of a limit an entry would use, in percent of the limit.
+fn used_by(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Option<Decimal> {
     let (state, risk) = (turn.state(), &turn.settings.risk);
     match check {
         RiskCheck::MaxPositionSize => {
-            let limit = share(equity, risk.max_position_pct);
-            let size = entry.price.notional(entry.quantity);
-            (
-                used(size.0, limit.0),
-                format!(
-                    "size {} USDT, at most {} USDT ({} % of equity)",
-                    round(size),
-                    round(limit),
-                    risk.max_position_pct
-                ),
-            )
+            used(entry.price.notional(entry.quantity).0, share(equity, risk.max_position_pct).0)
         }
         RiskCheck::MaxConcurrentPositions => {
-            let count = keys_in_use(state, entry.key);
-            (
-                used(Decimal::from(count), Decimal::from(risk.max_positions)),
-                format!("{count} positions with this one, at most {}", risk.max_positions),
-            )
+            used(Decimal::from(keys_in_use(state, entry.key)), Decimal::from(risk.max_positions))
         }
         RiskCheck::SymbolConcentration => {
-            let limit = share(equity, risk.symbol_concentration_pct);
-            let size = symbol_exposure(state, entry);
-            (
-                used(size.0, limit.0),
-                format!(
-                    "{} USDT in {}, at most {} USDT ({} % of equity)",
-                    round(size),
-                    entry.key.symbol,
-                    round(limit),
-                    risk.symbol_concentration_pct
-                ),
-            )
+            used(symbol_exposure(state, entry).0, share(equity, risk.symbol_concentration_pct).0)
+        }
+        RiskCheck::DailyLossLimit => used(daily_loss(state).0, daily_loss_limit(state, risk.daily_loss_pct)?.0),
+        RiskCheck::MaxDrawdown => used(drawdown_pct(state)?, risk.max_drawdown_pct),
+        RiskCheck::MarginUtilization => used(utilisation(turn, entry, equity)?, risk.margin_utilisation_pct),
+        RiskCheck::InputValidation | RiskCheck::InsufficientCapital => Some(Decimal::ZERO),
+    }
+}
+
+/// The value and the limit of a check, for people.
+fn in_words(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> String {
+    let (state, risk) = (turn.state(), &turn.settings.risk);
+    match check {
+        RiskCheck::MaxPositionSize => {
+            let (size, pct) = (entry.price.notional(entry.quantity), risk.max_position_pct);
+            format!("size {} USDT, at most {} USDT ({pct} % of equity)", round(size), round(share(equity, pct)))
+        }
+        RiskCheck::MaxConcurrentPositions => {
+            format!("{} positions with this one, at most {}", keys_in_use(state, entry.key), risk.max_positions)
+        }
+        RiskCheck::SymbolConcentration => {
+            let (size, pct) = (symbol_exposure(state, entry), risk.symbol_concentration_pct);
+            let limit = round(share(equity, pct));
+            format!("{} USDT in {}, at most {limit} USDT ({pct} % of equity)", round(size), entry.key.symbol)
         }
         RiskCheck::DailyLossLimit => {
-            let (lost, limit) = (daily_loss(state), daily_loss_limit(state, risk.daily_loss_pct));
-            (
-                limit.and_then(|limit| used(lost.0, limit.0)),
-                format!("lost {} USDT today, limit {} USDT", round(lost), shown(limit.map(round))),
-            )
+            let limit = daily_loss_limit(state, risk.daily_loss_pct).map(round);
+            format!("lost {} USDT today, limit {} USDT", round(daily_loss(state)), shown(limit))
         }
         RiskCheck::MaxDrawdown => {
-            let drawdown = drawdown_pct(state);
-            (
-                drawdown.and_then(|now| used(now, risk.max_drawdown_pct)),
-                format!(
-                    "{} % below the peak, limit {} %",
-                    shown(drawdown.map(|pct| pct.round_dp(2))),
-                    risk.max_drawdown_pct
-                ),
-            )
+            let now = drawdown_pct(state).map(|pct| pct.round_dp(2));
+            format!("{} % below the peak, limit {} %", shown(now), risk.max_drawdown_pct)
         }
         RiskCheck::MarginUtilization => {
-            let after = margin_in_use(turn, Some(entry));
-            let utilisation = div(after.0, equity.0).map(|part| mul(part, Decimal::ONE_HUNDRED));
-            (
-                utilisation.and_then(|now| used(now, risk.margin_utilisation_pct)),
-                format!(
-                    "{} % of equity would be margin, at most {} %",
-                    shown(utilisation.map(|pct| pct.round_dp(1))),
-                    risk.margin_utilisation_pct
-                ),
-            )
+            let after = utilisation(turn, entry, equity).map(|pct| pct.round_dp(1));
+            format!("{} % of equity would be margin, at most {} %", shown(after), risk.margin_utilisation_pct)
         }
-        RiskCheck::InputValidation | RiskCheck::InsufficientCapital => (Some(Decimal::ZERO), String::new()),
+        RiskCheck::InputValidation | RiskCheck::InsufficientCapital => String::new(),
     }
+}
+
+/// Margin in use with this entry, in percent of equity.
+fn utilisation(turn: &Turn, entry: &Entry, equity: Usdt) -> Option<Decimal> {
+    div(margin_in_use(turn, Some(entry)).0, equity.0).map(|part| mul(part, Decimal::ONE_HUNDRED))
 }
 
 /// Equity at the latest mark prices; `None` while the balances are unknown.

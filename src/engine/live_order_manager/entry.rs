@@ -127,7 +127,7 @@ fn approve(turn: &Turn, signal: &Signal) -> Result<Approved, Refusal> {
     let spec = tradable(turn, &signal.symbol).map_err(plain)?;
     one_way_allows(turn, &key).map_err(plain)?;
     queue_has_room(turn).map_err(plain)?;
-    if turn.state().orders.working().any(|order| order.symbol == key.symbol && order.state == OrderState::Unknown) {
+    if turn.state().orders.unknown().any(|order| order.symbol == key.symbol) {
         return Err(plain(format!("an order in {} is UNKNOWN: no new entry until it is proven", key.symbol)));
     }
     let mark = priced(turn, &signal.symbol).map_err(plain)?;

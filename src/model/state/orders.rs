@@ -14,6 +14,7 @@ use crate::model::{
 pub struct Orders {
     by_no: BTreeMap<OrderNo, Order>,
     working: BTreeSet<OrderNo>,
+    unknown: BTreeSet<OrderNo>,
     by_venue_id: BTreeMap<VenueOrderId, OrderNo>,
     /// Unfilled quantity of working entries by symbol and leg, long before short: what is reserved.
     reserved: BTreeMap<Symbol, [Qty; 2]>,
@@ -44,6 +45,11 @@ impl Orders {
     /// Working orders, in order of number.
     pub fn working(&self) -> impl DoubleEndedIterator<Item = &Order> {
         self.working.iter().filter_map(|no| self.by_no.get(no))
+    }
+
+    /// Orders of which it is not known whether they are at the exchange.
+    pub fn unknown(&self) -> impl Iterator<Item = &Order> {
+        self.unknown.iter().filter_map(|no| self.by_no.get(no))
     }
 
     /// How many orders work, exits included.
@@ -141,6 +147,11 @@ impl Orders {
             self.by_venue_id.insert(venue_id.clone(), no);
         }
         if let Some(state) = moved {
+            match (order.state, state) {
+                (OrderState::Unknown, _) => self.unknown.remove(&no),
+                (_, OrderState::Unknown) => self.unknown.insert(no),
+                _ => false,
+            };
             order.state = state;
             if state.is_terminal() {
                 order.ended_at = Some(at);
