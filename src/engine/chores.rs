@@ -61,7 +61,9 @@ pub(super) fn asked(turn: &mut Turn, chore: Chore) {
 /// It succeeded: due again after its interval.
 pub(super) fn done(turn: &mut Turn, chore: Chore) {
     let known = turn.state().upkeep.chore(chore);
-    let due = interval(turn, chore).map(|every| turn.now.plus(every)).into_iter().chain(known.due).min();
+    // A time that was set while the question was out still stands; the one that led here is over.
+    let asked_again = known.asked_at.and(known.due);
+    let due = interval(turn, chore).map(|every| turn.now.plus(every)).into_iter().chain(asked_again).min();
     let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), failures: 0 };
     turn.emit(Event::ChoreMoved { chore, state });
 }
