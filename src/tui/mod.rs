@@ -1,1 +1,12 @@
-//! (to come)
+//! The dashboard. `update` and `view` are pure; only [`confirm`] can make an [`confirm::Armed`]
+//! command and only such a command can leave; [`run`](run::run) alone knows a terminal and a clock.
+
+pub mod confirm;
+pub mod figures;
+pub mod format;
+pub mod keymap;
+pub mod model;
+pub mod theme;
+mod toml_text;
+pub mod update;
+pub mod view;

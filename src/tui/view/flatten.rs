@@ -1,0 +1,62 @@
+//! The progress of a flatten, step by step. It shows what the session says, and asks nothing.
+
+use ratatui::layout::Rect;
+
+use super::canvas::Canvas;
+use super::orders::spinner;
+use crate::model::FlattenStep;
+use crate::tui::format;
+use crate::tui::model::{Mode, Model};
+use crate::tui::theme::Role;
+
+/// Columns and rows of the panel.
+const SIZE: (u16, u16) = (58, 8);
+
+pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
+    let state = model.shown();
+    let Some(flatten) = &state.flatten else { return };
+    if matches!(model.mode, Mode::Prompt(_) | Mode::Help(_) | Mode::Palette(_) | Mode::Quit { .. }) {
+        return;
+    }
+    let (width, height) = (SIZE.0.min(body.width), SIZE.1.min(body.height));
+    let area = Rect {
+        x: body.x.saturating_add(body.width.saturating_sub(width) / 2),
+        y: body.bottom().saturating_sub(height),
+        width,
+        height,
+    };
+    canvas.clear(area);
+    canvas.paint(area, canvas.style(Role::Text));
+    let title = [("FLATTEN", canvas.style(Role::Warn))];
+    let rounds = if flatten.rounds > 1 { format!("closes sent {} times", flatten.rounds) } else { String::new() };
+    let facts = [(rounds, canvas.style(Role::Warn))];
+    let facts = if flatten.rounds > 1 { facts.as_slice() } else { &[] };
+    let inner = canvas.frame(area, canvas.theme.glyphs.double, canvas.style(Role::Warn), &title, facts);
+    let age = model.now.session.since(flatten.step_since);
+    for (i, step) in FlattenStep::PLAN.into_iter().enumerate() {
+        let y = inner.y.saturating_add(u16::try_from(i).unwrap_or(u16::MAX));
+        if y >= inner.bottom() {
+            return;
+        }
+        let glyphs = *canvas.glyphs();
+        let (glyph, role, words) = if step < flatten.step {
+            (glyphs.done, Role::Muted, "done".to_owned())
+        } else if step == flatten.step {
+            (spinner(model, model.now.real, canvas), Role::Warn, format::span(age))
+        } else {
+            (glyphs.dot, Role::Muted, String::new())
+        };
+        let left = match step {
+            FlattenStep::AwaitCancels if step == flatten.step => format!(", {} working", state.orders.working_count()),
+            FlattenStep::ClosePositions | FlattenStep::VerifyZero if step == flatten.step => {
+                format!(", {} open", state.positions.open_count())
+            }
+            _ => String::new(),
+        };
+        let style = canvas.style(if step == flatten.step { Role::Title } else { role });
+        let x = canvas.put(inner.x.saturating_add(1), y, glyph, 2, canvas.style(role));
+        let text = format!(" {}  {}{left}", i.saturating_add(1), step.word());
+        canvas.put(x, y, &text, inner.width.saturating_sub(14), style);
+        canvas.put_right(inner.x, y, &words, inner.width.saturating_sub(1), canvas.style(role));
+    }
+}

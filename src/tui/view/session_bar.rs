@@ -1,0 +1,124 @@
+//! Row 1: which money, who, whether it trades, whether data arrives.
+
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, Field, Span, draw_fields, fit, width};
+use crate::model::{Control, Environment, FlattenStep, LinkState, Phase, SessionState};
+use crate::tui::format;
+use crate::tui::model::Model;
+use crate::tui::theme::Role;
+
+pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let state = model.shown();
+    let mut fields = vec![environment(state, canvas), control(model, canvas)];
+    fields.insert(1, label(state, canvas));
+    fields.extend(feed(model, canvas));
+    fields.extend(trouble(state, canvas));
+    let clock: Span = (format!("{}Z ", format::clock(model.now.session)), canvas.style(Role::Muted));
+    let clock_width = width(std::slice::from_ref(&clock));
+    let room = area.width.saturating_sub(clock_width).saturating_sub(2);
+    let with_clock = area.width >= 40;
+    let fields = fit(fields, 2, if with_clock { room } else { area.width });
+    draw_fields(canvas, area.x, area.y, area.right(), 2, &fields);
+    if with_clock {
+        canvas.put(area.right().saturating_sub(clock_width), area.y, &clock.0, clock_width, clock.1);
+    }
+}
+
+fn environment(state: &SessionState, canvas: &Canvas<'_>) -> Field {
+    let environment = state.info.as_ref().map_or(Environment::Paper, |info| info.environment);
+    let role = match environment {
+        Environment::Live => Role::EnvLive,
+        Environment::Paper => Role::EnvPaper,
+        Environment::Replay => Role::EnvReplay,
+    };
+    Field::new(0, vec![(format!(" {} ", environment.word()), canvas.style(role))])
+}
+
+fn label(state: &SessionState, canvas: &Canvas<'_>) -> Field {
+    let style = canvas.style(Role::Text);
+    let muted = canvas.style(Role::Muted);
+    let ellipsis = canvas.glyphs().ellipsis;
+    let Some(info) = &state.info else { return Field::new(5, vec![(String::new(), style)]) };
+    let label = format::outside(&info.label, 28, ellipsis);
+    let long = vec![(label.clone(), style), (format!(" {} {}", canvas.glyphs().dot, info.id), muted)];
+    Field::new(4, long).or(vec![(label, style)])
+}
+
+fn control(model: &Model, canvas: &Canvas<'_>) -> Field {
+    let state = model.shown();
+    let glyphs = canvas.glyphs();
+    let loud = canvas.style(Role::Prompt);
+    let calm = canvas.style(Role::Normal);
+    if model.ended {
+        return Field::new(0, vec![(" ENDED ".to_owned(), canvas.style(Role::Banner))]);
+    }
+    if let Some(flatten) = &state.flatten {
+        let place = FlattenStep::PLAN.iter().position(|step| *step == flatten.step).unwrap_or_default();
+        let steps = FlattenStep::PLAN.len();
+        let text = format!(" FLATTENING {}/{steps} ", place.saturating_add(1));
+        return Field::new(0, vec![(text, loud)]);
+    }
+    match (state.phase, state.control) {
+        (Phase::Starting, Control::Running) => Field::new(0, vec![("STARTING".to_owned(), canvas.style(Role::Pending))]),
+        (Phase::Stopping, _) => Field::new(0, vec![(" STOPPING ".to_owned(), loud)]),
+        (Phase::Stopped, _) => Field::new(0, vec![(" STOPPED ".to_owned(), loud)]),
+        (_, Control::Running) => {
+            Field::new(0, vec![(format!("{} RUNNING", glyphs.running), calm)]).or(vec![("RUN".to_owned(), calm)])
+        }
+        (_, control) => {
+            let glyph = if control == Control::Paused { glyphs.paused } else { glyphs.halted };
+            let word = control.word().to_uppercase();
+            let by = state.control_note.as_deref().map(|note| format::outside(note, 24, glyphs.ellipsis));
+            let short = vec![(format!(" {word} "), loud)];
+            let long = by.map_or_else(|| format!(" {glyph} {word} "), |by| format!(" {glyph} {word} by {by} "));
+            Field::new(0, vec![(long, loud)]).or(short)
+        }
+    }
+}
+
+fn feed(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {
+    let state = model.shown();
+    let glyphs = canvas.glyphs();
+    let (muted, text) = (canvas.style(Role::Muted), canvas.style(Role::Normal));
+    let (warn, crit) = (canvas.style(Role::Warn), canvas.style(Role::Crit));
+    let link = match &state.upkeep.link.state {
+        LinkState::Up => {
+            let trip = state.upkeep.link.clock.map(|clock| format!(" {} ms", clock.round_trip_ms)).unwrap_or_default();
+            Field::new(2, vec![("feed ".to_owned(), muted), (format!("{}{trip}", glyphs.alive), text)])
+                .or(vec![("feed ".to_owned(), muted), (glyphs.alive.to_owned(), text)])
+        }
+        LinkState::Connecting => {
+            Field::new(2, vec![("feed ".to_owned(), muted), (format!("{} connecting", glyphs.dead), warn)])
+        }
+        LinkState::Down { attempt, .. } => {
+            let long = format!("{} DOWN, try {attempt}", glyphs.dead);
+            Field::new(1, vec![("feed ".to_owned(), muted), (long, crit)])
+                .or(vec![("feed ".to_owned(), muted), ("DOWN".to_owned(), crit)])
+        }
+    };
+    let mut fields = vec![link];
+    let age = model.data_age();
+    if age >= Duration::from_secs(2) && !model.ended {
+        let style = if age >= Duration::from_secs(10) { crit } else { warn };
+        fields.push(Field::new(1, vec![("data ".to_owned(), muted), (format::span(age), style)]));
+    }
+    fields
+}
+
+fn trouble(state: &SessionState, canvas: &Canvas<'_>) -> Vec<Field> {
+    let mut fields = Vec::new();
+    if state.upkeep.journal_error.is_some() {
+        fields.push(Field::new(1, vec![(" JOURNAL FAILED ".to_owned(), canvas.style(Role::Banner))]));
+    }
+    if state.counters.dropped > 0 {
+        let text = format!("dropped {}", state.counters.dropped);
+        fields.push(Field::new(6, vec![(text, canvas.style(Role::Warn))]));
+    }
+    fields
+}
