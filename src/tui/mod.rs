@@ -6,6 +6,8 @@ pub mod figures;
 pub mod format;
 pub mod keymap;
 pub mod model;
+pub mod picture;
+pub mod testkit;
 pub mod theme;
 mod toml_text;
 pub mod update;

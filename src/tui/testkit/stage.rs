@@ -1,0 +1,166 @@
+//! The stage itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{Fact, Feed};
+use crate::model::{Command, Decimal, Event, Record, SessionState, Timestamp};
+use crate::tui::keymap::{Keymap, Press};
+use crate::tui::model::{Limits, Model, Now, Setup};
+use crate::tui::theme::{ASCII, Depth, Theme, UNICODE};
+use crate::tui::update::{Effect, Msg, update};
+use crate::tui::view;
+
+/// The time at which scenes begin: 2026-11-23 14:22:07 UTC.
+pub const START: Timestamp = Timestamp::from_secs(1_795_443_727);
+
+/// A dashboard on a stage.
+pub struct Stage {
+    /// Its model.
+    pub model: Model,
+    /// Its theme.
+    pub theme: Theme,
+    /// Everything it wanted done outside.
+    pub effects: Vec<Effect>,
+    /// Commands that it sent.
+    pub sent: Vec<Command>,
+    /// Time between two keys.
+    pub key_gap: Duration,
+    real: Duration,
+    feed: Feed,
+}
+
+impl Stage {
+    /// A stage of a size, with a built-in theme at a depth.
+    #[expect(clippy::expect_used, reason = "built-in themes and keys; a wrong one must not pass unseen")]
+    pub fn new(size: (u16, u16), theme: &str, depth: Depth, ascii: bool) -> Self {
+        let glyphs = if ascii { ASCII } else { UNICODE };
+        let theme = Theme::load(theme, None, depth, glyphs).expect("the theme is built in");
+        let keymap = Arc::new(Keymap::load(None).expect("the key map is built in"));
+        let now = Now { real: Duration::from_secs(1), session: START };
+        let limits = Limits {
+            daily_loss_pct: Decimal::from(5),
+            drawdown_pct: Decimal::from(15),
+            max_positions: 3,
+        };
+        let setup = Setup { limits: Some(limits), ..Setup::default() };
+        let model = Model::new(Box::new(SessionState::default()), setup, keymap, size, now);
+        Self {
+            model,
+            theme,
+            effects: Vec::new(),
+            sent: Vec::new(),
+            key_gap: Duration::from_millis(400),
+            real: now.real,
+            feed: Feed::default(),
+        }
+    }
+
+    /// The times now.
+    pub fn now(&self) -> Now {
+        Now { real: self.real, session: START.plus(self.real.saturating_sub(Duration::from_secs(1))) }
+    }
+
+    /// A message.
+    pub fn tell(&mut self, msg: Msg) {
+        let now = self.now();
+        let effects = update(&mut self.model, msg, now);
+        for effect in &effects {
+            if let Effect::Send(armed) = effect {
+                self.sent.push(armed.get().clone());
+            }
+        }
+        self.effects.extend(effects);
+    }
+
+    /// Something happens in the session.
+    pub fn happen(&mut self, fact: &Fact) {
+        if let Fact::Command { sent, .. } = fact
+            && let Some(command) = self.sent.get(*sent)
+            && self.model.state.command(&command.id).is_none()
+        {
+            let event = Event::CommandReceived { command: Box::new(command.clone()) };
+            self.records(vec![Record { seq: 0, at: self.now().session, event }]);
+        }
+        let ids: Vec<_> = self.sent.iter().map(|command| command.id.clone()).collect();
+        let at = self.now().session;
+        let records = self.feed.records(&self.model.state, at, fact, &ids);
+        self.records(records);
+    }
+
+    /// Events of the session.
+    pub fn records(&mut self, records: Vec<Record>) {
+        self.tell(Msg::Events(records.into()));
+    }
+
+    /// Time passes; the session goes on talking and the screen is drawn.
+    pub fn wait(&mut self, span: Duration) {
+        let until = self.real.saturating_add(span);
+        while self.real < until {
+            self.real = self.real.saturating_add(Duration::from_millis(500)).min(until);
+            self.tell(Msg::Tick);
+        }
+        self.draw();
+    }
+
+    /// The session says that it is there.
+    pub fn heartbeat(&mut self) {
+        self.records(Vec::new());
+    }
+
+    /// A key, a little after the one before, on a drawn screen.
+    pub fn press(&mut self, press: Press) {
+        self.draw();
+        self.real = self.real.saturating_add(self.key_gap);
+        self.heartbeat();
+        self.tell(Msg::Key(press));
+        self.draw();
+    }
+
+    /// Keys by name, with blanks between them; `'text'` types a text.
+    pub fn keys(&mut self, keys: &str) {
+        let mut quoted = false;
+        for part in keys.split('\'') {
+            if quoted {
+                for c in part.chars() {
+                    self.press(Press::char(c));
+                }
+            } else {
+                for press in part.split_whitespace().filter_map(Press::parse) {
+                    self.press(press);
+                }
+            }
+            quoted = !quoted;
+        }
+    }
+
+    /// Draws a frame.
+    pub fn draw(&mut self) -> Buffer {
+        let buffer = render_scene(&mut self.model, &self.theme);
+        self.tell(Msg::Drawn);
+        buffer
+    }
+
+    /// The screen as lines of text.
+    pub fn screen(&mut self) -> Vec<String> {
+        lines(&self.draw())
+    }
+}
+
+/// Draws one frame of a model into a buffer of its size.
+pub fn render_scene(model: &mut Model, theme: &Theme) -> Buffer {
+    let (width, height) = model.size;
+    let mut buffer = Buffer::empty(Rect { x: 0, y: 0, width, height });
+    model.refresh();
+    view::draw(model, theme, &mut buffer);
+    buffer
+}
+
+/// A buffer as lines of text.
+pub fn lines(buffer: &Buffer) -> Vec<String> {
+    let width = usize::from(buffer.area.width.max(1));
+    buffer.content.chunks(width).map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect()).collect()
+}

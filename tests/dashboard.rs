@@ -1,0 +1,13 @@
+//! Every scene in `tests/dashboard/scenes` plays as it says.
+
+#[path = "dashboard/scene.rs"]
+mod scene;
+
+#[test]
+fn scenes_play_as_they_say() {
+    let scenes = scene::all();
+    assert!(!scenes.is_empty());
+    for (name, scene) in scenes {
+        scene.play(&name);
+    }
+}

@@ -1,0 +1,131 @@
+//! Scenes: a size, a theme, and steps that happen, press, wait and expect.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use perpdeck::tui::testkit::{Fact, Stage};
+use perpdeck::tui::theme::Depth;
+use serde::Deserialize;
+
+/// A scene file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scene {
+    pub size: (u16, u16),
+    #[serde(default = "cockpit")]
+    pub theme: String,
+    #[serde(default = "truecolor")]
+    pub depth: String,
+    #[serde(default)]
+    pub ascii: bool,
+    /// Whether its last frame is a picture in `screenshots/`.
+    #[serde(default)]
+    pub picture: bool,
+    #[serde(default)]
+    pub step: Vec<Step>,
+}
+
+/// One step; its parts happen in this order.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Step {
+    /// Another file's steps first.
+    pub play: Option<String>,
+    pub facts: Vec<Fact>,
+    pub keys: Option<String>,
+    pub wait_ms: u64,
+    pub resize: Option<(u16, u16)>,
+    pub paste: bool,
+    pub expect: Vec<String>,
+    pub absent: Vec<String>,
+    /// All commands sent so far, in words.
+    pub sent: Option<Vec<String>>,
+}
+
+fn cockpit() -> String {
+    "cockpit".to_owned()
+}
+
+fn truecolor() -> String {
+    "truecolor".to_owned()
+}
+
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dashboard/scenes")
+}
+
+/// All scenes by name.
+pub fn all() -> Vec<(String, Scene)> {
+    let mut names: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(".toml").map(ToOwned::to_owned))
+        .collect();
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), load(&name))).collect()
+}
+
+pub fn load(name: &str) -> Scene {
+    let path = folder().join(format!("{name}.toml"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+impl Scene {
+    pub fn stage(&self) -> Stage {
+        let depth = match self.depth.as_str() {
+            "truecolor" => Depth::TrueColour,
+            "256" => Depth::Indexed,
+            "16" => Depth::Ansi,
+            "none" => Depth::Mono,
+            other => panic!("depth {other:?}"),
+        };
+        Stage::new(self.size, &self.theme, depth, self.ascii)
+    }
+
+    /// Plays all steps on a stage of this scene; panics where something expected is not so.
+    pub fn play(&self, name: &str) -> Stage {
+        let mut stage = self.stage();
+        run(&mut stage, name, &self.step, true);
+        stage
+    }
+}
+
+/// What a played file expects holds for its own size only.
+fn run(stage: &mut Stage, name: &str, steps: &[Step], own: bool) {
+    for (i, step) in steps.iter().enumerate() {
+        let place = format!("{name}, step {}", i + 1);
+        if let Some(other) = &step.play {
+            run(stage, other, &load(other).step, false);
+        }
+        for fact in &step.facts {
+            stage.happen(fact);
+        }
+        if let Some(size) = step.resize {
+            stage.tell(perpdeck::tui::update::Msg::Resize(size.0, size.1));
+        }
+        if step.paste {
+            stage.tell(perpdeck::tui::update::Msg::Paste);
+        }
+        if let Some(keys) = &step.keys {
+            stage.keys(keys);
+        }
+        if step.wait_ms > 0 {
+            stage.wait(Duration::from_millis(step.wait_ms));
+        }
+        if !own {
+            continue;
+        }
+        let screen = stage.screen().join("\n");
+        for text in &step.expect {
+            assert!(screen.contains(text.as_str()), "{place}: {text:?} is not on the screen:\n{screen}");
+        }
+        for text in &step.absent {
+            assert!(!screen.contains(text.as_str()), "{place}: {text:?} is on the screen:\n{screen}");
+        }
+        if let Some(sent) = &step.sent {
+            let words: Vec<String> = stage.sent.iter().map(|command| command.action.summary()).collect();
+            assert_eq!(&words, sent, "{place}");
+        }
+    }
+}
