@@ -27,6 +27,9 @@ pub enum Command {
     Run(RunArgs),
     /// Run the simulated exchange alone; prints its addresses as one JSON line
     Sim(SimArgs),
+    /// Look after the projections that people query
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -96,6 +99,20 @@ pub struct SimArgs {
     /// Where its books are kept; in memory only when absent
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+/// What to do with the projections.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Fold the projections anew from the journal
+    Rebuild {
+        /// One JSON object in place of a sentence
+        #[arg(long)]
+        json: bool,
+        /// The session's data directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
 }
 
 /// What to look at.

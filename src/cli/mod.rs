@@ -5,12 +5,13 @@ mod config;
 mod failure;
 mod run;
 mod sim;
+mod store;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, ConfigCommand};
+use args::{Cli, Command, ConfigCommand, StoreCommand};
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
@@ -21,6 +22,7 @@ pub fn run() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Sim(args)) => sim::run(&args),
+        Some(Command::Store(StoreCommand::Rebuild { json, data_dir })) => store::rebuild(data_dir, json),
         Some(Command::Config(ConfigCommand::Show { origin, config })) => config::show(config.as_deref(), origin),
     };
     match result {

@@ -126,7 +126,8 @@ fn launch(args: &RunArgs, loaded: Loaded) -> Result<Launch, Failure> {
     Ok(Launch { settings, data_dir, venue, speed, strategy, label, symbols })
 }
 
-fn data_dir(named: Option<PathBuf>, live: bool) -> Result<PathBuf, Failure> {
+/// The directory that is named, or the usual one.
+pub fn data_dir(named: Option<PathBuf>, live: bool) -> Result<PathBuf, Failure> {
     match named.or_else(|| default_data_dir().map(|dir| dir.join(if live { "live" } else { "paper" }))) {
         Some(dir) => Ok(dir),
         None => Err(Failure::usage(DataDirError::NoHome.to_string())),

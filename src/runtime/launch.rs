@@ -28,6 +28,7 @@ use crate::model::{
     Action, Command, CommandId, Environment, Phase, SessionInfo, SessionState, StopPolicy, Symbol, Timestamp,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
+use crate::store::{Projector, StoreError};
 
 /// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
 const VIRTUAL_START: Timestamp = Timestamp::from_secs(1_767_225_600);
@@ -92,6 +93,9 @@ pub enum LaunchError {
     /// Ids.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The projections' thread.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Threads and runtimes.
     #[error("the system refuses a thread or an event queue: {0}")]
     System(#[from] std::io::Error),
@@ -292,7 +296,8 @@ impl Parts {
             watched::spawn("the watch over the exchange", tell.clone(), stop_at_end(ended, starts, tell, commands));
         }
         let engine = Engine::new(settings, recovered.state);
-        let session = Session::new(engine, clock, bus, scribe, gateway);
+        let projector = Projector::start(&data_dir.journal(), &data_dir.projections())?;
+        let session = Session::new(engine, clock, bus, scribe, gateway).with_projections(projector);
         let ports = Ports {
             commands: waiting.commands,
             internal,

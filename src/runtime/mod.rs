@@ -28,6 +28,6 @@ pub use intake::{Intake, IntakeError, SignalAnswer, Submitted};
 pub use kill::KILL_POINTS;
 pub use launch::{Launch, LaunchError, Running, Venue, start};
 pub use outward::{Line, Outward};
-pub use recovery::{Recovered, RecoveryError, ended_in_order, recover};
+pub use recovery::{Recovered, RecoveryError, recover};
 pub use scribe::{Manner, Scribe};
 pub use session::{Ended, Ports, Session};

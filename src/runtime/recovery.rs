@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::journal::{Journal, JournalError, Options};
-use crate::model::{Phase, Record, SessionState, Timestamp, escape_controls};
+use crate::model::{Event, Record, SessionState, Timestamp, escape_controls};
 
 /// A session taken from its journal.
 pub struct Recovered {
@@ -77,11 +77,12 @@ pub fn recover(dir: &Path, segment_bytes: u64) -> Result<Recovered, RecoveryErro
     let mut last_at = None;
     for entry in &opened.entries {
         let meaning = |what: String| RecoveryError::Meaning { dir: shown.clone(), seq: entry.seq, what };
-        let record: Record = serde_json::from_str(&entry.body)
+        let event: Event = serde_json::from_str(&entry.body)
             .map_err(|error| meaning(escape_controls(&error.to_string()).into_owned()))?;
-        if record.seq != entry.seq || !record.event.is_fact() {
-            return Err(meaning(format!("it holds event {}, which does not belong there", record.seq)));
+        if !event.is_fact() {
+            return Err(meaning("it holds a quote, which does not belong there".into()));
         }
+        let record = Record { seq: entry.seq, at: Timestamp::from_micros(entry.at), event };
         last_at = Some(record.at);
         state.apply(&record);
     }
@@ -99,15 +100,10 @@ fn newest_time(state: &SessionState) -> Option<Timestamp> {
     [Some(started), orders, told, alerts, control].into_iter().flatten().max()
 }
 
-/// Whether the recovered session ended in order the last time.
-pub fn ended_in_order(state: &SessionState) -> bool {
-    state.phase == Phase::Stopped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Event, RiskLimit};
+    use crate::model::RiskLimit;
 
     fn fact(seq: u64) -> Record {
         let event = Event::LimitTripped { limit: RiskLimit::DailyLoss, reason: format!("reason {seq}") };
@@ -117,7 +113,7 @@ mod tests {
     fn write(dir: &Path, records: &[Record], snapshot_after: Option<u64>) -> SessionState {
         let mut recovered = recover(dir, 1 << 20).unwrap();
         for record in records {
-            let seq = recovered.journal.append(record.at.micros(), &serde_json::to_string(record).unwrap()).unwrap();
+            let seq = recovered.journal.append(record.at.micros(), &serde_json::to_string(&record.event).unwrap()).unwrap();
             assert_eq!(seq, record.seq);
             recovered.state.apply(record);
             if snapshot_after == Some(seq) {
@@ -171,11 +167,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[fact(1)], None);
         let mut journal = recover(dir.path(), 1 << 20).unwrap().journal;
-        journal.append(0, r#"{"seq":2,"at":0,"event":"from_the_future"}"#).unwrap();
+        journal.append(0, r#"{"event":"from_the_future"}"#).unwrap();
         journal.sync().unwrap();
         drop(journal);
         let error = recover(dir.path(), 1 << 20).err().unwrap().to_string();
         assert!(error.starts_with("entry 2 of the journal in "), "{error}");
         assert!(error.contains("from_the_future"), "{error}");
+    }
+
+    #[test]
+    fn a_quote_in_the_journal_stops_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = recover(dir.path(), 1 << 20).unwrap().journal;
+        journal.append(0, r#"{"event":"journal_health","error":null}"#).unwrap();
+        journal.sync().unwrap();
+        drop(journal);
+        let error = recover(dir.path(), 1 << 20).err().unwrap().to_string();
+        assert!(error.contains("it holds a quote"), "{error}");
     }
 }

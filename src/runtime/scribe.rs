@@ -226,7 +226,7 @@ impl Writer {
                     continue;
                 }
                 self.line.clear();
-                let text = serde_json::to_writer(&mut self.line, record)
+                let text = serde_json::to_writer(&mut self.line, &record.event)
                     .map_err(|error| error.to_string())
                     .and_then(|()| std::str::from_utf8(&self.line).map_err(|error| error.to_string()))
                     .map_err(|what| JournalError::BadRecord { what })?;

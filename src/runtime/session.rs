@@ -14,6 +14,7 @@ use super::outbox::{Held, Outbox, Release};
 use super::scribe::Scribe;
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Out, Request};
+use crate::store::Projector;
 use crate::model::{Command, Event, OrderNo, Phase, Push, RawSignal, Record, SessionState, SignalId, Timestamp};
 
 /// Pushes that are taken before everything else gets its turn again.
@@ -67,6 +68,8 @@ pub struct Session {
     unjournaled_count: usize,
     next_drop_report: Timestamp,
     reported_drops: u64,
+    projector: Option<Projector>,
+    projector_error: Option<String>,
     abandoned: Option<String>,
 }
 
@@ -84,6 +87,8 @@ impl Session {
             unjournaled_count: 0,
             next_drop_report: Timestamp::ZERO,
             reported_drops: 0,
+            projector: None,
+            projector_error: None,
             abandoned: None,
             engine,
             clock,
@@ -91,6 +96,13 @@ impl Session {
             scribe,
             gateway,
         }
+    }
+
+    /// Feeds these projections too.
+    #[must_use]
+    pub fn with_projections(mut self, projector: Projector) -> Self {
+        self.projector = Some(projector);
+        self
     }
 
     /// Runs until the session has stopped or must be abandoned. `start` is the first input.
@@ -230,6 +242,11 @@ impl Session {
             // The bus is shut down only after the loop has ended.
             let _ = self.bus.publish(&batch);
             kill_point("after-publish");
+            if let Some(projector) = &self.projector {
+                kill_point("before-projection");
+                projector.offer(batch);
+                kill_point("after-projection");
+            }
         }
         if !self.outbox.is_empty() {
             self.scribe.hurry();
@@ -307,6 +324,7 @@ impl Session {
             return;
         }
         self.next_drop_report = now.plus(DROP_REPORTS);
+        self.look_after_projections();
         let dropped = self.bus.dropped();
         let total = dropped.iter().fold(0_u64, |sum, (_, lost)| sum.saturating_add(*lost));
         if total > self.reported_drops {
@@ -316,11 +334,28 @@ impl Session {
         }
     }
 
+    /// Projections that cannot be written are told; the journal has what they lack.
+    fn look_after_projections(&mut self) {
+        let Some(projector) = &self.projector else { return };
+        let error = projector.status().error;
+        if error == self.projector_error {
+            return;
+        }
+        self.projector_error.clone_from(&error);
+        if let Some(error) = error {
+            self.step(Input::Failure { what: format!("the projections are not up to date: {error}") });
+        }
+    }
+
     fn end(mut self) -> Ended {
         self.deliver();
         let state = self.engine.state().clone();
         self.scribe.snapshot(state.facts());
         let journal_error = self.scribe.close().err();
+        if let Some(projector) = self.projector.take() {
+            // What it did not come to is folded at the next start.
+            projector.stop();
+        }
         // What waited for the disk has it now; requests are not sent any more.
         self.outbox.release(state.seq, false, Instant::now(), |release| {
             if let Release::Explained(Held::Answer(to, answer)) = release
