@@ -417,3 +417,6 @@ impl From<RawSignal> for Submitted {
         Self { signal: Box::new(signal), answer: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

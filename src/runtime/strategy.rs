@@ -7,7 +7,7 @@
 
 mod book;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use book::{Book, Breakout};
 
@@ -37,12 +37,14 @@ pub struct Momentum {
     books: BTreeMap<Symbol, Book>,
     signals: u64,
     entries: u64,
+    /// Entries that were signalled and not yet decided.
+    undecided: BTreeSet<String>,
 }
 
 impl Momentum {
     /// A strategy that has seen nothing yet.
     pub fn new(settings: StrategySettings, risk: RiskSettings) -> Self {
-        Self { settings, risk, state: SessionState::default(), books: BTreeMap::new(), signals: 0, entries: 0 }
+        Self { settings, risk, state: SessionState::default(), books: BTreeMap::new(), signals: 0, entries: 0, undecided: BTreeSet::new() }
     }
 
     /// Takes what happened and says which signals follow.
@@ -50,6 +52,8 @@ impl Momentum {
         match update {
             Update::Snapshot(state) => {
                 self.state = (**state).clone();
+                // What was decided meanwhile was not told.
+                self.undecided.clear();
                 Vec::new()
             }
             Update::Events(records) => records.iter().filter_map(|record| self.see(record)).collect(),
@@ -58,6 +62,15 @@ impl Momentum {
 
     fn see(&mut self, record: &Record) -> Option<RawSignal> {
         self.state.apply(record);
+        match &record.event {
+            Event::SignalDecided { signal, .. } => {
+                self.undecided.remove(signal.id.as_str());
+            }
+            Event::SignalRefused { raw, .. } => {
+                self.undecided.remove(&raw.signal_id);
+            }
+            _ => {}
+        }
         let Event::Quoted { quote } = &record.event else { return None };
         let price = quote.risk_price()?;
         let (now, symbol) = (record.at, &quote.symbol);
@@ -121,6 +134,7 @@ impl Momentum {
         book.note_entry(now);
         self.entries = self.entries.saturating_add(1);
         let mut signal = self.signal("S1", symbol, side, now, Some(quantity.to_string()), &seen);
+        self.undecided.insert(signal.signal_id.clone());
         if self.risk.require_stop || self.entries.is_multiple_of(2) {
             let stop = self.stop(price, side, symbol);
             signal.stop_loss = stop.map(|stop| stop.0.normalize().to_string());
@@ -128,9 +142,9 @@ impl Momentum {
         Some(signal)
     }
 
-    /// Positions that the risk limits leave room for, working entries counted.
+    /// Positions that the risk limits leave room for, working and undecided entries counted.
     fn slots(&self) -> usize {
-        let used = self.state.positions.open_count() + self.state.orders.working_entries();
+        let used = self.state.positions.open_count() + self.state.orders.working_entries() + self.undecided.len();
         self.risk.max_positions.saturating_sub(used)
     }
 

@@ -1,0 +1,118 @@
+//! A perpdeck process whose lines are read as they come.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// No condition of a test takes longer than this, however slow the machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running process.
+pub struct Process {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<Value>,
+    errors: Receiver<String>,
+    /// Everything it said so far.
+    pub said: Vec<Value>,
+}
+
+/// The program with these arguments, away from the user's own settings.
+pub fn perpdeck(arguments: &[&str], home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perpdeck"));
+    command.args(arguments).env_clear().env("HOME", home).env("PERPDECK_STRATEGY_ENABLED", "false");
+    command
+}
+
+impl Process {
+    /// Starts it.
+    pub fn start(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let stdin = child.stdin.take();
+        let (tell, lines) = channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                if tell.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        let (tell, errors) = channel();
+        let err = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in err.lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, stdin, lines, errors, said: Vec::new() }
+    }
+
+    /// Writes a line; false when it is dead.
+    pub fn tell(&mut self, line: &str) -> bool {
+        self.stdin.as_mut().is_some_and(|stdin| writeln!(stdin, "{line}").and_then(|()| stdin.flush()).is_ok())
+    }
+
+    /// Closes its standard input.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Reads until a line is as wanted; `None` when it died before.
+    pub fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not within {PATIENCE:?}; it said {:#?}", self.said.iter().rev().take(12).collect::<Vec<_>>());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.said.push(line.clone());
+                    if wanted(&line) {
+                        return Some(line);
+                    }
+                }
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// The line with this event.
+    pub fn event(&mut self, name: &str) -> Option<Value> {
+        self.until(|line| line["event"] == name)
+    }
+
+    /// The answer to this id.
+    pub fn answer(&mut self, id: &str) -> Option<Value> {
+        self.until(|line| line["event"] == "answer" && line["id"] == id)
+    }
+
+    /// Sends a signal to the process, `-TERM` or the like.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success() || signal == "-KILL");
+    }
+
+    /// Waits for its end.
+    pub fn end(&mut self) -> (ExitStatus, Vec<String>) {
+        while self.until(|_| false).is_some() {}
+        let status = self.child.wait().expect("it ends");
+        (status, self.errors.iter().collect())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Gone already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,173 @@
+//! `kill -9` at named points, with the exchange embedded and apart.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::child::{Process, perpdeck};
+use super::ledger;
+
+/// One step of the story that every run tells.
+struct Step {
+    id: &'static str,
+    line: Value,
+}
+
+fn signal(id: &'static str, kind: &str, symbol: &str, side: &str, quantity: Option<&str>, more: &Value) -> Step {
+    let mut fields = json!({"signal_type": kind, "symbol": symbol, "side": side});
+    if let Some(quantity) = quantity {
+        fields["quantity"] = json!(quantity);
+    }
+    for (key, value) in more.as_object().into_iter().flatten() {
+        fields[key] = value.clone();
+    }
+    Step { id, line: json!({"id": id, "signal": fields}) }
+}
+
+/// Entries that fill, one that rests and is cancelled, a partial and two full exits.
+fn story() -> Vec<Step> {
+    let none = json!({});
+    vec![
+        signal("in-btc", "S1", "BTC_USDT", "buy", Some("0.01"), &none),
+        signal("in-eth", "S1", "ETH_USDT", "sell", Some("0.2"), &none),
+        signal("rest", "S1", "SOL_USDT", "buy", Some("2"), &json!({"price": "90"})),
+        signal("part", "ZE1", "BTC_USDT", "long", Some("50%"), &none),
+        signal("undo", "O1", "SOL_USDT", "buy", None, &json!({"cancels": "rest"})),
+        signal("out-eth", "E1", "ETH_USDT", "short", None, &none),
+        Step { id: "quiet", line: json!({"id": "quiet", "command": {"action": "pause"}}) },
+        Step { id: "loud", line: json!({"id": "loud", "command": {"action": "resume"}}) },
+        signal("out-btc", "E1", "BTC_USDT", "long", None, &none),
+    ]
+}
+
+fn start(data_dir: &Path, apart: Option<&str>, kill_at: Option<&str>) -> Process {
+    let dir = data_dir.display().to_string();
+    let mut arguments = vec!["run", "--headless", "--data-dir", &dir];
+    if let Some(url) = apart {
+        arguments.extend(["--exchange-url", url]);
+    }
+    let mut command = perpdeck(&arguments, data_dir);
+    if apart.is_some() {
+        command.env("PERPDECK_API_KEY", "key").env("PERPDECK_API_SECRET", "secret");
+    }
+    if let Some(kill_at) = kill_at {
+        command.env("PERPDECK_TEST_KILL_AT", kill_at);
+    }
+    Process::start(command)
+}
+
+/// Tells the story; false when the process died on the way.
+fn tell(process: &mut Process) -> bool {
+    for step in story() {
+        if !process.tell(&step.line.to_string()) || process.answer(step.id).is_none() {
+            return false;
+        }
+        // The next step is about what this one did.
+        let waits_for_fill = matches!(step.id, "in-btc" | "in-eth" | "part");
+        let accepted = process.said.last().is_some_and(|answer| answer["result"] == "accepted");
+        if waits_for_fill && accepted {
+            let order = process.said.last().unwrap()["order_id"].clone();
+            let ends = |line: &Value| {
+                line["order_id"] == order
+                    && ["order_filled", "order_failed", "order_cancelled"].contains(&line["event"].as_str().unwrap_or_default())
+            };
+            let ended = process.said.iter().any(ends);
+            if !ended && process.until(ends).is_none() {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Kills at a point, starts again, tells the story again under the same ids, and compares.
+fn killed_at(point: &str, apart: bool) {
+    let data = tempfile::tempdir().unwrap();
+    let dir = data.path().join("session");
+    let exchange = apart.then(|| {
+        let arguments = ["sim", "--api-key", "key", "--api-secret", "secret"];
+        let mut exchange = Process::start(perpdeck(&arguments, data.path()));
+        let url = exchange.event("ready").expect("the simulator starts")["rest"].as_str().unwrap().to_owned();
+        (exchange, url)
+    });
+    let url = exchange.as_ref().map(|(_, url)| url.as_str());
+
+    let mut first = start(&dir, url, Some(point));
+    if first.event("ready").is_some() && tell(&mut first) {
+        first.signal("-TERM");
+    }
+    let (status, errors) = first.end();
+    assert!(status.code().is_none(), "{point} was never reached: {status:?} {errors:?}");
+
+    let mut second = start(&dir, url, None);
+    let ready = second.event("ready").unwrap_or_else(|| panic!("{point}: it starts again"));
+    // Who got no answer sends again under the same id; here everybody does.
+    for step in story() {
+        assert!(second.tell(&step.line.to_string()), "{point}");
+        assert!(second.answer(step.id).is_some(), "{point}: {} is answered", step.id);
+    }
+    // Flatten ends when the exchange itself confirms that nothing is left.
+    assert!(second.tell(r#"{"id":"end","command":{"action":"flatten"}}"#));
+    let end = second.answer("end").unwrap_or_else(|| panic!("{point}: flatten is answered"));
+    assert_eq!(end["result"], "done", "{point}: {end}");
+    let books = ledger::fetch(ready["exchange"].as_str().unwrap());
+    second.signal("-TERM");
+    let (status, errors) = second.end();
+    assert_eq!(status.code(), Some(0), "{point}: {errors:?}");
+    let state = ledger::session(&dir);
+    let orders = ledger::compare(&books, &state, point);
+    assert!(orders >= 3, "{point}: {orders} orders are at the exchange");
+    assert_eq!(state.positions.open_count(), 0, "{point}");
+}
+
+macro_rules! killed {
+    ($($name:ident: $point:literal;)*) => {
+        mod embedded {
+            $(#[test] fn $name() { super::killed_at($point, false); })*
+        }
+        mod apart {
+            $(#[test] fn $name() { super::killed_at($point, true); })*
+        }
+        #[test]
+        fn every_point_that_the_program_names_is_tried() {
+            let tried: std::collections::BTreeSet<&str> =
+                [$($point),*].iter().map(|point| point.split(':').next().unwrap()).collect();
+            let named: std::collections::BTreeSet<&str> = perpdeck::runtime::KILL_POINTS.iter().copied().collect();
+            assert_eq!(tried, named);
+            assert!(named.len() >= 20);
+        }
+    };
+}
+
+killed! {
+    after_recovery: "after-recovery:1";
+    before_the_first_signal: "before-signal:1";
+    before_a_later_signal: "before-signal:4";
+    after_an_entry_signal: "after-signal:1";
+    after_an_exit_signal: "after-signal:4";
+    before_a_command: "before-command:1";
+    before_journal_append: "before-journal-append:6";
+    before_journal_write: "before-journal-write:6";
+    after_journal_write: "after-journal-write:6";
+    after_journal_sync: "after-journal-sync:1";
+    before_publish: "before-publish:7";
+    after_publish: "after-publish:7";
+    before_an_entry_is_sent: "before-entry-sent:1";
+    before_a_later_entry_is_sent: "before-entry-sent:3";
+    before_an_exit_is_sent: "before-exit-sent:1";
+    before_a_cancel_is_sent: "before-cancel-sent:1";
+    after_the_reply_to_an_entry: "after-entry-reply:1";
+    after_the_reply_to_an_exit: "after-exit-reply:1";
+    after_the_reply_to_a_cancel: "after-cancel-reply:1";
+    before_a_reply_is_taken: "before-reply:7";
+    after_a_reply_was_taken: "after-reply:7";
+    before_an_order_push: "before-order-push:1";
+    before_a_fill_push: "before-fill-push:1";
+    before_a_later_fill_push: "before-fill-push:3";
+    after_a_fill_push: "after-fill-push:2";
+    before_a_position_push: "before-position-push:1";
+    before_a_snapshot: "before-snapshot:1";
+    after_a_snapshot: "after-snapshot:1";
+    before_the_projections: "before-projection:8";
+    after_the_projections: "after-projection:8";
+}
