@@ -153,7 +153,7 @@ impl Scribe {
     }
 
     /// Waits until more is safe, or trouble came or went.
-    pub async fn progress(&self) {
+    pub async fn progress(&mut self) {
         match &self.place {
             Place::Inline(_) => std::future::pending().await,
             Place::Thread { shared, .. } => shared.progress.notified().await,
