@@ -72,13 +72,21 @@ impl NewAlert {
 /// Raises an alert, or counts it when the same one stands already.
 pub(super) fn raise(turn: &mut Turn, alert: NewAlert) {
     let event = match turn.state().alerts.standing(&alert.key) {
-        Some(standing) if alert.severity > standing.severity => Event::AlertChanged {
-            id: standing.id,
-            key: alert.key,
-            severity: alert.severity,
-            message: alert.message,
-            details: alert.details,
-        },
+        Some(standing) if alert.severity > standing.severity => {
+            let (id, was_over) = (standing.id, !standing.is_active());
+            turn.emit(Event::AlertChanged {
+                id,
+                key: alert.key,
+                severity: alert.severity,
+                message: alert.message.clone(),
+                details: alert.details,
+            });
+            if !(alert.holds && was_over) {
+                return;
+            }
+            // It had ended and nobody has seen it yet: now it holds again.
+            Event::AlertRepeated { id, message: alert.message, holds: true }
+        }
         Some(standing) => Event::AlertRepeated { id: standing.id, message: alert.message, holds: alert.holds },
         None => Event::AlertRaised {
             alert: Box::new(Alert {
@@ -101,9 +109,12 @@ pub(super) fn raise(turn: &mut Turn, alert: NewAlert) {
 }
 
 /// Turns the standing alert of one kind into another (evidence came in), or raises the new one.
-pub(super) fn upgrade(turn: &mut Turn, from: AlertKind, alert: NewAlert) {
-    let old = AlertKey { kind: from, subject: alert.key.subject.clone() };
-    let known = turn.state().alerts.all().rev().find(|known| known.key == old).map(|known| known.id);
+pub(super) fn upgrade(turn: &mut Turn, from: &[AlertKind], alert: NewAlert) {
+    if turn.state().alerts.standing(&alert.key).is_some() {
+        return raise(turn, alert);
+    }
+    let is_old = |key: &AlertKey| from.contains(&key.kind) && key.subject == alert.key.subject;
+    let known = turn.state().alerts.all().rev().find(|known| is_old(&known.key)).map(|known| known.id);
     match known {
         Some(id) => turn.emit(Event::AlertChanged {
             id,

@@ -1,9 +1,14 @@
 //! The account's money over time: the day, the peak, and the limits that trip on them.
 
+use std::time::Duration;
+
 use super::alerting::{NewAlert, clear, raise};
-use super::risk_manager::{daily_loss, daily_loss_limit, drawdown_pct, equity_now, margin_in_use};
+use super::risk_manager::{daily_loss, daily_loss_limit, drawdown_pct, equity_now, margin_in_use, unrealised_now};
 use super::turn::Turn;
-use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, div, mul};
+use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, Timestamp, Usdt, div, mul};
+
+/// A fill may be stamped so far ahead of our clock and still begin its day.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
 
 /// The exchange told the balances, at a sync (with equity) or by a push (without).
 pub(super) fn on_account(turn: &mut Turn, report: &AccountReport) {
@@ -19,28 +24,41 @@ pub(super) fn on_account(turn: &mut Turn, report: &AccountReport) {
     };
     let known = turn.state().equity.account.as_ref() == Some(&account);
     if !known || report.equity.is_some() {
-        let unrealised = equity_now(turn.state()).zip(turn.state().equity.account.as_ref().map(|old| old.wallet));
-        let equity = unrealised.map_or(wallet, |(equity, old_wallet)| wallet + (equity - old_wallet));
+        let old = &turn.state().equity;
+        let equity = unrealised_now(turn.state()).map(|unrealised| wallet + unrealised).or(report.equity).unwrap_or(
+            // Prices are missing, and a push does not say: the last equity moves with the wallet.
+            match (old.last, &old.account) {
+                (Some(last), Some(account)) => last + (wallet - account.wallet),
+                _ => wallet,
+            },
+        );
         turn.emit(Event::AccountSnapshot { account, equity });
     }
     check(turn);
+    if let Some(equity) = report.equity {
+        peak_and_drawdown(turn, equity);
+    }
 }
 
-/// Rolls the day, raises the peak and trips limits, from what is known now.
+/// Rolls the day and trips what needs no consistent view of the account.
 pub(super) fn check(turn: &mut Turn) {
-    let Some(equity) = equity_now(turn.state()) else { return };
-    roll_day(turn);
-    if turn.state().equity.peak.is_none_or(|peak| equity > peak) {
-        turn.emit(Event::PeakRaised { equity });
-    }
+    roll_day(turn, turn.now);
     check_daily_loss(turn);
-    check_drawdown(turn);
     check_utilisation(turn);
 }
 
-/// Begins a new trading day when its time has come; once for each day.
-pub(super) fn roll_day(turn: &mut Turn) {
-    let today = turn.now.day();
+/// The peak and the fall from it go by the exchange's own sum. Ours is off for moments between a
+/// fill and the balance that belongs to it, and a peak that never was would stay.
+fn peak_and_drawdown(turn: &mut Turn, equity: Usdt) {
+    if turn.state().equity.peak.is_none_or(|peak| equity > peak) {
+        turn.emit(Event::PeakRaised { equity });
+    }
+    check_drawdown(turn, equity);
+}
+
+/// Begins a new trading day when its time has come, by our clock or by a fill's; once for each day.
+pub(super) fn roll_day(turn: &mut Turn, at: Timestamp) {
+    let today = at.clamp(turn.now, turn.now.plus(CLOCKS_APART)).day();
     if turn.state().equity.day.is_some_and(|day| day >= today) {
         return;
     }
@@ -71,15 +89,15 @@ pub(super) fn reset(turn: &mut Turn, limit: RiskLimit, by: &str) {
 fn check_daily_loss(turn: &mut Turn) {
     let lost = daily_loss(turn.state());
     let Some(limit) = daily_loss_limit(turn.state(), turn.settings.risk.daily_loss_pct) else { return };
-    if lost < limit || turn.state().limits.contains_key(&RiskLimit::DailyLoss) {
+    if !lost.is_positive() || lost < limit || turn.state().limits.contains_key(&RiskLimit::DailyLoss) {
         return;
     }
     let reason = format!("lost {} USDT today, limit {} USDT", lost.0.round_dp(2), limit.0.round_dp(2));
     trip(turn, RiskLimit::DailyLoss, AlertKind::DailyLossLimit, reason);
 }
 
-fn check_drawdown(turn: &mut Turn) {
-    let Some(drawdown) = drawdown_pct(turn.state()) else { return };
+fn check_drawdown(turn: &mut Turn, equity: Usdt) {
+    let Some(drawdown) = drawdown_pct(turn.state(), equity) else { return };
     let risk = &turn.settings.risk;
     let (limit, warn_at) = (
         risk.max_drawdown_pct,
@@ -110,7 +128,9 @@ fn check_drawdown(turn: &mut Turn) {
 fn check_utilisation(turn: &mut Turn) {
     let Some(equity) = equity_now(turn.state()).filter(|equity| equity.is_positive()) else { return };
     let limit = turn.settings.risk.margin_utilisation_pct;
-    let Some(now) = div(margin_in_use(turn, None).0, equity.0).map(|part| mul(part, Decimal::ONE_HUNDRED)) else {
+    let margin = margin_in_use(turn, None);
+    let Some(now) = margin.and_then(|margin| div(margin.0, equity.0)).map(|part| mul(part, Decimal::ONE_HUNDRED))
+    else {
         return;
     };
     if now > limit {

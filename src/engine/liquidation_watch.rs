@@ -21,18 +21,21 @@ pub(super) fn on_quote(turn: &mut Turn, symbol: &Symbol) {
 pub(super) fn on_figures(turn: &mut Turn, id: PositionId) {
     let Some(position) = turn.state().positions.by_id(id).cloned() else { return };
     let liquidation = position.venue.liquidation_price;
-    let moved_by_us = position.watch.opening_distance_pct.is_none() || position.touched_at > armed_at(&position);
-    if liquidation.is_some() && liquidation != position.watch.armed_for && moved_by_us {
-        let distance = turn.mark(&position.key.symbol).and_then(|mark| position.distance_pct(mark));
-        if distance.is_some() {
-            let watch = LiquidationWatch {
+    let distance = turn.mark(&position.key.symbol).and_then(|mark| position.distance_pct(mark));
+    // An own fill disarms it; what the exchange or somebody else moves leaves it as it is.
+    if position.watch.armed_at.is_none() && distance.is_some() {
+        let armed_at = Some(turn.now);
+        let watch = if liquidation == position.watch.armed_for {
+            LiquidationWatch { armed_at, ..position.watch.clone() }
+        } else {
+            LiquidationWatch {
                 opening_distance_pct: distance,
                 armed_for: liquidation,
-                armed_at: Some(turn.now),
+                armed_at,
                 ..position.watch.clone()
-            };
-            turn.emit(Event::WatchMoved { id, watch });
-        }
+            }
+        };
+        turn.emit(Event::WatchMoved { id, watch });
     }
     if let Some(position) = turn.state().positions.by_id(id).cloned() {
         watch(turn, &position);
@@ -55,10 +58,6 @@ pub(super) fn remind(turn: &mut Turn) {
     for (id, message) in due {
         turn.emit(Event::AlertRepeated { id, message, holds: true });
     }
-}
-
-fn armed_at(position: &Position) -> crate::model::Timestamp {
-    position.watch.armed_at.unwrap_or_default()
 }
 
 fn watch(turn: &mut Turn, position: &Position) {
@@ -142,8 +141,9 @@ fn say(turn: &mut Turn, position: &Position, kind: AlertKind, level: u8, rises: 
         let alert = NewAlert::holds(kind, position.id, severity, message).position(position).detail("mark_price", mark);
         return raise(turn, alert);
     }
-    // Better, but not well: the standing alert says so.
+    // Better, but not well: the standing alert says so, and keeps its worst until it was seen.
     if let Some(alert) = turn.state().alerts.active(&key).cloned() {
+        let severity = if alert.is_unacknowledged() { severity.max(alert.severity) } else { severity };
         turn.emit(Event::AlertChanged { id: alert.id, key, severity, message, details: alert.details });
     }
 }

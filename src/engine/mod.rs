@@ -80,7 +80,8 @@ fn take(turn: &mut Turn, input: Input) {
         }
         Input::Tick => {
             chores::run(turn);
-            equity_watch::roll_day(turn);
+            equity_watch::roll_day(turn, turn.now);
+            liquidation_watch::remind(turn);
         }
         Input::Signal(raw) => signal_intake::on_signal(turn, &raw),
         Input::Command(command) => session_control::on_command(turn, &command),

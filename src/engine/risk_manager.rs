@@ -72,17 +72,15 @@ pub(super) fn judge(turn: &Turn, entry: &Entry) -> RiskVerdict {
 fn used_by(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Option<Decimal> {
     let (state, risk) = (turn.state(), &turn.settings.risk);
     match check {
-        RiskCheck::MaxPositionSize => {
-            used(entry.price.notional(entry.quantity).0, share(equity, risk.max_position_pct).0)
-        }
+        RiskCheck::MaxPositionSize => used(position_size(state, entry).0, share(equity, risk.max_position_pct).0),
         RiskCheck::MaxConcurrentPositions => {
-            used(Decimal::from(keys_in_use(state, entry.key)), Decimal::from(risk.max_positions))
+            used(Decimal::from(keys_in_use(state, entry.key)), Decimal::from(positions_limit(turn)))
         }
         RiskCheck::SymbolConcentration => {
             used(symbol_exposure(state, entry).0, share(equity, risk.symbol_concentration_pct).0)
         }
         RiskCheck::DailyLossLimit => used(daily_loss(state).0, daily_loss_limit(state, risk.daily_loss_pct)?.0),
-        RiskCheck::MaxDrawdown => used(drawdown_pct(state)?, risk.max_drawdown_pct),
+        RiskCheck::MaxDrawdown => used(drawdown_pct(state, equity)?, risk.max_drawdown_pct),
         RiskCheck::MarginUtilization => used(utilisation(turn, entry, equity)?, risk.margin_utilisation_pct),
         RiskCheck::InputValidation | RiskCheck::InsufficientCapital => Some(Decimal::ZERO),
     }
@@ -93,11 +91,12 @@ fn in_words(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Strin
     let (state, risk) = (turn.state(), &turn.settings.risk);
     match check {
         RiskCheck::MaxPositionSize => {
-            let (size, pct) = (entry.price.notional(entry.quantity), risk.max_position_pct);
-            format!("size {} USDT, at most {} USDT ({pct} % of equity)", round(size), round(share(equity, pct)))
+            let (size, pct) = (position_size(state, entry), risk.max_position_pct);
+            let limit = round(share(equity, pct));
+            format!("size {} USDT with what works, at most {limit} USDT ({pct} % of equity)", round(size))
         }
         RiskCheck::MaxConcurrentPositions => {
-            format!("{} positions with this one, at most {}", keys_in_use(state, entry.key), risk.max_positions)
+            format!("{} positions with this one, at most {}", keys_in_use(state, entry.key), positions_limit(turn))
         }
         RiskCheck::SymbolConcentration => {
             let (size, pct) = (symbol_exposure(state, entry), risk.symbol_concentration_pct);
@@ -109,7 +108,7 @@ fn in_words(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Strin
             format!("lost {} USDT today, limit {} USDT", round(daily_loss(state)), shown(limit))
         }
         RiskCheck::MaxDrawdown => {
-            let now = drawdown_pct(state).map(|pct| pct.round_dp(2));
+            let now = drawdown_pct(state, equity).map(|pct| pct.round_dp(2));
             format!("{} % below the peak, limit {} %", shown(now), risk.max_drawdown_pct)
         }
         RiskCheck::MarginUtilization => {
@@ -122,18 +121,21 @@ fn in_words(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Strin
 
 /// Margin in use with this entry, in percent of equity.
 fn utilisation(turn: &Turn, entry: &Entry, equity: Usdt) -> Option<Decimal> {
-    div(margin_in_use(turn, Some(entry)).0, equity.0).map(|part| mul(part, Decimal::ONE_HUNDRED))
+    div(margin_in_use(turn, Some(entry))?.0, equity.0).map(|part| mul(part, Decimal::ONE_HUNDRED))
 }
 
-/// Equity at the latest mark prices; `None` while the balances are unknown.
+/// Equity at the latest mark prices, or as last told while one of them is missing; `None` while
+/// the balances are unknown.
 pub(super) fn equity_now(state: &SessionState) -> Option<Usdt> {
     let wallet = state.equity.account.as_ref()?.wallet;
-    let unrealised: Usdt = state
-        .positions
-        .open()
-        .filter_map(|position| position.unrealised(state.quote(&position.key.symbol)?.risk_price()?))
-        .sum();
-    Some(wallet + unrealised)
+    unrealised_now(state).map(|unrealised| wallet + unrealised).or(state.equity.last)
+}
+
+/// Unrealised profit of all positions; `None` when one of them cannot be priced.
+pub(super) fn unrealised_now(state: &SessionState) -> Option<Usdt> {
+    state.positions.open().try_fold(Usdt::ZERO, |sum, position| {
+        Some(sum + position.unrealised(state.quote(&position.key.symbol)?.risk_price()?)?)
+    })
 }
 
 /// What was lost today: realised profit, fees and funding, when that is below zero.
@@ -147,52 +149,60 @@ pub(super) fn daily_loss_limit(state: &SessionState, pct: Decimal) -> Option<Usd
 }
 
 /// How far equity is below its peak, in percent of the peak.
-pub(super) fn drawdown_pct(state: &SessionState) -> Option<Decimal> {
-    let (peak, equity) = (state.equity.peak?, equity_now(state)?);
+pub(super) fn drawdown_pct(state: &SessionState, equity: Usdt) -> Option<Decimal> {
+    let peak = state.equity.peak?;
     let below = sub(peak.0, equity.0).max(Decimal::ZERO);
     div(below, peak.0).map(|part| mul(part, Decimal::ONE_HUNDRED))
 }
 
-/// Margin of positions and reservations, with an entry added when given.
-pub(super) fn margin_in_use(turn: &Turn, entry: Option<&Entry>) -> Usdt {
+/// Margin of positions and reservations, with an entry added when given; `None` when a price for
+/// it is missing.
+pub(super) fn margin_in_use(turn: &Turn, entry: Option<&Entry>) -> Option<Usdt> {
     let state = turn.state();
     let leverage = Decimal::from(turn.settings.exchange.leverage.max(1));
     let per_leverage = |notional: Usdt, by: Decimal| Usdt(div(notional.0, by).unwrap_or(notional.0));
-    let positions: Usdt = state
-        .positions
-        .open()
-        .map(|position| match (position.margin_mode, position.venue.margin) {
+    let mut sum = Usdt::ZERO;
+    for position in state.positions.open() {
+        sum += match (position.margin_mode, position.venue.margin) {
             (MarginMode::Isolated, Some(margin)) => margin,
             _ => {
                 let by = Decimal::from(position.venue.leverage.unwrap_or(turn.settings.exchange.leverage).max(1));
-                let price = turn.mark(&position.key.symbol).or(position.entry_price).unwrap_or_default();
+                let price = turn.mark(&position.key.symbol).or(position.entry_price)?;
                 per_leverage(price.notional(position.quantity), by)
             }
-        })
-        .sum();
-    let reserved: Usdt = state
-        .orders
-        .reservations()
-        .map(|(key, quantity)| {
-            let own = entry.filter(|entry| *entry.key == key).map_or(Qty::ZERO, |entry| entry.reserved);
-            let price = turn.mark(&key.symbol).unwrap_or_default();
-            per_leverage(price.notional(quantity - own), leverage)
-        })
-        .sum();
+        };
+    }
+    for (key, quantity) in state.orders.reservations() {
+        let own = entry.filter(|entry| *entry.key == key).map_or(Qty::ZERO, |entry| entry.reserved);
+        sum += per_leverage(turn.mark(&key.symbol)?.notional(quantity - own), leverage);
+    }
     let added = entry.map_or(Usdt::ZERO, |entry| {
         per_leverage(entry.price.notional(entry.quantity), Decimal::from(entry.leverage.max(1)))
     });
-    positions + reserved + added
+    Some(sum + added)
 }
 
 fn symbol_exposure(state: &SessionState, entry: &Entry) -> Usdt {
     let mut quantity = entry.quantity;
     for side in [crate::model::Side::Long, crate::model::Side::Short] {
-        let key = PositionKey { symbol: entry.key.symbol.clone(), side };
-        quantity += state.positions.get(&key).map_or(Qty::ZERO, |position| position.quantity);
-        quantity += state.orders.reserved(&key);
+        quantity += leg_quantity(state, &PositionKey { symbol: entry.key.symbol.clone(), side });
     }
     entry.price.notional(quantity - entry.reserved)
+}
+
+/// The position that this entry would make, working entries of its leg counted.
+fn position_size(state: &SessionState, entry: &Entry) -> Usdt {
+    entry.price.notional(leg_quantity(state, entry.key) + entry.quantity - entry.reserved)
+}
+
+/// As many positions as are meant to be held, and never more than are meant to be followed.
+fn positions_limit(turn: &Turn) -> usize {
+    turn.settings.risk.max_positions.min(turn.settings.positions.max_positions)
+}
+
+/// What is open and what is reserved of one leg.
+fn leg_quantity(state: &SessionState, key: &PositionKey) -> Qty {
+    state.positions.get(key).map_or(Qty::ZERO, |position| position.quantity) + state.orders.reserved(key)
 }
 
 fn keys_in_use(state: &SessionState, key: &PositionKey) -> usize {

@@ -72,7 +72,7 @@ pub struct LiquidationWatch {
     pub opening_distance_pct: Option<Decimal>,
     /// The liquidation price that belongs to that distance.
     pub armed_for: Option<Price>,
-    /// When it was armed.
+    /// When it was armed; `None` after an own fill, until the exchange tells the new figures.
     pub armed_at: Option<Timestamp>,
     /// Margin-ratio level that is on: 0 none, 1 warning, 2 critical.
     pub ratio_level: u8,
@@ -192,7 +192,7 @@ pub struct ClosedPosition {
     pub key: PositionKey,
     /// Why it ended.
     pub cause: CloseCause,
-    /// The size it last had, in base units.
+    /// Its size in base units: what was left when it was found gone, else the largest it had.
     pub quantity: Qty,
     /// Average entry price.
     pub entry_price: Option<Price>,
@@ -210,6 +210,13 @@ pub struct ClosedPosition {
     pub closed_at: Timestamp,
     /// How many more syncs look for evidence of a liquidation; 0 when the cause is settled.
     pub evidence_syncs_left: u32,
+}
+
+impl ClosedPosition {
+    /// Whether its end was not seen fill by fill, so that its result is not known.
+    pub const fn is_unseen(&self) -> bool {
+        self.realised.is_none()
+    }
 }
 
 /// Margin ratio of the cross-margined part of the account in percent, by the same definition:

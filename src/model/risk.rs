@@ -14,7 +14,7 @@ pub enum RiskCheck {
     InputValidation,
     /// Capital above zero.
     InsufficientCapital,
-    /// Notional of this entry against capital.
+    /// Notional of the position against capital, with this entry and working ones.
     MaxPositionSize,
     /// Number of positions, working entries included.
     MaxConcurrentPositions,

@@ -9,5 +9,13 @@
     clippy::indexing_slicing
 )]
 
+mod adoption;
+mod alerts;
+mod evidence;
+mod fold;
 mod harness;
+mod journal_lines;
+mod liquidation;
+mod position_sync;
+mod risk;
 mod session;

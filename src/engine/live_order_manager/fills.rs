@@ -4,10 +4,10 @@ use super::send::access_refused;
 use crate::engine::circuit_breaker;
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
-use crate::engine::{Request, equity_watch};
+use crate::engine::{Request, equity_watch, session_control};
 use crate::model::{
     CallClass, CallError, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass, Event, Fill, FillId,
-    FillReport, Intent, Order, OrderNo, Position, PositionId, PositionKey, Price, Qty, Side, Usdt,
+    FillReport, Intent, Order, OrderNo, PositionId, PositionKey, PositionMode, Price, Qty, Side, Usdt,
 };
 
 /// Applies a fill that the exchange told of, by push or by answer.
@@ -23,7 +23,7 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
         return;
     };
     let size = spec.contract_size;
-    equity_watch::roll_day(turn);
+    equity_watch::roll_day(turn, report.at);
     let order = find(turn, report);
     let key = PositionKey { symbol: report.symbol.clone(), side: report.intent.side };
     let part = Part { report, order: order.as_ref(), key: &key, size };
@@ -85,12 +85,11 @@ fn open(turn: &mut Turn, part: &Part, contracts: Contracts, id: FillId) {
 fn close(turn: &mut Turn, part: &Part) {
     let (report, key) = (part.report, part.key);
     let Some(position) = turn.state().positions.get(key).cloned() else {
-        // Late: the position was closed or adjusted before this fill was told.
-        return emit(turn, part, report.intent, report.contracts, report.id.clone(), None, false, None);
+        return close_late(turn, part, report.contracts, report.id.clone());
     };
     let moves = report.at > position.settled_to;
     let held = if moves { report.contracts.min(position.contracts) } else { report.contracts };
-    let realised = realised(&position, report.price, held.to_qty(part.size));
+    let realised = position.entry_price.map(|entry| gain(key.side, entry, report.price, held.to_qty(part.size)));
     emit(turn, part, report.intent, held, report.id.clone(), Some(position.id), moves, realised);
     positions::after_fill(turn, key, part.order, report, held);
     let beyond = report.contracts - held;
@@ -99,18 +98,34 @@ fn close(turn: &mut Turn, part: &Part) {
     }
 }
 
-/// More was closed than was held: the rest stands as a position of the other side.
+/// Late: the position was found gone, or is not known, before this fill was told. Nothing moves;
+/// what it cost counts all the same.
+fn close_late(turn: &mut Turn, part: &Part, contracts: Contracts, id: FillId) {
+    let closed = turn.state().positions.last_closed(part.key).filter(|closed| closed.is_unseen()).cloned();
+    let quantity = contracts.to_qty(part.size);
+    let realised =
+        closed.as_ref().and_then(|closed| Some(gain(part.key.side, closed.entry_price?, part.report.price, quantity)));
+    emit(turn, part, part.report.intent, contracts, id, closed.map(|closed| closed.id), false, realised);
+    positions::after_late_fill(turn, part.key, part.report, contracts);
+}
+
+/// More was closed than was held. In one-way mode the rest stands as a position of the other side;
+/// with two legs it cannot, so a fill that opened is missing here.
 fn flip(turn: &mut Turn, part: &Part, contracts: Contracts) {
+    if turn.state().position_mode == Some(PositionMode::Hedge) {
+        let Ok(id) = FillId::new(&format!("{}+rest", part.report.id)) else { return };
+        emit(turn, part, part.report.intent, contracts, id, None, false, None);
+        return session_control::resync_soon(turn);
+    }
     let Ok(id) = FillId::new(&format!("{}+flip", part.report.id)) else { return };
     let key = PositionKey { symbol: part.key.symbol.clone(), side: part.key.side.opposite() };
     let other = Part { report: part.report, order: part.order, key: &key, size: part.size };
     open(turn, &other, contracts, id);
 }
 
-fn realised(position: &Position, price: Price, quantity: Qty) -> Option<Usdt> {
-    let entry = position.entry_price?;
+fn gain(side: Side, entry: Price, price: Price, quantity: Qty) -> Usdt {
     let gain = (price - entry).notional(quantity);
-    Some(if position.key.side == Side::Long { gain } else { -gain })
+    if side == Side::Long { gain } else { -gain }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one fill's own numbers, each of another type, built in one place")]
@@ -138,8 +153,8 @@ fn emit(
         contracts,
         quantity: contracts.to_qty(part.size),
         price: report.price,
-        // A fill that flips a position carries its fee once, on the part that closes.
-        fee: if whole || intent.reduces() { report.fee } else { Some(Usdt::ZERO) },
+        // A fill that is told in two parts carries its fee once, on the part that closes.
+        fee: if whole || (position.is_some() && intent.reduces()) { report.fee } else { Some(Usdt::ZERO) },
         realised,
         taker: report.taker,
         category: report.category,

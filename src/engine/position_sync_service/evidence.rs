@@ -5,19 +5,23 @@ use std::time::Duration;
 use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, upgrade};
 use crate::engine::circuit_breaker;
+use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CallClass, CallError, Category, CloseCause, ClosedPosition, Event, Evidence, Intent, OrderReport,
-    PositionId, PositionKey, Price, Severity,
+    AlertKind, CallClass, CallError, Category, CloseCause, ClosedPosition, Event, Evidence, FillReport, Intent,
+    OrderReport, PositionId, PositionKey, Price, Severity,
 };
 
 /// How long before the end was noticed its evidence may lie.
 const LOOK_BACK: Duration = Duration::from_secs(900);
 
+/// How far the exchange's stamps may lie before ours.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
+
 /// Asks the exchange for evidence about a closed position.
 pub(super) fn search(turn: &mut Turn, id: PositionId) {
     let Some(closed) = turn.state().positions.closed_by_id(id) else { return };
-    let since = closed.closed_at.minus(LOOK_BACK).max(closed.opened_at.minus(Duration::from_secs(5)));
+    let since = closed.closed_at.minus(LOOK_BACK).max(closed.opened_at.minus(CLOCKS_APART));
     let key = closed.key.clone();
     turn.request(Request::Evidence { id, key, since });
 }
@@ -43,8 +47,16 @@ pub(in crate::engine) fn on_evidence(turn: &mut Turn, id: PositionId, result: &R
     else {
         return;
     };
-    match result.as_ref().map(|evidence| cause_in(evidence, &closed)) {
-        Ok(Some(found)) => explain(turn, &closed, &found),
+    match result.as_ref().map(|evidence| cause_in(turn, evidence, &closed)) {
+        Ok(Some(found)) => {
+            explain(turn, &closed, &found);
+            // What it cost counts for the day, even if its deals were never pushed.
+            for fill in result.iter().flat_map(|evidence| &evidence.fills) {
+                if speaks_of(turn, fill, &closed) {
+                    orders::apply_fill(turn, fill);
+                }
+            }
+        }
         Ok(None) => one_less(turn, id, true),
         Err(_) => one_less(turn, id, false),
     }
@@ -83,23 +95,37 @@ fn found(order: &OrderReport) -> Option<Found> {
     Some(Found { cause, price: order.average_price, what: format!("order {} of {name}", order.venue_id) })
 }
 
-fn cause_in(evidence: &Evidence, closed: &ClosedPosition) -> Option<Found> {
-    let about = |symbol: &crate::model::Symbol, intent: Intent| {
-        *symbol == closed.key.symbol && intent == Intent::close(closed.key.side)
+fn cause_in(turn: &Turn, evidence: &Evidence, closed: &ClosedPosition) -> Option<Found> {
+    let about =
+        |order: &&OrderReport| order.symbol == closed.key.symbol && order.intent == Intent::close(closed.key.side);
+    let order = evidence.system_orders.iter().filter(about).find_map(found);
+    order.or_else(|| evidence.fills.iter().filter(|fill| speaks_of(turn, fill, closed)).find_map(found_in_fill))
+}
+
+/// Whether a deal is of the system's making and closes this leg, in its lifetime. One that was
+/// applied before did its part then; it does not explain what went missing later.
+fn speaks_of(turn: &Turn, fill: &FillReport, closed: &ClosedPosition) -> bool {
+    !turn.state().orders.has_seen_fill(&fill.id, fill.at)
+        && fill.symbol == closed.key.symbol
+        && fill.intent == Intent::close(closed.key.side)
+        && fill.at.plus(CLOCKS_APART) >= closed.opened_at
+        && found_in_fill(fill).is_some()
+}
+
+fn found_in_fill(fill: &FillReport) -> Option<Found> {
+    let (cause, name) = match fill.category {
+        Category::Liquidation | Category::CustodyClose => (CloseCause::Liquidated, "category 2 (system take-over)"),
+        Category::Adl => (CloseCause::Adl, "category 4 (ADL)"),
+        Category::Normal | Category::Other(_) => return None,
     };
-    let order = evidence.system_orders.iter().filter(|order| about(&order.symbol, order.intent)).find_map(found);
-    order.or_else(|| {
-        evidence.fills.iter().filter(|fill| about(&fill.symbol, fill.intent)).find_map(|fill| {
-            let (cause, name) = match fill.category {
-                Category::Liquidation | Category::CustodyClose => {
-                    (CloseCause::Liquidated, "category 2 (system take-over)")
-                }
-                Category::Adl => (CloseCause::Adl, "category 4 (ADL)"),
-                Category::Normal | Category::Other(_) => return None,
-            };
-            Some(Found { cause, price: Some(fill.price), what: format!("deal {} of {name}", fill.id) })
-        })
-    })
+    Some(Found { cause, price: Some(fill.price), what: format!("deal {} of {name}", fill.id) })
+}
+
+/// A deal that says why a position is gone was pushed, or fetched, after all.
+pub(super) fn explain_by_fill(turn: &mut Turn, closed: &ClosedPosition, fill: &FillReport) {
+    if let Some(found) = found_in_fill(fill) {
+        explain(turn, closed, &found);
+    }
 }
 
 fn explain(turn: &mut Turn, closed: &ClosedPosition, found: &Found) {
@@ -130,25 +156,32 @@ fn explain(turn: &mut Turn, closed: &ClosedPosition, found: &Found) {
         .detail("evidence", &found.what)
         .maybe("entry_price", closed.entry_price)
         .maybe("liquidation_price", closed.liquidation_price);
-    upgrade(turn, AlertKind::PositionClosedOutside, alert);
+    upgrade(turn, &[AlertKind::PositionClosedOutside, AlertKind::PositionVanished], alert);
 }
 
 /// One search less is left; after the last the cause stays what is known: closed outside when the
-/// exchange answered and had no evidence, unexplained when it never answered.
+/// exchange answered and had no evidence. When it did not answer, the end is unexplained and said
+/// to be, and the searches begin anew: they count again once it answers.
 fn one_less(turn: &mut Turn, id: PositionId, answered: bool) {
     let Some(closed) = turn.state().positions.closed_by_id(id).cloned() else { return };
+    if closed.cause == CloseCause::Unexplained && !answered {
+        return;
+    }
     let left = closed.evidence_syncs_left.saturating_sub(1);
     if left > 0 || answered {
-        return turn.emit(Event::PositionExplained { id, cause: closed.cause, exit_price: None, evidence_syncs: left });
+        let cause = if left == 0 { CloseCause::Outside } else { closed.cause };
+        return turn.emit(Event::PositionExplained { id, cause, exit_price: None, evidence_syncs: left });
     }
-    turn.emit(Event::PositionExplained { id, cause: CloseCause::Unexplained, exit_price: None, evidence_syncs: 0 });
+    let searches = turn.settings.positions.evidence_syncs;
+    let cause = CloseCause::Unexplained;
+    turn.emit(Event::PositionExplained { id, cause, exit_price: None, evidence_syncs: searches });
     let message = format!("{} {} vanished, cause unknown: the exchange does not answer", closed.key, closed.quantity);
     let alert = NewAlert::happened(AlertKind::PositionVanished, id, Severity::Critical, message)
         .symbol(&closed.key.symbol)
         .position_id(id)
         .detail("side", closed.key.side)
         .detail("quantity", closed.quantity);
-    upgrade(turn, AlertKind::PositionClosedOutside, alert);
+    upgrade(turn, &[AlertKind::PositionClosedOutside], alert);
 }
 
 fn unexplained(turn: &Turn) -> Vec<PositionId> {

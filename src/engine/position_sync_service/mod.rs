@@ -12,5 +12,5 @@ mod sync;
 
 pub(super) use evidence::{on_evidence, on_system_order};
 pub(super) use reconcile::on_position_report;
-pub(super) use settle::{after_fill, after_own_fill, open_empty};
+pub(super) use settle::{after_fill, after_late_fill, after_own_fill, open_empty};
 pub(super) use sync::{fetch_fills, on_fills, on_positions, sync};

@@ -6,53 +6,84 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::turn::Turn;
 use crate::engine::{chores, liquidation_watch};
 use crate::model::{
-    AlertKind, Chore, CloseCause, Contracts, Event, LiquidationWatch, MarginMode, OrderState, Origin, Position,
-    PositionKey, PositionReport, Qty, Severity, Timestamp, Usdt, VenueFigures, VenueView,
+    AlertKind, Chore, CloseCause, Decimal, Event, LiquidationWatch, MarginMode, OrderState, Origin, Position,
+    PositionKey, PositionReport, Price, Qty, Severity, Timestamp, Usdt, VenueFigures, VenueView,
 };
 
 /// A push about a position: kept, and compared at once. A difference is left to the fills that come
 /// with it; if they do not come, they are fetched.
 pub(in crate::engine) fn on_position_report(turn: &mut Turn, report: &PositionReport) {
-    let newer = |view: &VenueView| view.report.venue_id == report.venue_id && view.report.version > report.version;
-    if report.version > 0 && turn.state().venue_positions.get(&report.key).is_some_and(newer) {
+    let newer = |view: &VenueView| {
+        let known = &view.report;
+        known.venue_id == report.venue_id
+            && match (known.version, report.version) {
+                (0, _) | (_, 0) => known.updated_at > report.updated_at,
+                (known, told) => known > told,
+            }
+    };
+    if turn.state().venue_positions.get(&report.key).is_some_and(newer) {
         return;
     }
     turn.emit(Event::VenuePositionSeen { view: Box::new(VenueView { report: report.clone(), as_of: turn.now }) });
     if differs(turn, &report.key) {
         chores::due_in(turn, Chore::FetchFills, turn.settings.positions.stable_window);
     } else {
-        reconcile(turn, &report.key, false);
+        reconcile(turn, &report.key, Fills::NotAsked);
     }
 }
 
-/// Whether the exchange's view and ours are of different size.
-pub(super) fn differs(turn: &Turn, key: &PositionKey) -> bool {
-    let held = turn.state().positions.get(key).map_or(Contracts::ZERO, |position| position.contracts);
-    turn.state().venue_positions.get(key).is_some_and(|view| view.report.contracts != held)
+/// What is known of the fills that could explain a difference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fills {
+    /// They were not asked for.
+    NotAsked,
+    /// The exchange did not answer.
+    Failed,
+    /// All were told that had happened when the question left.
+    KnownAt(Timestamp),
 }
 
-/// Takes the exchange's figures where sizes agree; where they differ and fills were asked for in
-/// vain (`fills_known`), takes its size too.
-pub(super) fn reconcile(turn: &mut Turn, key: &PositionKey, fills_known: bool) {
+/// Whether the exchange's view and ours differ: in size, or in entry by more than a tick.
+pub(super) fn differs(turn: &Turn, key: &PositionKey) -> bool {
+    let Some(view) = turn.state().venue_positions.get(key) else { return false };
+    match turn.state().positions.get(key) {
+        Some(position) => position.contracts != view.report.contracts || entry_differs(turn, position, &view.report),
+        None => !view.report.contracts.is_zero(),
+    }
+}
+
+fn entry_differs(turn: &Turn, position: &Position, report: &PositionReport) -> bool {
+    let tick = turn.state().contracts.get(&report.key.symbol).map_or(Decimal::ZERO, |spec| spec.tick);
+    match (position.entry_price, report.entry_price) {
+        (Some(ours), Some(theirs)) => (ours - theirs).abs().0 > tick,
+        (ours, theirs) => ours.is_none() && theirs.is_some(),
+    }
+}
+
+/// Takes the exchange's figures where both agree; where they differ, and the fills do not say why,
+/// takes its size and entry too.
+pub(super) fn reconcile(turn: &mut Turn, key: &PositionKey, fills: Fills) {
     let Some(view) = turn.state().venue_positions.get(key).cloned() else { return };
     let position = turn.state().positions.get(key).cloned();
+    // Fills asked for before the exchange's view cannot explain it.
+    let explained = matches!(fills, Fills::KnownAt(asked) if asked >= view.as_of);
     match position {
-        // A change of ours after the question left is not in the answer.
-        Some(position) if position.touched_at >= view.as_of && differs(turn, key) => {}
-        Some(position) if position.contracts == view.report.contracts => take_figures(turn, &position, &view.report),
-        Some(_) if on_its_way(turn, key) => {}
+        Some(position) if !differs(turn, key) => take_figures(turn, &position, &view.report),
+        // A change of ours after the question left, or shortly before, is not in the answer.
+        Some(position) if !is_stable(turn, position.touched_at, view.as_of) || on_its_way(turn, key) => {}
         Some(position) if view.report.contracts.is_zero() => {
-            if is_stable(turn, &position, view.as_of) {
+            if explained || fills == Fills::Failed {
                 vanished(turn, &position);
             }
         }
-        Some(position) => {
-            if fills_known && is_stable(turn, &position, view.as_of) {
-                adjust(turn, &position, &view.report);
+        Some(position) if explained => adjust(turn, &position, &view.report),
+        None if !view.report.contracts.is_zero() && explained && !on_its_way(turn, key) => {
+            let ended = turn.state().positions.last_closed(key).map(|closed| closed.closed_at);
+            if ended.is_none_or(|ended| is_stable(turn, ended, view.as_of)) {
+                adopt(turn, &view.report);
             }
         }
-        None if view.report.contracts.is_zero() || !fills_known || on_its_way(turn, key) => {}
-        None => adopt(turn, &view.report),
+        Some(_) | None => {}
     }
 }
 
@@ -64,8 +95,9 @@ fn on_its_way(turn: &Turn, key: &PositionKey) -> bool {
     })
 }
 
-fn is_stable(turn: &Turn, position: &Position, as_of: Timestamp) -> bool {
-    position.touched_at.plus(turn.settings.positions.stable_window) <= as_of.max(turn.now)
+/// Whether the exchange's view was asked for long enough after our last change.
+fn is_stable(turn: &Turn, changed: Timestamp, as_of: Timestamp) -> bool {
+    changed.plus(turn.settings.positions.stable_window) <= as_of
 }
 
 /// Sizes agree: margin, liquidation price and the rest are of this size.
@@ -76,7 +108,7 @@ pub(super) fn take_figures(turn: &mut Turn, position: &Position, report: &Positi
     {
         return;
     }
-    let figures = figures(report);
+    let figures = figures(position, report);
     let mark = turn.mark(&position.key.symbol);
     let mut known = position.clone();
     known.venue = figures.clone();
@@ -94,19 +126,26 @@ pub(super) fn take_figures(turn: &mut Turn, position: &Position, report: &Positi
     liquidation_watch::on_figures(turn, position.id);
 }
 
-fn figures(report: &PositionReport) -> VenueFigures {
+fn figures(position: &Position, report: &PositionReport) -> VenueFigures {
     VenueFigures {
         margin: report.margin,
         liquidation_price: report.liquidation_price.filter(|price| price.is_positive()),
         leverage: report.leverage,
-        funding: report.funding,
+        // A push without it does not make it unknown, or it would be counted again.
+        funding: report.funding.or(position.venue.funding),
     }
 }
 
 /// Another size at the exchange, and no fill says why.
 fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport) {
     let Some(quantity) = quantity(turn, report) else { return };
-    let reason = format!("the exchange holds {quantity}, here were {}, and no fill explains it", position.quantity);
+    let same_size = report.contracts == position.contracts;
+    let price = |price: Option<Price>| price.map_or_else(|| "?".to_owned(), |price| price.to_string());
+    let reason = if same_size {
+        format!("entry at the exchange is {}, here was {}", price(report.entry_price), price(position.entry_price))
+    } else {
+        format!("the exchange holds {quantity}, here were {}, and no fill explains it", position.quantity)
+    };
     let message = format!("{}: {reason}", position.key);
     let grown = report.contracts > position.contracts;
     turn.emit(Event::PositionAdjusted {
@@ -117,8 +156,10 @@ fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport) {
         settled_to: report.updated_at,
         reason,
     });
-    let kind = if grown { AlertKind::PositionOpenedOutside } else { AlertKind::PositionClosedOutside };
-    raise(turn, NewAlert::happened(kind, position.id, Severity::Warning, message).position(position));
+    if !same_size {
+        let kind = if grown { AlertKind::PositionOpenedOutside } else { AlertKind::PositionClosedOutside };
+        raise(turn, NewAlert::happened(kind, position.id, Severity::Warning, message).position(position));
+    }
     if let Some(position) = turn.state().positions.get(&position.key).cloned() {
         take_figures(turn, &position, report);
     }
@@ -158,7 +199,9 @@ fn adopt(turn: &mut Turn, report: &PositionReport) {
 
 /// Gone at the exchange, and no fill of ours explains it: closed outside until evidence says more.
 fn vanished(turn: &mut Turn, position: &Position) {
-    position_closed(turn, position, CloseCause::Outside, None, turn.settings.positions.evidence_syncs);
+    // The first search is now, and one follows with each sync.
+    let searches = turn.settings.positions.evidence_syncs.saturating_add(1);
+    position_closed(turn, position, CloseCause::Outside, None, searches);
     let message = format!(
         "{} {} is gone at the exchange and was not closed here; looking for evidence of a liquidation",
         position.key, position.quantity

@@ -1,11 +1,12 @@
 //! What follows from a fill for its position: opened, changed, closed, and by whom.
 
-use super::reconcile::{differs, reconcile, told_margin_mode};
+use super::evidence;
+use super::reconcile::{Fills, differs, reconcile, told_margin_mode};
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::turn::Turn;
 use crate::model::{
     AlertKind, Category, CloseCause, Contracts, Effect, Event, FillReport, LiquidationWatch, Order, OrderNo, Origin,
-    Position, PositionId, PositionKey, Price, Qty, Severity, Timestamp, Usdt, VenueFigures,
+    Position, PositionId, PositionKey, Price, Qty, Severity, Side, Timestamp, Usdt, VenueFigures,
 };
 
 /// Begins a position, empty, for the fill that opens it.
@@ -48,6 +49,7 @@ pub(in crate::engine) fn after_fill(
     match (order, report.category, report.intent.effect) {
         (_, Category::Liquidation | Category::CustodyClose, _) => liquidated(turn, &position, report, contracts),
         (_, Category::Adl, _) => deleveraged(turn, &position, report),
+        (None, _, Effect::Close) if closed_by_own_stop(&position, report.price) => {}
         (None, _, Effect::Close) => {
             let message =
                 format!("{key}: {} was closed outside this session at {}", shown(turn, key, contracts), report.price);
@@ -67,12 +69,13 @@ pub(in crate::engine) fn after_fill(
             (_, Category::Liquidation | Category::CustodyClose) => CloseCause::Liquidated,
             (_, Category::Adl) => CloseCause::Adl,
             (Some(_), _) => CloseCause::OwnExit,
+            (None, _) if closed_by_own_stop(&position, report.price) => CloseCause::OwnExit,
             (None, _) => CloseCause::Outside,
         };
         position_closed(turn, &position, cause, Some(report.price), 0);
     } else if !differs(turn, key) {
         // The exchange may have told its figures for this size before the fill itself.
-        reconcile(turn, key, false);
+        reconcile(turn, key, Fills::NotAsked);
     }
 }
 
@@ -82,6 +85,42 @@ pub(in crate::engine) fn after_own_fill(turn: &mut Turn, no: OrderNo) {
     if turn.state().orders.get(no).is_some_and(|order| !order.is_working()) {
         turn.order_ended = true;
     }
+}
+
+/// A fill was told after its position had gone, or of one that was never known.
+pub(in crate::engine) fn after_late_fill(
+    turn: &mut Turn,
+    key: &PositionKey,
+    report: &FillReport,
+    contracts: Contracts,
+) {
+    if !matches!(report.category, Category::Liquidation | Category::CustodyClose | Category::Adl) {
+        return;
+    }
+    match turn.state().positions.last_closed(key).cloned() {
+        Some(closed) if matches!(closed.cause, CloseCause::Outside | CloseCause::Unexplained) => {
+            evidence::explain_by_fill(turn, &closed, report);
+        }
+        // Its end has its name already.
+        Some(closed) if matches!(closed.cause, CloseCause::Liquidated | CloseCause::Adl) => {}
+        _ if report.category == Category::Adl => {}
+        _ => {
+            let taken = shown(turn, key, contracts);
+            let message = format!("LIQUIDATION {key} {taken} taken over @ {}, not known here before", report.price);
+            let alert = NewAlert::happened(AlertKind::LiquidationDetected, key, Severity::Critical, message);
+            raise(turn, alert.symbol(&key.symbol).detail("side", key.side).detail("fill_id", &report.id));
+        }
+    }
+}
+
+/// Whether a close that carries no id of ours is the stop-loss or take-profit that went with our
+/// entry: the exchange makes that order itself. Beyond such a price nothing else closes first.
+fn closed_by_own_stop(position: &Position, price: Price) -> bool {
+    let (stopped, taken) = match position.key.side {
+        Side::Long => (position.stop_loss.map(|stop| price <= stop), position.take_profit.map(|take| price >= take)),
+        Side::Short => (position.stop_loss.map(|stop| price >= stop), position.take_profit.map(|take| price <= take)),
+    };
+    stopped.unwrap_or(false) || taken.unwrap_or(false)
 }
 
 /// Ends a position here.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::evidence;
-use super::reconcile::{differs, reconcile};
+use super::reconcile::{Fills, differs, reconcile};
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores, equity_watch, liquidation_watch, session_control};
+use crate::engine::{Request, chores, equity_watch, session_control};
 use crate::model::{
     AccountReport, AlertKind, CallClass, CallError, Chore, Contracts, Event, FillReport, MarginMode, PositionKey,
     PositionReport, Severity, Symbol, Timestamp, VenueView,
@@ -53,13 +53,12 @@ pub(in crate::engine) fn on_positions(
     }
     for key in &keys {
         if !differs(turn, key) {
-            reconcile(turn, key, false);
+            reconcile(turn, key, Fills::NotAsked);
         }
     }
     evidence::ask_again(turn);
     chores::done(turn, Chore::SyncPositions);
     too_many(turn);
-    liquidation_watch::remind(turn);
     session_control::on_synced(turn);
 }
 
@@ -83,6 +82,7 @@ pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
 /// The fills came: applied, and what still differs is now the exchange's truth.
 pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Vec<FillReport>, CallError>) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    let asked_at = turn.state().upkeep.chore(Chore::FetchFills).asked_at;
     match result {
         Ok(fills) => {
             let mut fills: Vec<&FillReport> = fills.iter().collect();
@@ -94,8 +94,13 @@ pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Vec<FillRepor
         }
         Err(_) => chores::failed(turn, Chore::FetchFills),
     }
+    let fills = match (result, asked_at) {
+        (Err(_), _) => Fills::Failed,
+        (Ok(_), Some(asked_at)) => Fills::KnownAt(asked_at),
+        (Ok(_), None) => Fills::NotAsked,
+    };
     for key in all_keys(turn) {
-        reconcile(turn, &key, result.is_ok());
+        reconcile(turn, &key, fills);
     }
     session_control::on_synced(turn);
 }
@@ -112,12 +117,17 @@ fn remember(turn: &mut Turn, reports: &[PositionReport], asked_at: Timestamp) {
             continue;
         }
         let known = turn.state().venue_positions.get(&key).map(|view| view.report.clone());
-        let report =
-            known.map(|known| PositionReport { contracts: Contracts::ZERO, ..known }).or_else(|| absent(turn, &key));
+        let report = known.map(ended).or_else(|| absent(turn, &key));
         if let Some(report) = report {
             turn.emit(Event::VenuePositionSeen { view: Box::new(VenueView { report, as_of: asked_at }) });
         }
     }
+}
+
+/// A position that a good snapshot does not list any more: what was pushed of it before is over.
+fn ended(known: PositionReport) -> PositionReport {
+    let over = known.contracts.is_positive() && known.version > 0;
+    PositionReport { contracts: Contracts::ZERO, version: known.version.saturating_add(u64::from(over)), ..known }
 }
 
 /// A report of nothing, for a position that the exchange has never told of.

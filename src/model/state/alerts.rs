@@ -95,14 +95,19 @@ impl Alerts {
         }
     }
 
-    /// Drops the oldest of the least severe that can be dropped: seen or merely informative first.
+    /// Drops the oldest of the least severe that can be dropped: seen or merely informative first,
+    /// and never a CRITICAL that holds or that nobody has seen.
     fn make_room(&mut self) {
         while self.by_id.len() > KEPT_ALERTS {
             let rank = |alert: &&Alert| {
                 let open = alert.is_active() || alert.is_unacknowledged();
                 (alert.severity > Severity::Info && open, alert.severity, alert.id)
             };
-            let Some(victim) = self.by_id.values().min_by_key(rank).map(|alert| alert.id) else { return };
+            let Some(victim) = self.by_id.values().min_by_key(rank) else { return };
+            if victim.severity == Severity::Critical && (victim.is_active() || victim.is_unacknowledged()) {
+                return;
+            }
+            let victim = victim.id;
             self.by_id.remove(&victim);
         }
     }

@@ -53,8 +53,8 @@ impl SessionState {
             Event::PositionAdjusted { id, .. } | Event::WatchMoved { id, .. } => {
                 self.positions.apply(at, *id, &record.event);
             }
-            Event::PositionSnapshot { id, figures, .. } => {
-                self.equity.day_realised += self.positions.funding_change(*id, figures);
+            Event::PositionSnapshot { id, venue_id, figures, .. } => {
+                self.equity.day_realised += self.positions.funding_change(*id, venue_id, figures).unwrap_or_default();
                 self.positions.apply(at, *id, &record.event);
             }
             Event::PositionClosed { id, cause, .. } | Event::PositionExplained { id, cause, .. } => {

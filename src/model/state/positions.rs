@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CloseCause, ClosedPosition, Effect, Event, Fill, Position, PositionId, PositionKey, Price, Timestamp, Usdt,
-    VenueFigures,
+    CloseCause, ClosedPosition, Effect, Event, Fill, Origin, Position, PositionId, PositionKey, Price, Qty, Timestamp,
+    Usdt, VenueFigures, VenuePositionId,
 };
 
 /// Closed positions that are kept.
@@ -17,6 +17,8 @@ pub const KEPT_CLOSED: usize = 200;
 pub struct Positions {
     #[serde(with = "as_list")]
     open: BTreeMap<PositionKey, Position>,
+    /// The largest size that each open one had.
+    largest: BTreeMap<PositionId, Qty>,
     closed: VecDeque<ClosedPosition>,
     last_id: u64,
 }
@@ -57,6 +59,11 @@ impl Positions {
         PositionId(self.last_id.saturating_add(1))
     }
 
+    /// The last closed opening of a symbol and leg.
+    pub fn last_closed(&self, key: &PositionKey) -> Option<&ClosedPosition> {
+        self.closed.iter().rev().find(|closed| closed.key == *key)
+    }
+
     /// The last liquidated opening of a symbol and leg, for the latched row.
     pub fn last_liquidated(&self, key: &PositionKey) -> Option<&ClosedPosition> {
         self.closed.iter().rev().find(|closed| closed.key == *key && closed.cause == CloseCause::Liquidated)
@@ -64,14 +71,15 @@ impl Positions {
 
     pub(super) fn insert(&mut self, position: &Position) {
         self.last_id = self.last_id.max(position.id.0);
+        self.largest.insert(position.id, position.quantity);
         self.open.insert(position.key.clone(), position.clone());
     }
 
     /// Applies a fill to the position it names.
     pub(super) fn fill(&mut self, at: Timestamp, fill: &Fill) {
-        let Some(position) = fill.position.and_then(|id| self.open.values_mut().find(|position| position.id == id))
-        else {
-            return;
+        let Some(id) = fill.position else { return };
+        let Some(position) = self.open.values_mut().find(|position| position.id == id) else {
+            return self.late_fill(id, fill);
         };
         if let Some(fee) = fill.fee {
             position.fees += fee;
@@ -83,6 +91,9 @@ impl Positions {
             return;
         }
         position.touched_at = at;
+        if fill.order.is_some() {
+            position.watch.armed_at = None;
+        }
         // The exchange's figures are of the old size: unknown until it speaks of the new one.
         position.venue = VenueFigures { funding: position.venue.funding, ..VenueFigures::default() };
         match fill.intent.effect {
@@ -90,11 +101,24 @@ impl Positions {
                 position.entry_price = position.entry_with(fill.price, fill.quantity);
                 position.contracts += fill.contracts;
                 position.quantity += fill.quantity;
+                let largest = self.largest.entry(id).or_default();
+                *largest = position.quantity.max(*largest);
             }
             Effect::Close => {
                 position.contracts -= fill.contracts;
                 position.quantity -= fill.quantity;
             }
+        }
+    }
+
+    /// A fill that came after its position was found gone: its result becomes known when the fill
+    /// is all of what was left.
+    fn late_fill(&mut self, id: PositionId, fill: &Fill) {
+        let Some(closed) = self.closed.iter_mut().rev().find(|closed| closed.id == id) else { return };
+        closed.fees += fill.fee.unwrap_or_default();
+        if closed.realised.is_none() && fill.quantity == closed.quantity {
+            closed.realised = fill.realised;
+            closed.exit_price = Some(fill.price);
         }
     }
 
@@ -114,28 +138,45 @@ impl Positions {
             _ => {
                 if let Some(position) = self.open.values_mut().find(|position| position.id == id) {
                     update(position, at, event);
+                    let largest = self.largest.entry(id).or_default();
+                    *largest = position.quantity.max(*largest);
                 }
             }
         }
     }
 
     /// How much funding a snapshot adds to what was known.
-    pub(super) fn funding_change(&self, id: PositionId, figures: &VenueFigures) -> Usdt {
-        let known = self.by_id(id).and_then(|position| position.venue.funding).unwrap_or_default();
-        figures.funding.map_or(Usdt::ZERO, |funding| funding - known)
+    pub(super) fn funding_change(
+        &self,
+        id: PositionId,
+        venue_id: &VenuePositionId,
+        figures: &VenueFigures,
+    ) -> Option<Usdt> {
+        let (position, told) = (self.by_id(id)?, figures.funding?);
+        let another = position.venue_id.as_ref().is_some_and(|known| known != venue_id);
+        match position.venue.funding {
+            // The exchange counts anew for another opening of its own.
+            Some(_) if another => Some(told),
+            Some(known) => Some(told - known),
+            // What an adopted position had before is not of today.
+            None if position.origin == Origin::Outside => None,
+            None => Some(told),
+        }
     }
 
     fn close(&mut self, at: Timestamp, id: PositionId, cause: CloseCause, exit: Option<Price>, evidence_syncs: u32) {
         let Some(key) = self.by_id(id).map(|position| position.key.clone()) else { return };
         let Some(position) = self.open.remove(&key) else { return };
+        let largest = self.largest.remove(&id).unwrap_or_default();
+        let seen_to_zero = position.quantity.is_zero();
         self.closed.push_back(ClosedPosition {
             id,
             key,
             cause,
-            quantity: position.quantity,
+            quantity: if seen_to_zero { largest } else { position.quantity },
             entry_price: position.entry_price,
             exit_price: exit,
-            realised: (position.quantity.is_zero() || !position.realised.is_zero()).then_some(position.realised),
+            realised: (seen_to_zero && position.entry_price.is_some()).then_some(position.realised),
             fees: position.fees,
             liquidation_price: position.venue.liquidation_price,
             opened_at: position.opened_at,

@@ -1,0 +1,149 @@
+//! Every kind of event survives its line in the journal: state is folded from those lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use perpdeck::model::{
+    Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
+    Command, CommandId, CommandStatus, Contracts, Control, Event, Flatten, FlattenStep, LinkState, LiquidationWatch,
+    OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, Severity, Side, SignalOutcome, Timestamp,
+    Usdt, VenueFigures, VenuePositionId, VenueView,
+};
+
+use crate::harness::*;
+
+fn samples() -> Vec<Event> {
+    let mut bench = Bench::ready();
+    let no = bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let report = bench.position_report("BTC_USDT", Side::Long, "100", "50000", "33546.4", "166.67");
+    crate::position_sync::settle(&mut bench, vec![report.clone()]);
+    bench.signal("s2", "S1", "BTC_USDT", "buy", "9");
+    bench.signal_raw(raw("s3", "nonsense", "BTC_USDT", "buy", "1"));
+    let mut events: Vec<Event> = bench.log.iter().map(|record| record.event.clone()).collect();
+    let order = Box::new(bench.order(no).clone());
+    let text = || "\u{1f4a5} \"quoted\" \\ text".to_owned();
+    let id = PositionId(7);
+    let command_id = CommandId::new("c1").unwrap();
+    let price = Some(Price(d("12345678901234567890.12345")));
+    let stamp = Timestamp::from_micros(1_767_225_600_123_456);
+    let flatten = Flatten {
+        command: command_id.clone(),
+        step: FlattenStep::AwaitCancels,
+        step_since: stamp,
+        closes: vec![(key("BTC_USDT", Side::Short), no)],
+        rounds: 2,
+    };
+    let figures = VenueFigures {
+        margin: None,
+        liquidation_price: price,
+        leverage: Some(3),
+        funding: Some(Usdt(d("-0.000000000000000001"))),
+    };
+    let account = Account {
+        wallet: Usdt(d("1")),
+        available: Usdt(d("-2")),
+        position_margin: Usdt::ZERO,
+        order_margin: Usdt(d("0.10")),
+    };
+    events.extend([
+        Event::SessionResumed { starts: 2, exchange: text() },
+        Event::PhaseChanged { phase: Phase::Stopped, reason: text() },
+        Event::ControlChanged { control: Control::Halted, by: text(), reason: text() },
+        Event::FlattenMoved { flatten: Some(Box::new(flatten)) },
+        Event::FlattenMoved { flatten: None },
+        Event::PositionModeLearned { mode: PositionMode::OneWay },
+        Event::SignalsForgotten { before: stamp },
+        Event::OrderCreated { order },
+        Event::OrderRetrying { no, next_attempt_at: stamp, error: text() },
+        Event::OrderLost { no, error: text() },
+        Event::OrderReported { no, version: u64::MAX, venue_filled: Contracts(d("1.5")) },
+        Event::OrderCancelWanted { no, by: text() },
+        Event::OrderCancelSent { no, attempt: 2 },
+        Event::OrderCancelFailed { no, error: text() },
+        Event::OrderCancelled { no, reason: text() },
+        Event::OrderFailed { no, reason: text() },
+        Event::OrdersForgotten { orders: vec![no, OrderNo(u64::MAX)], fills_before: stamp },
+        Event::PositionAdjusted {
+            id,
+            contracts: Contracts(d("1")),
+            quantity: Qty(d("0.0001")),
+            entry_price: None,
+            settled_to: stamp,
+            reason: text(),
+        },
+        Event::PositionSnapshot {
+            id,
+            venue_id: VenuePositionId::new("1109973831").unwrap(),
+            figures,
+            version: 3,
+            mark: price,
+            unrealised: None,
+            margin_ratio_pct: Some(d("101.5")),
+        },
+        Event::WatchMoved { id, watch: LiquidationWatch { armed_at: Some(stamp), tier_level: 2, ..Default::default() } },
+        Event::PositionClosed { id, cause: CloseCause::Liquidated, exit_price: price, evidence_syncs: 0 },
+        Event::PositionExplained { id, cause: CloseCause::Unexplained, exit_price: None, evidence_syncs: 3 },
+        Event::AccountSnapshot { account, equity: Usdt(d("-1")) },
+        Event::DayRolled { day: -1, equity: Usdt::ZERO },
+        Event::PeakRaised { equity: Usdt(d("1")) },
+        Event::LimitTripped { limit: RiskLimit::Drawdown, reason: text() },
+        Event::LimitReset { limit: RiskLimit::DailyLoss, by: text() },
+        Event::AlertRepeated { id: AlertId(1), message: text(), holds: true },
+        Event::AlertChanged {
+            id: AlertId(1),
+            key: AlertKey { kind: AlertKind::LiquidationDetected, subject: text() },
+            severity: Severity::Critical,
+            message: text(),
+            details: BTreeMap::from([(text(), text())]),
+        },
+        Event::AlertCleared { id: AlertId(1) },
+        Event::AlertsAcknowledged { ids: vec![AlertId(1)], by: text() },
+        Event::BreakerMoved { class: CallClass::Exits, state: BreakerState::HalfOpen, reason: text() },
+        Event::CommandReceived {
+            command: Box::new(Command {
+                id: command_id.clone(),
+                by: text(),
+                action: Action::ResetLimit { limit: RiskLimit::Drawdown },
+            }),
+        },
+        Event::CommandMoved { id: command_id, status: CommandStatus::Unknown { why: text() }, waiting_for: vec![no] },
+        Event::VenuePositionSeen { view: Box::new(VenueView { report, as_of: stamp }) },
+        Event::CallCounted { class: CallClass::Reads, failure: Some(text()) },
+        Event::ProbeSent { class: CallClass::Entries },
+        Event::CallHeldBack { class: CallClass::Entries },
+        Event::ChoreMoved { chore: Chore::FetchFills, state: ChoreState { due: Some(stamp), ..Default::default() } },
+        Event::LookupMoved { no, asked_at: None },
+        Event::LinkMoved { link: LinkState::Down { reason: text(), attempt: 4 } },
+        Event::ClockMeasured { offset: ClockOffset { offset_ms: -5, round_trip_ms: 9 } },
+        Event::JournalHealth { error: Some(text()) },
+        Event::ObserverDropped { observer: text(), total: 8 },
+        Event::SignalDecided {
+            signal: match bench.log.iter().find_map(|record| match &record.event {
+                Event::SignalDecided { signal, .. } => Some(signal.clone()),
+                _ => None,
+            }) {
+                Some(signal) => signal,
+                None => panic!("no signal"),
+            },
+            outcome: SignalOutcome::Cancelling { order: no },
+            risk_score: None,
+            price: None,
+        },
+    ]);
+    events
+}
+
+#[test]
+fn every_kind_of_event_survives_its_line() {
+    let mut kinds = BTreeSet::new();
+    for event in samples() {
+        let record = Record { seq: u64::MAX, at: Timestamp::from_micros(-1), event };
+        let line = serde_json::to_string(&record).unwrap();
+        let read: Record = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(read, record);
+        assert_eq!(serde_json::to_string(&read).unwrap(), line);
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        kinds.insert(value["event"].as_str().unwrap().to_owned());
+    }
+    // As many kinds as model/event.rs has.
+    assert_eq!(kinds.len(), 53, "{kinds:?}");
+}
