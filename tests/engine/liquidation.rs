@@ -95,7 +95,8 @@ fn a27_b15_warning_at_125_critical_at_115_each_once_with_hysteresis() {
     for price in ["33601", "33598", "33605", "33599"] {
         bench.quote("BTC_USDT", price);
     }
-    settle(&mut bench, Vec::from([report(&bench, "33546.4", "166.67")]));
+    let again = report(&bench, "33546.4", "166.67");
+    settle(&mut bench, vec![again]);
     assert_eq!(bench.alerts(AlertKind::MarginRatioLow)[0].count, 1, "one for the crossing, not one a price or a sync");
     bench.quote("BTC_USDT", "33570");
     assert_eq!(level(&bench), Some(Severity::Critical));

@@ -338,6 +338,8 @@ fn a21_an_over_close_flips_in_one_way_mode() {
 fn a21_with_two_legs_an_over_close_means_a_missing_fill_and_opens_nothing() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let report = btc(&bench, "100", "50000");
+    bench.sync(vec![report]);
     let fill = bench.foreign_fill("BTC_USDT", Intent::close(Side::Long), "150", "50100", Category::Normal);
     bench.push(Push::Fill(fill));
     assert_eq!(bench.state().positions.open_count(), 0);
@@ -479,4 +481,14 @@ fn a_cancel_that_crosses_with_a_fill_keeps_the_fill() {
     let fill = bench.fill_of(no, "30", "50000");
     bench.push(Push::Fill(fill));
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts.0, d("30"));
+}
+
+#[test]
+fn b1_i29_nothing_is_due_for_ever_when_there_is_nothing_to_ask() {
+    let mut bench = Bench::ready();
+    bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Ok(Vec::new()) });
+    bench.sync(Vec::new());
+    bench.tick();
+    bench.tick();
+    assert!(bench.engine.next_wakeup().is_some_and(|next| next > bench.now), "{:?}", bench.state().upkeep.chores);
 }
