@@ -124,8 +124,8 @@ fn flip(turn: &mut Turn, part: &Part, contracts: Contracts) {
 }
 
 fn gain(side: Side, entry: Price, price: Price, quantity: Qty) -> Usdt {
-    let gain = (price - entry).notional(quantity);
-    if side == Side::Long { gain } else { -gain }
+    let moved = if side == Side::Long { price - entry } else { entry - price };
+    moved.notional(quantity)
 }
 
 #[expect(clippy::too_many_arguments, reason = "one fill's own numbers, each of another type, built in one place")]
