@@ -3,9 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::candles::Candles;
 use super::error::SimulatorError;
@@ -16,7 +14,7 @@ use crate::model::Timestamp;
 /// How often quiet markets are written down, in session time; what is lost by a kill is at most
 /// this much of quiet market.
 const QUIET: Duration = Duration::from_secs(1);
-/// How often quiet markets are made durable, in real time.
+/// How often quiet markets are made durable, in real time, which has no effect on what is written.
 const QUIET_SYNC: Duration = Duration::from_secs(1);
 
 /// The books.
@@ -35,7 +33,7 @@ impl Books {
     pub fn open(
         dir: Option<&Path>,
         beginning: Beginning,
-        candles: Option<Arc<Candles>>,
+        candles: Option<&Arc<Candles>>,
         now: Timestamp,
     ) -> Result<Self, SimulatorError> {
         let Some(dir) = dir else {
@@ -56,7 +54,7 @@ impl Books {
                     if recorded.candles != beginning.candles {
                         return Err(SimulatorError::OtherMarket { dir: dir.into() });
                     }
-                    venue = Some(Venue::new(*recorded, candles.clone(), at));
+                    venue = Some(Venue::new(*recorded, candles, at));
                 }
                 (Some(venue), Command::Resume) => {
                     venue.now = venue.now.max(at);
@@ -129,6 +127,16 @@ impl Books {
             }
         }
         Ok(())
+    }
+
+    /// Writes down how far the markets have come and gives the record up: the directory is free for
+    /// another, and nothing is accepted any more.
+    pub fn close(&mut self) {
+        let now = self.venue.now;
+        // What was answered is durable already; only quiet market can be lost here.
+        let _ = self.record(now, &Command::Advance).and_then(|()| self.sync());
+        self.journal = None;
+        self.failed = Some("it was stopped".to_owned());
     }
 
     fn usable(&self) -> Result<(), SimulatorError> {

@@ -159,7 +159,10 @@ impl FaultSpec {
         }
     }
 
-    /// What is outside its range: key, value, what is allowed.
+    /// Whether every value is in its range.
+    ///
+    /// # Errors
+    /// What is outside: key, value, what is allowed.
     pub fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
         if let Some(p) = self.probability.filter(|p| *p < Decimal::ZERO || *p > Decimal::ONE) {
             return Err(("probability", p.to_string(), "0 to 1"));

@@ -137,6 +137,10 @@ impl Fields {
 
     /// A whole number, written as `2`, `2.0` or `"2"`.
     pub fn integer(&self, key: &str) -> Result<Option<i64>, Refusal> {
+        // Ids are whole numbers beyond the bound of amounts.
+        if let Some(Ok(whole)) = self.text(key).map(|text| text.parse()) {
+            return Ok(Some(whole));
+        }
         match self.decimal(key)? {
             None => Ok(None),
             Some(value) if value.fract().is_zero() => i64::try_from(value.trunc()).map(Some).map_err(|_| bad(key)),

@@ -102,8 +102,9 @@ mod tests {
             (btc(true, "109777.5", 5, Some("27.444375"), 2, "0.001"), "55020.5"),
             (btc(true, "112449.5", 2, None, 2, "0.0006"), "56314.7"),
             (btc(true, "118272.2", 5, None, 20, "0.0006"), "112474.5"),
-            (btc(true, "64250.5", 20, None, 10, "0.004"), "58105.7"),
-            (btc(false, "64250.5", 20, None, 10, "0.004"), "70390.4"),
+            // Not from the exchange's pages: 58105.69 and, by symmetry, 70390.39, cut to the tick.
+            (btc(true, "64250.5", 20, None, 10, "0.004"), "58105.6"),
+            (btc(false, "64250.5", 20, None, 10, "0.004"), "70390.3"),
         ];
         for (exposure, price) in cases {
             assert_eq!(exposure.liquidation_price(d("0.1")), Price(d(price)));

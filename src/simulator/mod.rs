@@ -11,12 +11,15 @@
 //!   true books. `POST /sim/limits {"on":false}`: no rate limits.
 //! * With [`Settings::data_dir`] the books survive a kill: every change is durable before it is
 //!   answered or pushed, and the market goes on where the record ends.
+//! * [`command()`]: what `perpdeck sim` runs. [`session_start`]: where the session's clock has to start
+//!   (the first candle, or the end of the record).
 //!
 //! The heart (`venue`, `market`, `margin`) is pure: commands at given times and a seed in, answers
 //! and pushes out.
 
 mod books;
 mod candles;
+mod command;
 mod error;
 mod faults;
 mod http;
@@ -35,6 +38,7 @@ mod venue;
 mod ws;
 
 pub use candles::{Candle, CandleError, Candles, GapRule, RowProblem};
+pub use command::{Arguments, command, recorded_until, session_start};
 pub use error::SimulatorError;
 pub use faults::{FaultKind, FaultSpec, Leg, Target};
 pub use http::NoAnswer;

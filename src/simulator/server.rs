@@ -18,10 +18,10 @@ use super::shared::Shared;
 use super::ws::{self, SocketPair};
 use crate::clock::Clock;
 
-/// A simulator that listens on a TCP address. Dropping it stops it as a kill would: at once, without
-/// a word to anybody. What it has answered is durable.
-#[derive(Debug)]
+/// A simulator that listens on a TCP address. Dropping it stops it at once, without a word to
+/// anybody; what it has answered is durable long before.
 pub struct Server {
+    shared: Arc<Shared>,
     address: SocketAddr,
     ended: watch::Receiver<bool>,
     serving: JoinHandle<()>,
@@ -44,8 +44,8 @@ impl Server {
             // Never ends by itself: accept errors are waited out inside.
             let _ = axum::serve(Doors(listener), router).await;
         });
-        let driving = tokio::spawn(shared.drive());
-        Ok(Self { address, ended, serving, driving })
+        let driving = tokio::spawn(Arc::clone(&shared).drive());
+        Ok(Self { shared, address, ended, serving, driving })
     }
 
     /// Where it listens.
@@ -85,6 +85,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.serving.abort();
         self.driving.abort();
+        // Connections end by themselves; until they do they must not hold the books open.
+        self.shared.lock().stop();
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -154,5 +162,6 @@ impl std::fmt::Debug for InMemory {
 impl Drop for InMemory {
     fn drop(&mut self) {
         self.driving.abort();
+        self.shared.lock().stop();
     }
 }

@@ -33,7 +33,7 @@ pub struct Core {
 
 impl Shared {
     pub fn open(settings: &Settings, clock: Clock) -> Result<Arc<Self>, SimulatorError> {
-        let candles = settings.candles.as_ref().map(|market| Arc::clone(&market.candles));
+        let candles = settings.candles.as_ref().map(|market| &market.candles);
         let books = Books::open(settings.data_dir.as_deref(), settings.beginning(), candles, clock.now())?;
         let core = Core { books, hub: Hub::default(), limits: Limits::new(settings.rate_limits) };
         Ok(Arc::new(Self {
@@ -123,6 +123,9 @@ impl Core {
         call: Option<&Call<'_>>,
     ) -> Result<Option<FaultSpec>, SimulatorError> {
         let venue = &self.books.venue;
+        if venue.faults.is_empty() {
+            return Ok(None);
+        }
         let candidates: Vec<(u64, bool, bool, FaultSpec)> = venue
             .faults
             .values()
@@ -144,10 +147,17 @@ impl Core {
         Ok(None)
     }
 
+    /// Ends everything at once: the connections, and the books.
+    pub fn stop(&mut self) {
+        self.hub.drop_all();
+        self.books.close();
+    }
+
     /// Sends out what has happened since the last time.
     pub fn publish(&mut self) -> Result<(), SimulatorError> {
         if self.hub.is_empty() {
             self.books.venue.take_pushes();
+            self.hub.stalled = false;
             return Ok(());
         }
         if self.socket_fault(&[FaultKind::WsDrop])?.is_some() {

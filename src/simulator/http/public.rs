@@ -38,7 +38,6 @@ fn reply(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<
         Endpoint::IndexPrice => stamped("indexPrice", |market| market.index.0),
         Endpoint::FairPrice => stamped("fairPrice", |market| market.fair.0),
         Endpoint::FundingRate => market().map(|market| funding(market, venue.now, time)),
-        Endpoint::FundingHistory => Ok(page(Vec::new())),
         Endpoint::Kline => market().and_then(|market| klines(market, asked)),
         Endpoint::Deals => market().and_then(|market| {
             let limit = asked.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(100);
@@ -48,7 +47,7 @@ fn reply(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<
             let object = Object::new().text("symbol", symbol.as_str()).text("currency", "USDT");
             object.plain("available", 1_000_000).plain("timestamp", time).build()
         }))),
-        Endpoint::RiskReverseHistory => Ok(page(Vec::new())),
+        Endpoint::FundingHistory | Endpoint::RiskReverseHistory => Ok(page(Vec::new())),
         _ => return None,
     })
 }
@@ -109,8 +108,9 @@ pub fn depth(market: &Market, limit: usize) -> String {
     let level = |price: &crate::model::Price, level: &crate::simulator::market::Level| {
         format!("[{},{},{}]", number(price.0), number(level.vol.0), level.orders)
     };
-    let asks = array(market.book.asks.iter().take(limit).map(|(price, row)| level(price, row)));
-    let bids = array(market.book.bids.iter().rev().take(limit).map(|(price, row)| level(price, row)));
+    let book = market.book.sides();
+    let asks = array(book.asks.iter().take(limit).map(|(price, row)| level(price, row)));
+    let bids = array(book.bids.iter().rev().take(limit).map(|(price, row)| level(price, row)));
     Object::new()
         .raw("asks", &asks)
         .raw("bids", &bids)
@@ -173,14 +173,17 @@ pub fn interval_seconds(name: &str) -> Option<i64> {
     })
 }
 
+/// What one column of the candles shows.
+type Column = fn(&Bar) -> Decimal;
+
 fn klines(market: &Market, asked: &Asked<'_>) -> Result<String, Refusal> {
     let name = asked.param("interval").unwrap_or("Min1");
     let seconds = interval_seconds(name)
         .ok_or_else(|| Refusal::new(600, format!("Parameter error: interval {}", quoted(name))))?;
     let bars = market.tape.bars(seconds, asked.number("start")?, asked.number("end")?);
-    let column = |value: fn(&Bar) -> Decimal| array(bars.iter().map(|bar| number(value(bar))));
+    let column = |value: Column| array(bars.iter().map(|bar| number(value(bar))));
     let mut object = Object::new().raw("time", &array(bars.iter().map(|bar| bar.time.to_string())));
-    let columns: [(&str, fn(&Bar) -> Decimal); 10] = [
+    let columns: [(&str, Column); 10] = [
         ("open", |bar| bar.open.0),
         ("close", |bar| bar.close.0),
         ("high", |bar| bar.high.0),

@@ -1,5 +1,6 @@
 //! The other side of every trade: a synthetic order book around the price, made anew each step.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,12 +18,11 @@ pub struct Level {
     pub orders: u32,
 }
 
-/// The book of one market. `version` grows by one with every change.
+/// Both sides of a book.
 #[derive(Clone, Debug, Default)]
-pub struct Book {
+pub struct Sides {
     pub bids: BTreeMap<Price, Level>,
     pub asks: BTreeMap<Price, Level>,
-    pub version: u64,
 }
 
 /// How a book is made.
@@ -34,53 +34,102 @@ pub struct Shape {
     pub depth: Decimal,
 }
 
-impl Book {
-    /// Rebuilds both sides around the last price.
-    pub fn refresh(&mut self, last: Price, instrument: &Instrument, shape: Shape, noise: &mut Noise) {
-        let tick = instrument.tick;
-        let half = Decimal::from(shape.spread_ticks / 2);
-        let bid = sub(last.0, mul(tick, half)).max(tick);
-        let ask = add(bid, mul(tick, Decimal::from(shape.spread_ticks.max(1))));
-        let step = round_down(mul(last.0, Decimal::new(5, 5)), tick).unwrap_or(tick).max(tick);
-        let contract = mul(last.0, instrument.contract_size);
-        let base = div(shape.depth, contract).unwrap_or(Decimal::ONE);
-        self.bids.clear();
-        self.asks.clear();
-        let mut bits = 0_u64;
+/// All that a book is made from. It is made only when somebody looks or trades, so that markets
+/// nobody watches cost next to nothing.
+#[derive(Clone, Copy, Debug)]
+struct Recipe {
+    last: Price,
+    tick: Decimal,
+    contract_size: Decimal,
+    shape: Shape,
+    seed: u64,
+    stream: u64,
+}
+
+/// The book of one market. `version` grows by one with every change.
+#[derive(Clone, Debug)]
+pub struct Book {
+    pub version: u64,
+    recipe: Recipe,
+    made: Option<Sides>,
+}
+
+impl Recipe {
+    fn best(&self) -> (Price, Price) {
+        let half = Decimal::from(self.shape.spread_ticks / 2);
+        let bid = sub(self.last.0, mul(self.tick, half)).max(self.tick);
+        let ask = add(bid, mul(self.tick, Decimal::from(self.shape.spread_ticks.max(1))));
+        (Price(bid.normalize()), Price(ask.normalize()))
+    }
+
+    fn make(&self) -> Sides {
+        let (Price(bid), Price(ask)) = self.best();
+        let step = round_down(mul(self.last.0, Decimal::new(5, 5)), self.tick).unwrap_or(self.tick).max(self.tick);
+        let base = div(self.shape.depth, mul(self.last.0, self.contract_size)).unwrap_or(Decimal::ONE);
+        let mut noise = Noise::new(self.seed, self.stream);
+        let mut sides = Sides::default();
         for level in 0..LEVELS {
-            if level % 4 == 0 {
-                bits = noise.bits();
-            }
             let away = mul(step, Decimal::from(level));
-            for side in [&mut self.bids, &mut self.asks] {
-                // Between a half and one and a half of the base, more with distance.
-                let share = Decimal::new(i64::try_from(bits & 0xff).unwrap_or_default() + 128, 0);
-                bits >>= 8;
-                let grown = mul(base, add(Decimal::ONE, mul(Decimal::new(15, 2), Decimal::from(level))));
-                let vol = mul(grown, mul(share, Decimal::new(390_625, 8))).trunc().max(Decimal::ONE);
-                let orders = 1 + u32::try_from(bits & 7).unwrap_or_default();
-                side.insert(Price::ZERO, Level { vol: Contracts(vol), orders });
+            let grown = mul(base, add(Decimal::ONE, mul(Decimal::new(15, 2), Decimal::from(level))));
+            let bits = noise.bits();
+            let (below, above) = (size(grown, bits & 0xffff), size(grown, bits >> 32 & 0xffff));
+            if sub(bid, away) > Decimal::ZERO {
+                sides.bids.insert(Price(sub(bid, away).normalize()), below);
             }
-            if let Some(made) = self.bids.remove(&Price::ZERO)
-                && sub(bid, away) > Decimal::ZERO
-            {
-                self.bids.insert(Price(sub(bid, away).normalize()), made);
-            }
-            if let Some(made) = self.asks.remove(&Price::ZERO) {
-                self.asks.insert(Price(add(ask, away).normalize()), made);
-            }
+            sides.asks.insert(Price(add(ask, away).normalize()), above);
         }
+        sides
+    }
+}
+
+/// A level of between a half and one and a half of the usual size, made of one to eight orders.
+fn size(usual: Decimal, bits: u64) -> Level {
+    let share = Decimal::new(i64::try_from(bits & 0xff).unwrap_or_default().saturating_add(128), 0);
+    let vol = mul(usual, mul(share, Decimal::new(390_625, 8))).trunc().max(Decimal::ONE);
+    Level { vol: Contracts(vol), orders: u32::try_from(bits >> 8 & 7).unwrap_or_default().saturating_add(1) }
+}
+
+impl Book {
+    /// A book whose sizes are drawn from a stream of the seed.
+    pub fn new(instrument: &Instrument, shape: Shape, seed: u64, stream: u64) -> Self {
+        let (tick, contract_size) = (instrument.tick, instrument.contract_size);
+        let recipe = Recipe { last: instrument.usual_price, tick, contract_size, shape, seed, stream };
+        Self { version: 0, recipe, made: None }
+    }
+
+    /// A new book around the last price.
+    pub fn refresh(&mut self, last: Price, shape: Shape) {
+        self.recipe.last = last;
+        self.recipe.shape = shape;
+        self.recipe.stream = self.recipe.stream.wrapping_add(1);
+        self.made = None;
         self.version = self.version.saturating_add(1);
+    }
+
+    /// Both sides, to look at.
+    pub fn sides(&self) -> Cow<'_, Sides> {
+        self.made.as_ref().map_or_else(|| Cow::Owned(self.recipe.make()), Cow::Borrowed)
+    }
+
+    fn open(&mut self) -> &mut Sides {
+        let recipe = self.recipe;
+        self.made.get_or_insert_with(|| recipe.make())
     }
 
     /// The best bid.
     pub fn bid(&self) -> Option<Price> {
-        self.bids.last_key_value().map(|(price, _)| *price)
+        match &self.made {
+            Some(sides) => sides.bids.last_key_value().map(|(price, _)| *price),
+            None => Some(self.recipe.best().0),
+        }
     }
 
     /// The best ask.
     pub fn ask(&self) -> Option<Price> {
-        self.asks.first_key_value().map(|(price, _)| *price)
+        match &self.made {
+            Some(sides) => sides.asks.first_key_value().map(|(price, _)| *price),
+            None => Some(self.recipe.best().1),
+        }
     }
 
     /// The best price that somebody who buys (or sells) now pays (or gets).
@@ -94,11 +143,12 @@ impl Book {
     }
 
     /// What could be traded at once up to a price.
-    pub fn available(&self, buy: bool, limit: Price) -> Contracts {
+    pub fn available(&mut self, buy: bool, limit: Price) -> Contracts {
+        let sides = self.open();
         if buy {
-            self.asks.range(..=limit).map(|(_, level)| level.vol).sum()
+            sides.asks.range(..=limit).map(|(_, level)| level.vol).sum()
         } else {
-            self.bids.range(limit..).map(|(_, level)| level.vol).sum()
+            sides.bids.range(limit..).map(|(_, level)| level.vol).sum()
         }
     }
 
@@ -107,7 +157,8 @@ impl Book {
         let mut taken = Vec::new();
         let mut wanted = vol;
         while wanted.is_positive() {
-            let side = if buy { &mut self.asks } else { &mut self.bids };
+            let sides = self.open();
+            let side = if buy { &mut sides.asks } else { &mut sides.bids };
             let entry = if buy { side.first_entry() } else { side.last_entry() };
             let Some(mut entry) = entry else { break };
             let price = *entry.key();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::{Contracts, Decimal, Price, Timestamp, Usdt, add, div, sub};
+use crate::model::{Contracts, Decimal, Price, Timestamp, Usdt, div, sub};
 
 /// One-minute candles kept: a day and a bit, and the 2000 rows that `kline` may answer.
 const CANDLES: usize = 2_000;
@@ -59,28 +59,17 @@ impl History {
         self.trades.push_front(Trade { id: 10_000_000_000 + self.next_trade, price, vol, buy, at });
         self.trades.truncate(TRADES);
         let minute = at.secs().div_euclid(60) * 60;
-        match self.bars.back_mut().filter(|bar| bar.time == minute) {
-            Some(bar) => {
-                bar.high = bar.high.max(price);
-                bar.low = bar.low.min(price);
-                bar.close = price;
-                bar.vol += vol;
-                bar.amount += amount;
-            }
-            None => {
-                self.bars.push_back(Bar {
-                    time: minute,
-                    open: price,
-                    high: price,
-                    low: price,
-                    close: price,
-                    vol,
-                    amount,
-                });
-                if self.bars.len() > CANDLES {
-                    self.bars.pop_front();
-                }
-            }
+        if let Some(bar) = self.bars.back_mut().filter(|bar| bar.time == minute) {
+            bar.high = bar.high.max(price);
+            bar.low = bar.low.min(price);
+            bar.close = price;
+            bar.vol += vol;
+            bar.amount += amount;
+            return;
+        }
+        self.bars.push_back(Bar { time: minute, open: price, high: price, low: price, close: price, vol, amount });
+        if self.bars.len() > CANDLES {
+            self.bars.pop_front();
         }
     }
 
@@ -104,15 +93,14 @@ impl History {
             if from.is_some_and(|from| time < from) || to.is_some_and(|to| time > to) {
                 continue;
             }
-            match out.last_mut().filter(|last| last.time == time) {
-                Some(last) => {
-                    last.high = last.high.max(bar.high);
-                    last.low = last.low.min(bar.low);
-                    last.close = bar.close;
-                    last.vol += bar.vol;
-                    last.amount += bar.amount;
-                }
-                None => out.push(Bar { time, ..*bar }),
+            if let Some(last) = out.last_mut().filter(|last| last.time == time) {
+                last.high = last.high.max(bar.high);
+                last.low = last.low.min(bar.low);
+                last.close = bar.close;
+                last.vol += bar.vol;
+                last.amount += bar.amount;
+            } else {
+                out.push(Bar { time, ..*bar });
             }
         }
         out
@@ -136,6 +124,6 @@ impl DayFigures {
     /// Change since 24 hours ago, as an amount and as a share.
     pub fn change(&self, last: Price) -> (Decimal, Decimal) {
         let value = sub(last.0, self.open.0);
-        (value, div(value, self.open.0).map_or(Decimal::ZERO, |rate| add(rate, Decimal::ZERO).round_dp(4)))
+        (value, div(value, self.open.0).map_or(Decimal::ZERO, |rate| rate.round_dp(4)))
     }
 }

@@ -21,7 +21,7 @@ use crate::model::{Contracts, Decimal, Price, Timestamp, add, div, mul, sub};
 
 #[derive(Clone, Debug)]
 enum Feed {
-    Synthetic(synthetic::Synthetic),
+    Synthetic(Box<synthetic::Synthetic>),
     Replay(replay::Replay),
 }
 
@@ -59,36 +59,38 @@ impl Market {
     pub fn synthetic(instrument: Instrument, params: &MarketParams, seed: u64, number: u64, at: Timestamp) -> Self {
         let start = params.start.unwrap_or(instrument.usual_price).0;
         let feed = synthetic::Synthetic::new(params.clone(), start, Noise::new(seed, number * 2 + 1));
-        Self::open(instrument, params, Feed::Synthetic(feed), Noise::new(seed, number * 2 + 2), start, at)
+        Self::open(instrument, params, Feed::Synthetic(Box::new(feed)), (seed, number), start, at)
     }
 
     /// A recorded market.
     pub fn replayed(instrument: Instrument, params: &MarketParams, candles: &Arc<Candles>, seed: u64) -> Self {
         let (start, at) = (candles.first().open, candles.start());
         let feed = Feed::Replay(replay::Replay::new(Arc::clone(candles)));
-        Self::open(instrument, params, feed, Noise::new(seed, 2), start, at)
+        Self::open(instrument, params, feed, (seed, 0), start, at)
     }
 
     fn open(
         instrument: Instrument,
         params: &MarketParams,
         feed: Feed,
-        noise: Noise,
+        (seed, number): (u64, u64),
         start: Decimal,
         at: Timestamp,
     ) -> Self {
+        let shape = Shape { spread_ticks: params.spread_ticks, depth: params.depth };
+        let noise = Noise::new(seed, number * 2 + 2);
         let price = instrument.on_tick(start);
         let mut market = Self {
             last: price,
             index: price,
             fair: price,
             funding_rate: params.funding_rate,
-            book: Book::default(),
+            book: Book::new(&instrument, shape, seed, number << 40 | 1 << 62),
             tape: history::History::default(),
             at,
             ended: false,
             basis: Decimal::ZERO,
-            shape: Shape { spread_ticks: params.spread_ticks, depth: params.depth },
+            shape,
             feed,
             noise,
             instrument,
@@ -143,7 +145,7 @@ impl Market {
         self.basis = add(mul(self.basis, Decimal::new(9, 1)), mul(gap, Decimal::new(1, 1))).round_dp(10);
         self.fair = Price(self.instrument.on_tick(add(self.index.0, self.basis)).0.max(tick));
         self.at = at;
-        self.book.refresh(self.last, &self.instrument, self.shape, &mut self.noise);
+        self.book.refresh(self.last, self.shape);
         let size = mul(self.noise.between(Decimal::new(2, 2), Decimal::new(40, 2)), self.shape.depth);
         let contract = self.instrument.value(self.last, Contracts(Decimal::ONE)).0;
         let vol = Contracts(div(size, contract).unwrap_or(Decimal::ONE).trunc().max(Decimal::ONE));

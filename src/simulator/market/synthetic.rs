@@ -24,11 +24,21 @@ pub struct Synthetic {
     slope: Decimal,
     /// How long the present trend still lasts.
     trend_left: Duration,
+    /// The step that was used last, in minutes, and its square root: the root is dear.
+    pace: (Duration, Decimal, Decimal),
 }
 
 impl Synthetic {
     pub fn new(params: MarketParams, start: Decimal, noise: Noise) -> Self {
-        Self { params, noise, latent: start, anchor: start, slope: Decimal::ZERO, trend_left: Duration::ZERO }
+        Self {
+            params,
+            noise,
+            latent: start,
+            anchor: start,
+            slope: Decimal::ZERO,
+            trend_left: Duration::ZERO,
+            pace: Default::default(),
+        }
     }
 
     /// Other parameters from here on; the price goes on where it is.
@@ -41,8 +51,11 @@ impl Synthetic {
     /// The hidden price after one more step.
     pub fn step(&mut self, step: Duration) -> Decimal {
         self.turn(step);
-        let minutes = div(Decimal::from(step.as_millis()), Decimal::from(60_000)).unwrap_or_default();
-        let root = minutes.sqrt().unwrap_or_default();
+        if self.pace.0 != step {
+            let minutes = div(Decimal::from(step.as_millis()), Decimal::from(60_000)).unwrap_or_default();
+            self.pace = (step, minutes.round_dp(DIGITS), minutes.sqrt().unwrap_or_default().round_dp(DIGITS));
+        }
+        let (_, minutes, root) = self.pace;
         let pull = div(sub(self.anchor, self.latent), self.latent).unwrap_or_default();
         let drift = mul(add(self.slope, mul(pull, self.params.reversion)), minutes);
         let shake = mul(mul(percent(self.params.volatility), root), self.noise.normal());

@@ -42,12 +42,11 @@ impl Venue {
             let ids = self.by_external.get(&(symbol.clone(), external.clone())).cloned().unwrap_or_default();
             let open = ids.iter().copied().find(|id| self.orders.get(id).is_some_and(|o| o.state.is_open()));
             let id = open.or(ids.last().copied());
-            let code = match id {
-                Some(id) => self.cancel_one(path, id),
-                None => {
-                    self.note(path, Some(symbol.clone()), external, None, "refused 2040");
-                    2040
-                }
+            let code = if let Some(id) = id {
+                self.cancel_one(path, id)
+            } else {
+                self.note(path, Some(symbol.clone()), external, None, "refused 2040");
+                2040
             };
             results.push(ItemResult { id: id.unwrap_or_default(), external: Some(external.clone()), code });
         }

@@ -116,19 +116,18 @@ impl Venue {
                 self.finish(id, State::Cancelled, reason::LIQUIDATION);
             }
         }
-        loop {
-            let Some((held, market)) = self.positions.get(leg).zip(self.markets.get(&leg.0)) else { break };
+        while let Some((held, market)) = self.positions.get(leg).zip(self.markets.get(&leg.0)) {
             if !(forced || self.is_due(leg)) {
                 break;
             }
             let price = held.exposure(&market.instrument).bankruptcy_price(market.instrument.tick);
-            let hold = held.hold;
+            let size = held.hold;
             match self.lower_tier(leg) {
                 Some(cap) => {
-                    self.take_over(leg, hold - cap, price, ratio, Category::Liquidation);
+                    self.take_over(leg, size - cap, price, ratio, Category::Liquidation);
                     self.tell_tier(leg);
                 }
-                None => self.take_over(leg, hold, price, ratio, Category::Liquidation),
+                None => self.take_over(leg, size, price, ratio, Category::Liquidation),
             }
         }
         self.notify(1, &leg.0, leg.1, cross, ratio);
@@ -153,15 +152,12 @@ impl Venue {
         while self.cross_is_due() {
             let Some((leg, price, hold)) = self.heaviest() else { break };
             let ratio = self.ratio_of(&leg);
-            match self.lower_tier(&leg) {
-                Some(cap) => {
-                    self.take_over(&leg, hold - cap, price, ratio, Category::Liquidation);
-                    self.tell_tier(&leg);
-                }
-                None => {
-                    self.take_over(&leg, hold, price, ratio, Category::Liquidation);
-                    self.notify(1, &leg.0, leg.1, true, ratio);
-                }
+            if let Some(cap) = self.lower_tier(&leg) {
+                self.take_over(&leg, hold - cap, price, ratio, Category::Liquidation);
+                self.tell_tier(&leg);
+            } else {
+                self.take_over(&leg, hold, price, ratio, Category::Liquidation);
+                self.notify(1, &leg.0, leg.1, true, ratio);
             }
         }
     }

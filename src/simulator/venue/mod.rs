@@ -29,6 +29,8 @@ pub use account::{Account, FundingNote};
 pub use command::{Answer, Beginning, CandleMark, Command, DuplicateMode, ItemResult};
 pub use ledger::RequestNote;
 pub use liquidation::LiquidationNote;
+#[cfg(test)]
+use order::State;
 pub use order::{Fill, Kind, Order, Request, Side};
 pub use position::Position;
 pub use push::Push;
@@ -89,9 +91,9 @@ pub struct Venue {
 
 impl Venue {
     /// A new exchange.
-    pub fn new(beginning: Beginning, candles: Option<Arc<Candles>>, at: Timestamp) -> Self {
-        let step = Market::step_length(candles.as_ref());
-        let markets = markets(&beginning, candles.as_ref(), at);
+    pub fn new(beginning: Beginning, candles: Option<&Arc<Candles>>, at: Timestamp) -> Self {
+        let step = Market::step_length(candles);
+        let markets = markets(&beginning, candles, at);
         let mut venue = Self {
             seed: beginning.seed,
             now: at,

@@ -29,6 +29,7 @@ impl PositionState {
 
 /// One leg of one contract.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a position, as the exchange shows them")]
 pub struct Position {
     pub id: u64,
     pub symbol: Symbol,

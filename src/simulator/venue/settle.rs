@@ -30,8 +30,8 @@ impl Venue {
         if !done.is_positive() {
             return self.finish(id, State::Cancelled, reason::REDUCE_ONLY);
         }
-        let free = category != Category::Normal;
-        let rate = match (free, taker) {
+        let by_system = category != Category::Normal;
+        let rate = match (by_system, taker) {
             (true, _) => Decimal::ZERO,
             (false, true) => instrument.taker_fee,
             (false, false) => instrument.maker_fee,
@@ -240,6 +240,7 @@ impl Venue {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Booked {
     price: Price,
     vol: Contracts,

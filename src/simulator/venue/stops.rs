@@ -15,6 +15,7 @@ const EXECUTED: i64 = 3;
 
 /// A protective order.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "a stop-loss is what everybody calls it")]
 pub struct Stop {
     pub id: u64,
     /// The entry that it came with; 0 when placed on its own.

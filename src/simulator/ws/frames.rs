@@ -36,7 +36,8 @@ fn sides(market: &Market) -> Sides {
     let copy = |side: &BTreeMap<Price, crate::simulator::market::Level>| {
         side.iter().map(|(price, level)| (*price, (level.vol, level.orders))).collect()
     };
-    Sides { bids: copy(&market.book.bids), asks: copy(&market.book.asks), version: market.book.version }
+    let book = market.book.sides();
+    Sides { bids: copy(&book.bids), asks: copy(&book.asks), version: market.book.version }
 }
 
 fn changes(before: &BTreeMap<Price, (Contracts, u32)>, after: &BTreeMap<Price, (Contracts, u32)>) -> String {
@@ -77,8 +78,7 @@ pub fn pong(at: Timestamp) -> String {
 /// What a new listener gets at once.
 pub fn first(topic: &Topic, venue: &Venue) -> Option<String> {
     match topic {
-        Topic::Tickers | Topic::Deal(_) | Topic::Depth(_) => None,
-        Topic::Contract => None,
+        Topic::Tickers | Topic::Deal(_) | Topic::Depth(_) | Topic::Contract => None,
         other => other.symbol().and_then(|symbol| snapshot(other, symbol, venue)),
     }
 }
@@ -196,10 +196,10 @@ impl Seen {
     fn depth(&mut self, market: &Market, venue: &Venue) -> Option<String> {
         let symbol = &market.instrument.symbol;
         let before = self.depth.entry(symbol.clone()).or_default();
-        let after = sides(market);
-        if before.version == after.version {
+        if before.version == market.book.version {
             return None;
         }
+        let after = sides(market);
         let data = Object::new()
             .raw("asks", &changes(&before.asks, &after.asks))
             .raw("bids", &changes(&before.bids, &after.bids))

@@ -92,12 +92,12 @@ impl Hub {
     }
 
     /// Starts a public channel; what is pushed from here on follows what REST shows now.
-    pub fn subscribe(&mut self, id: u64, topic: Topic, venue: &Venue) {
-        self.seen.begin(&topic, venue, !self.sessions.values().any(|session| session.topics.contains(&topic)));
+    pub fn subscribe(&mut self, id: u64, topic: &Topic, venue: &Venue) {
+        self.seen.begin(topic, venue, !self.sessions.values().any(|session| session.topics.contains(topic)));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.topics.insert(topic.clone());
         }
-        if let Some(frame) = frames::first(&topic, venue) {
+        if let Some(frame) = frames::first(topic, venue) {
             self.send(id, frame);
         }
     }
@@ -109,13 +109,12 @@ impl Hub {
             self.sessions.iter().filter(|(_, session)| session.wants(push)).map(|(id, _)| *id).collect();
         for id in ids {
             let before = match (self.sessions.get_mut(&id), twist) {
-                (_, Some(FaultKind::WsLose)) => continue,
+                (_, Some(FaultKind::WsLose)) | (None, _) => continue,
                 (Some(session), Some(FaultKind::WsReorder)) if session.held.is_none() => {
                     session.held = Some(frame.clone());
                     continue;
                 }
                 (Some(session), _) => session.held.take(),
-                (None, _) => continue,
             };
             self.send(id, frame.clone());
             if twist == Some(FaultKind::WsDuplicate) {

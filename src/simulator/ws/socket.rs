@@ -18,7 +18,7 @@ use crate::simulator::shared::{Core, Shared};
 use crate::simulator::signing::{self, Claim};
 
 /// Without a ping for so long (of real time) the server closes.
-const PING_TIMEOUT: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Both ends of a connection that is no socket: text frames in and out.
 #[derive(Debug)]
@@ -110,16 +110,15 @@ fn hear(shared: &Arc<Shared>, id: u64, text: &str) -> bool {
     let outcome = match method.as_str() {
         "login" => login(shared, &mut core, id, &fields, &param, at),
         "personal.filter" => filter(&mut core, id, &param),
-        other => match other.strip_prefix("unsub.") {
-            Some(channel) => {
+        other => {
+            if let Some(channel) = other.strip_prefix("unsub.") {
                 unsubscribe(&mut core, id, channel, &param);
-                return false;
-            }
-            None => {
+            } else {
                 let topic = other.strip_prefix("sub.").and_then(|channel| topic(&core, channel, &param));
-                return subscribe(&mut core, id, other, topic, at);
+                subscribe(&mut core, id, other, topic, at);
             }
-        },
+            return false;
+        }
     };
     let frame = match outcome {
         Ok(()) => frames::ack(&method, at),
@@ -129,16 +128,15 @@ fn hear(shared: &Arc<Shared>, id: u64, text: &str) -> bool {
     false
 }
 
-fn subscribe(core: &mut Core, id: u64, method: &str, topic: Option<Topic>, at: Timestamp) -> bool {
+fn subscribe(core: &mut Core, id: u64, method: &str, topic: Option<Topic>, at: Timestamp) {
     match topic {
         Some(topic) => {
             core.hub.send(id, frames::ack(method, at));
             let Core { books, hub, .. } = core;
-            hub.subscribe(id, topic, &books.venue);
+            hub.subscribe(id, &topic, &books.venue);
         }
         None => core.hub.send(id, frames::error(&format!("Contract or channel does not exist: {method}"), at)),
     }
-    false
 }
 
 fn unsubscribe(core: &mut Core, id: u64, channel: &str, param: &Fields) {
