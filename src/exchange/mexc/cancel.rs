@@ -68,7 +68,13 @@ async fn one_request(
         path,
         payload: Payload::Post(body.into()),
     };
-    core.ask(ask, |data| read(data, orders)).await
+    let mut outcomes = core.ask(ask, |data| read(data, orders)).await?;
+    for (_, outcome) in &mut outcomes {
+        if let CancelOutcome::Refused { message, .. } = outcome {
+            *message = core.signer.redact(message);
+        }
+    }
+    Ok(outcomes)
 }
 
 /// A bare array of ids, as numbers when they are numbers.

@@ -100,7 +100,7 @@ impl Session {
                 Ok(Heard::Error(reason)) => return Err(LoginError::Refused(reason)),
                 Ok(Heard::Pushes(pushes)) => pushes.into_iter().for_each(|push| self.outbox.push(push)),
                 Ok(Heard::Pong | Heard::Nothing) => {}
-                Err(error) => self.health.skip(&text, &error.to_string()),
+                Err(error) => self.health.skip(&self.for_people(&text), &self.for_people(&error.to_string())),
             }
         }
     }
@@ -152,7 +152,7 @@ impl Session {
                 self.health.skip(&self.for_people(&reason), "the exchange refused a subscription")
             }
             Ok(Heard::LoggedIn | Heard::Nothing) => {}
-            Err(error) => self.health.skip(text, &error.to_string()),
+            Err(error) => self.health.skip(&self.for_people(text), &self.for_people(&error.to_string())),
         }
         true
     }
