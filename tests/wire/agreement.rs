@@ -1,6 +1,7 @@
 //! Pushes and polling agree: what each alone says of the same session is the same.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use perpdeck::exchange::Exchange;
 use perpdeck::model::{
@@ -56,7 +57,8 @@ async fn trade(simulated: &Simulated) {
         let id = |kind: &str| format!("{kind}-{round}");
         adapter.place(&market(&id("a"))).await.unwrap();
         adapter.place(&on(market(&id("b")), "ETH_USDT", Intent::open(Side::Short))).await.unwrap();
-        let resting = PlaceOrder { order_type: perpdeck::model::OrderType::Limit(far), ..market(&format!("k-{round}")) };
+        let resting =
+            PlaceOrder { order_type: perpdeck::model::OrderType::Limit(far), ..market(&format!("k-{round}")) };
         let venue_id = adapter.place(&resting).await.unwrap();
         simulated.seconds(1).await;
         if round % 2 == 0 {
@@ -79,11 +81,11 @@ fn compare(scenario: &str, fault: Option<&str>) {
             simulated.fault(fault).await;
         }
         trade(&simulated).await;
-        simulated.seconds(3).await;
 
         let mut pushed = Known::default();
-        while let Ok(push) = pushes.try_recv() {
-            match push {
+        let drained = tokio::time::Instant::now() + Duration::from_secs(3);
+        while let Ok(push) = tokio::time::timeout_at(drained, pushes.recv()).await {
+            match push.unwrap() {
                 Push::Order(order) => pushed.order(order),
                 Push::Fill(fill) => pushed.fill(fill),
                 Push::Position(position) => pushed.position(position),

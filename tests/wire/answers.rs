@@ -72,7 +72,14 @@ fn statuses_are_classed_by_call() {
 
 #[test]
 fn an_answer_that_is_not_the_protocol_leaves_an_order_in_doubt() {
-    for body in ["", "<html>", "{", r#"{"data":{"orderId":"1"}}"#, r#"{"success":true,"code":0"#, r#"{"success":true,"code":510}"#] {
+    for body in [
+        "",
+        "<html>",
+        "{",
+        r#"{"data":{"orderId":"1"}}"#,
+        r#"{"success":true,"code":0"#,
+        r#"{"success":true,"code":510}"#,
+    ] {
         assert_eq!(classes(&reactions(200, body)), ([Ambiguous, Retryable, Retryable], true), "{body}");
     }
 }

@@ -59,14 +59,25 @@ fn fills_are_asked_for_by_contract_and_come_oldest_first() {
         let stub = Stub::paused();
         let since = Timestamp::from_millis(1_795_401_565_100);
         let fill = |id: u64, at: i64| {
-            format!(r#"{{"id":"{id}","symbol":"BTC_USDT","side":1,"vol":1,"price":64250.5,"fee":0.1,"feeCurrency":"USDT","category":1,"orderId":"9","timestamp":{at},"taker":true}}"#)
+            format!(
+                r#"{{"id":"{id}","symbol":"BTC_USDT","side":1,"vol":1,"price":64250.5,"fee":0.1,"feeCurrency":"USDT","category":1,"orderId":"9","timestamp":{at},"taker":true}}"#
+            )
         };
-        let rows = [fill(1_000, 1_795_401_565_300), fill(999, 1_795_401_565_300), fill(7, 1_795_401_565_200), fill(6, 1_795_401_565_099)];
+        let rows = [
+            fill(1_000, 1_795_401_565_300),
+            fill(999, 1_795_401_565_300),
+            fill(7, 1_795_401_565_200),
+            fill(6, 1_795_401_565_099),
+        ];
         stub.says(DEALS, &ok(&format!("[{}]", rows.join(","))));
         let fills = stub.adapter().fills_since(&[symbol("BTC_USDT")], since).await.unwrap();
         let ids: Vec<_> = fills.iter().map(|fill| fill.id.as_str()).collect();
         assert_eq!(ids, ["7", "999", "1000"]);
-        assert!(stub.seen(DEALS)[0].query.contains("start_time=1795401565100&symbol=BTC_USDT"), "{:?}", stub.seen(DEALS));
+        assert!(
+            stub.seen(DEALS)[0].query.contains("start_time=1795401565100&symbol=BTC_USDT"),
+            "{:?}",
+            stub.seen(DEALS)
+        );
     });
 }
 
@@ -77,7 +88,12 @@ fn cancels_go_in_parts_of_fifty_and_none_loses_its_outcome() {
         let (by_venue, by_client) =
             ("/api/v1/private/order/cancel", "/api/v1/private/order/batch_cancel_with_external");
         let part = |ids: std::ops::RangeInclusive<u64>| {
-            let items = ids.map(|id| format!(r#"{{"orderId":{id},"errorCode":{},"errorMsg":"m"}}"#, [0, 2040, 2041][usize::try_from(id % 3).unwrap()]));
+            let items = ids.map(|id| {
+                format!(
+                    r#"{{"orderId":{id},"errorCode":{},"errorMsg":"m"}}"#,
+                    [0, 2040, 2041][usize::try_from(id % 3).unwrap()]
+                )
+            });
             ok(&format!("[{}]", items.collect::<Vec<_>>().join(",")))
         };
         stub.says_each(by_venue, &[part(1..=50), no(510), part(101..=110)]);
@@ -85,7 +101,10 @@ fn cancels_go_in_parts_of_fifty_and_none_loses_its_outcome() {
         let mut orders: Vec<_> = (1..=110).map(|id| cancel(id, Some(&id.to_string()))).collect();
         orders.insert(3, cancel(1_000, None));
         let outcomes = stub.adapter().cancel(&orders).await.unwrap();
-        assert_eq!(outcomes.iter().map(|(no, _)| *no).collect::<Vec<_>>(), orders.iter().map(|order| order.no).collect::<Vec<_>>());
+        assert_eq!(
+            outcomes.iter().map(|(no, _)| *no).collect::<Vec<_>>(),
+            orders.iter().map(|order| order.no).collect::<Vec<_>>()
+        );
         for (number, outcome) in outcomes {
             let expected = match (number.0, number.0 % 3) {
                 (1_000, _) => CancelOutcome::Accepted,
@@ -114,7 +133,8 @@ fn evidence_is_of_this_leg_this_time_and_this_kind() {
         stub.says(HISTORY, &ok(&format!("[{}]", rows.join(","))));
         let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Long };
         let evidence = stub.adapter().evidence(&key, Timestamp::from_millis(1_795_401_565_500)).await.unwrap();
-        let found: Vec<_> = evidence.system_orders.iter().map(|order| (order.venue_id.as_str(), order.category)).collect();
+        let found: Vec<_> =
+            evidence.system_orders.iter().map(|order| (order.venue_id.as_str(), order.category)).collect();
         assert_eq!(found, [("900", Category::Liquidation), ("903", Category::Adl)]);
         assert_eq!(evidence.fills, []);
         assert_eq!(stub.seen(HISTORY).len(), 1);
@@ -129,7 +149,8 @@ fn evidence_is_asked_for_by_kind_when_the_plain_history_names_none() {
         stub.says(HISTORY, &ok("[]"));
         let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Long };
         stub.adapter().evidence(&key, Timestamp::ZERO).await.unwrap();
-        let categories: Vec<_> = stub.seen(HISTORY).iter().map(|seen| seen.query.split('&').next().unwrap().to_owned()).collect();
+        let categories: Vec<_> =
+            stub.seen(HISTORY).iter().map(|seen| seen.query.split('&').next().unwrap().to_owned()).collect();
         assert_eq!(categories[1..], ["category=2", "category=3", "category=4"]);
     });
 }
@@ -162,7 +183,10 @@ fn a_ladder_in_money_is_read_with_the_contracts_price() {
     paused(async {
         let stub = Stub::paused();
         stub.says(DETAIL, &ok(&BTC.replace("BY_VOLUME", "BY_VALUE")));
-        stub.says("/api/v1/contract/ticker", &ok(r#"[{"symbol":"BTC_USDT","lastPrice":1,"fairPrice":60000},{"symbol":"币安_USDT","lastPrice":1}]"#));
+        stub.says(
+            "/api/v1/contract/ticker",
+            &ok(r#"[{"symbol":"BTC_USDT","lastPrice":1,"fairPrice":60000},{"symbol":"币安_USDT","lastPrice":1}]"#),
+        );
         let adapter = stub.adapter();
         let spec = adapter.contracts(&[symbol("BTC_USDT")]).await.unwrap().remove(0);
         assert_eq!(spec.tiers[0].max_contracts.to_string(), "25000");

@@ -177,7 +177,9 @@ fn leverage_and_mode_errors_are_told() {
         stub.says(path, &no(2006));
         assert_eq!(adapter.set_leverage(&key, 500, MarginMode::Isolated).await.unwrap_err().code, Some(2006));
         let mode = "/api/v1/private/position/position_mode";
-        for (data, expected) in [("1", Some(PositionMode::Hedge)), ("2", Some(PositionMode::OneWay)), ("3", None), ("{}", None)] {
+        for (data, expected) in
+            [("1", Some(PositionMode::Hedge)), ("2", Some(PositionMode::OneWay)), ("3", None), ("{}", None)]
+        {
             stub.says(mode, &ok(data));
             assert_eq!(adapter.position_mode().await.ok(), expected, "{data}");
         }

@@ -43,7 +43,9 @@ fn nothing_that_is_printed_holds_a_key() {
             }
         }
         let mut pushes = adapter.stream(vec![]);
-        let Some(push @ Push::Disconnected { .. }) = pushes.recv().await else { panic!("a stream without an exchange") };
+        let Some(push @ Push::Disconnected { .. }) = pushes.recv().await else {
+            panic!("a stream without an exchange")
+        };
         holds_no_key(&format!("{push:?} {:?}", adapter.stream_health()));
     });
 }

@@ -101,7 +101,8 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     let first = adapter.place(&limit("k-1", far)).await.unwrap();
     adapter.place(&limit("k-2", far)).await.unwrap();
     let open = adapter.open_orders().await.unwrap();
-    let ids: Vec<_> = open.iter().filter_map(|order| order.client_id.as_ref()).map(|id| id.as_str().to_owned()).collect();
+    let ids: Vec<_> =
+        open.iter().filter_map(|order| order.client_id.as_ref()).map(|id| id.as_str().to_owned()).collect();
     assert!(ids.len() == 2 && ids.contains(&"k-1".to_owned()) && ids.contains(&"k-2".to_owned()), "{ids:?}");
     let found = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
     assert_eq!((&found.venue_id, found.state), (&first, VenueOrderState::Resting));
@@ -136,7 +137,9 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     until_filled(adapter, "k-6").await;
     assert_eq!(adapter.positions().await.unwrap(), []);
     let all = adapter.fills_since(&[btc], since).await.unwrap();
-    let of = |id| all.iter().filter(|fill| fill.venue_order.as_ref() == Some(id)).map(|fill| fill.contracts).sum::<Contracts>();
+    let of = |id| {
+        all.iter().filter(|fill| fill.venue_order.as_ref() == Some(id)).map(|fill| fill.contracts).sum::<Contracts>()
+    };
     assert_eq!((of(&opened), of(&closed)), (Contracts(dec("20")), Contracts(dec("20"))));
     assert_eq!(adapter.evidence(&long(), since).await.unwrap().system_orders, []);
 
@@ -290,6 +293,7 @@ fn a_liquidation_leaves_notices_and_evidence() {
         let simulated = Simulated::open("calm");
         let begun = simulated.clock.now();
         let mut pushes = simulated.adapter.stream(vec![symbol("BTC_USDT")]);
+        until(&mut pushes, |push| matches!(push, Push::Connected)).await;
         simulated.adapter.place(&market("k-1")).await.unwrap();
         until_filled(&simulated.adapter, "k-1").await;
         simulated.fault(r#"{"kind":"forced_liquidation","symbol":"BTC_USDT"}"#).await;
@@ -303,5 +307,8 @@ fn a_liquidation_leaves_notices_and_evidence() {
 }
 
 pub async fn until(pushes: &mut mpsc::Receiver<Push>, wanted: impl Fn(&Push) -> bool) {
-    while !wanted(&pushes.recv().await.unwrap()) {}
+    let found = async { while !wanted(&pushes.recv().await.unwrap()) {} };
+    tokio::time::timeout(Duration::from_secs(600), found)
+        .await
+        .expect("the push came within ten minutes of session time");
 }

@@ -180,7 +180,9 @@ async fn serve(State(stub): State<Stub>, request: Request) -> Response {
             (Some(body), _) => Answer::Say { status: 200, headers: vec![], body },
             (None, Some(answers)) if answers.len() > 1 => answers.pop_front().unwrap(),
             (None, Some(answers)) => answers.front().cloned().unwrap(),
-            (None, None) if path == PING => Answer::Say { status: 200, headers: vec![], body: ok(&venue_ms.to_string()) },
+            (None, None) if path == PING => {
+                Answer::Say { status: 200, headers: vec![], body: ok(&venue_ms.to_string()) }
+            }
             (None, None) => Answer::Say { status: 404, headers: vec![], body: String::new() },
         }
     };
