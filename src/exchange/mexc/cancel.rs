@@ -11,7 +11,7 @@ use super::codes::Call;
 use super::core::{Ask, Core, Payload};
 use super::limiter::{Group, Lane};
 use super::wire::{Int, Text, WireError};
-use crate::model::{CallError, CancelOrder, CancelOutcome, OrderNo, escape_controls};
+use crate::model::{CallError, CancelOrder, CancelOutcome, OrderNo, VenueOrderId, escape_controls};
 
 /// Most orders in one request; the exchange refuses more with code 2013.
 const MOST: usize = 50;
@@ -120,7 +120,7 @@ impl Item<'_> {
     fn is_of(&self, order: &CancelOrder) -> bool {
         let same =
             |told: &Option<Text<'_>>, ours: Option<&str>| told.as_ref().is_some_and(|told| Some(&*told.0) == ours);
-        same(&self.order_id, order.venue_id.as_ref().map(|id| id.as_str()))
+        same(&self.order_id, order.venue_id.as_ref().map(VenueOrderId::as_str))
             || same(&self.external_oid, Some(order.client_id.as_str()))
     }
 
@@ -160,7 +160,7 @@ fn refused(code: i32, message: &str) -> CancelOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ClientOrderId, Symbol, VenueOrderId};
+    use crate::model::{ClientOrderId, Symbol};
 
     fn order(no: u64, venue_id: Option<&str>) -> CancelOrder {
         CancelOrder {

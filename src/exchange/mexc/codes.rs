@@ -37,9 +37,9 @@ impl Verdict {
     pub const fn class(self, call: Call) -> ErrorClass {
         match (self, call) {
             (Self::AccessRefused, _) => ErrorClass::AccessRefused,
-            (Self::TooFrequent | Self::StaleStamp, _) => ErrorClass::Retryable,
             (Self::Failed | Self::Repeated, Call::Place) => ErrorClass::Ambiguous,
-            (Self::Failed | Self::Repeated | Self::Closed, Call::Cancel | Call::Read) => ErrorClass::Retryable,
+            (Self::TooFrequent | Self::StaleStamp, _)
+            | (Self::Failed | Self::Repeated | Self::Closed, Call::Cancel | Call::Read) => ErrorClass::Retryable,
             (Self::Closed, Call::Place) | (Self::Refused, _) => ErrorClass::Fatal,
         }
     }
@@ -55,15 +55,15 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
     /// The number.
-    pub code: i32,
+    pub number: i32,
     /// What it means, for people.
     pub meaning: &'static str,
     /// What follows.
     pub verdict: Verdict,
 }
 
-const fn code(code: i32, meaning: &'static str, verdict: Verdict) -> Code {
-    Code { code, meaning, verdict }
+const fn code(number: i32, meaning: &'static str, verdict: Verdict) -> Code {
+    Code { number, meaning, verdict }
 }
 
 /// What a code means; a code that is not in the table is a refusal.
@@ -73,7 +73,7 @@ pub fn verdict(code: i32) -> Verdict {
 
 /// The row of a code.
 pub fn known(code: i32) -> Option<&'static Code> {
-    CODES.iter().find(|known| known.code == code)
+    CODES.iter().find(|known| known.number == code)
 }
 
 /// All documented codes.
@@ -189,7 +189,7 @@ mod tests {
         for row in CODES {
             let (classes, counts) = special
                 .iter()
-                .find(|(codes, ..)| codes.contains(&row.code))
+                .find(|(codes, ..)| codes.contains(&row.number))
                 .map_or(([F, F, F], false), |(_, classes, counts)| (*classes, *counts));
             let found = [Call::Place, Call::Cancel, Call::Read].map(|call| row.verdict.class(call));
             assert_eq!(found, classes, "{row:?}");
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_and_unique() {
-        assert!(CODES.is_sorted_by(|a, b| a.code < b.code));
+        assert!(CODES.is_sorted_by(|a, b| a.number < b.number));
     }
 
     #[test]

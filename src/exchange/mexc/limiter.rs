@@ -187,9 +187,8 @@ impl Gate {
     /// quarter for cancels.
     const fn left_free(&self, lane: Lane) -> usize {
         match lane {
-            Lane::Cancel | Lane::Exit => 0,
             Lane::Entry if self.quota >= 3 => 1,
-            Lane::Entry => 0,
+            Lane::Cancel | Lane::Exit | Lane::Entry => 0,
             Lane::Read => self.quota / 4,
         }
     }
@@ -203,7 +202,7 @@ impl Gate {
         }
         let key = place.key.unwrap_or((lane, state.next));
         if state.waiting.first().is_some_and(|&first| first < key) {
-            self.queue(&mut state, key, place);
+            Self::queue(&mut state, key, place);
             return Attempt::Behind;
         }
         let usable = self.quota.saturating_sub(self.left_free(lane)).max(1);
@@ -216,11 +215,11 @@ impl Gate {
             state.recent.push_back(now);
             return Attempt::Taken;
         }
-        self.queue(&mut state, key, place);
+        Self::queue(&mut state, key, place);
         Attempt::FirstUntil(at)
     }
 
-    fn queue(&self, state: &mut State, key: (Lane, u64), place: &mut Place<'_>) {
+    fn queue(state: &mut State, key: (Lane, u64), place: &mut Place<'_>) {
         if place.key.is_none() {
             state.next = state.next.wrapping_add(1);
             state.waiting.insert(key);

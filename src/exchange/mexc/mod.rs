@@ -120,14 +120,13 @@ impl Adapter {
         let address = Address::checked(&rest_url, Protocol::Rest, &permit)?;
         let stream = Address::checked(&ws_url, Protocol::Stream, &permit)?;
         let signer = Signer::new(api_key, api_secret)?;
-        let link = match link {
-            Some(link) => link,
-            None => {
-                // Half of the time for the connection, so that its failure is known as "not sent".
-                let connect_timeout = clock.network_timeout(settings.call_timeout) / 2;
-                let network = Network::new(&address, connect_timeout).map_err(SetupError::Client)?;
-                Link { transport: Arc::new(network), connect: Arc::new(stream::Dial::new(stream)) }
-            }
+        let link = if let Some(link) = link {
+            link
+        } else {
+            // Half of the time for the connection, so that its failure is known as "not sent".
+            let connect_timeout = clock.network_timeout(settings.call_timeout) / 2;
+            let network = Network::new(&address, connect_timeout).map_err(SetupError::Client)?;
+            Link { transport: Arc::new(network), connect: Arc::new(stream::Dial::new(stream)) }
         };
         let limiter = Limiter::new(clock.clone(), settings.limiter_share_pct);
         let core = Core::new(clock, signer, link.transport, limiter, settings.call_timeout);

@@ -57,7 +57,7 @@ fn fill_of(raw: &RawValue) -> Result<Option<FillReport>, WireError> {
 }
 
 /// All pages of a list, each row once.
-async fn pages<T, K: Ord>(
+async fn pages<T, K>(
     core: &Core,
     name: &'static str,
     about: &str,
@@ -68,7 +68,7 @@ async fn pages<T, K: Ord>(
 ) -> Result<Vec<T>, CallError>
 where
     T: Send,
-    K: Send,
+    K: Ord + Send,
 {
     let (mut rows, mut seen) = (Vec::new(), BTreeSet::new());
     let page_size = PAGE.to_string();
@@ -154,7 +154,7 @@ pub async fn fills_since(core: &Core, symbols: &[Symbol], since: Timestamp) -> R
 
 /// From a time to a little after now, in ms: a clock that is behind must not hide the last fills.
 fn window(core: &Core, since: Timestamp) -> (String, String) {
-    let end = core.venue_now().plus(std::time::Duration::from_secs(60));
+    let end = core.venue_now().plus(std::time::Duration::from_mins(1));
     (since.millis().to_string(), end.millis().to_string())
 }
 

@@ -149,7 +149,7 @@ impl Session {
             Ok(Heard::Pushes(pushes)) => pushes.into_iter().for_each(|push| self.outbox.push(push)),
             Ok(Heard::Pong) => return self.symbols.is_empty(),
             Ok(Heard::Error(reason)) => {
-                self.health.skip(&self.for_people(&reason), "the exchange refused a subscription")
+                self.health.skip(&self.for_people(&reason), "the exchange refused a subscription");
             }
             Ok(Heard::LoggedIn | Heard::Nothing) => {}
             Err(error) => self.health.skip(&self.for_people(text), &self.for_people(&error.to_string())),

@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Int {
         let text = Text::deserialize(deserializer)?;
         let whole = match text.0.parse() {
             Ok(whole) => Some(whole),
-            Err(_) => decimal(&text.0).filter(|value| value.is_integer()).and_then(|value| i64::try_from(value).ok()),
+            Err(_) => decimal(&text.0).filter(Decimal::is_integer).and_then(|value| i64::try_from(value).ok()),
         };
         whole.map(Self).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(cut(&text.0)), &"a whole number"))
     }
