@@ -140,7 +140,7 @@ fn shape(out: &mut String, symbol: &str, x: u32, y: u32, ink: &str) -> bool {
     let (fx, fy, fw, fh) = (f64::from(x), f64::from(y), f64::from(width), f64::from(height));
     let level = |set: &str| set.chars().position(|c| symbol.starts_with(c)).and_then(|n| u32::try_from(n).ok());
     if let Some(n) = level("▏▎▍▌▋▊▉█") {
-        rect(fx, fy + 2.0, eighth(n.saturating_add(1), width), fh - 4.0);
+        rect(fx, fy, eighth(n.saturating_add(1), width), fh);
         return true;
     }
     if let Some(n) = level("▁▂▃▄▅▆▇") {

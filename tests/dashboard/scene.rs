@@ -80,7 +80,7 @@ impl Scene {
             "none" => Depth::Mono,
             other => panic!("depth {other:?}"),
         };
-        Stage::new(self.size, &self.theme, depth, self.ascii)
+        Stage::new(self.size, &self.theme, depth, self.ascii).unwrap()
     }
 
     /// Plays all steps on a stage of this scene; panics where something expected is not so.

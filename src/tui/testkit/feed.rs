@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::{
-    Account, Alert, AlertKey, AlertKind, BreakerState, CallClass, CancelWish, Category, ClientOrderId, ClockOffset,
+    Account, Alert, AlertKey, AlertKind, BreakerState, CallClass, CancelWish, Category, ClockOffset,
     CloseCause, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Environment, Event, Fill, FillId,
     Flatten, FlattenStep, Intent, LinkState, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType,
     Origin, Phase, Position, PositionId, PositionKey, Price, Purpose, Qty, Quote, Record, RiskLimit, RiskTier,
@@ -33,14 +33,14 @@ pub enum Fact {
     /// A price.
     Quote {
         /// Which contract.
-        symbol: String,
+        symbol: Symbol,
         /// Mark and last.
         price: Decimal,
     },
     /// A position, as the exchange tells it.
     Position {
         /// Which contract.
-        symbol: String,
+        symbol: Symbol,
         /// Which leg.
         side: Side,
         /// Base units.
@@ -82,7 +82,7 @@ pub enum Fact {
     /// An order, resting at the exchange unless it says otherwise.
     Order {
         /// Which contract.
-        symbol: String,
+        symbol: Symbol,
         /// Which leg.
         side: Side,
         /// Reduces the leg.
@@ -128,7 +128,7 @@ pub enum Fact {
         /// How bad.
         severity: Severity,
         /// About which contract.
-        symbol: Option<String>,
+        symbol: Option<Symbol>,
         /// About which position.
         position: Option<u64>,
         /// For people.
@@ -207,6 +207,9 @@ const fn ten() -> u32 {
     10
 }
 
+/// The session of the scenes.
+const SESSION: &str = "k3f9a2xq";
+
 /// The contracts of the scenes: symbol, contract size, tick, price.
 const CONTRACTS: [(&str, [&str; 3]); 7] = [
     ("BTC_USDT", ["0.0001", "0.1", "61204.5"]),
@@ -220,16 +223,6 @@ const CONTRACTS: [(&str, [&str; 3]); 7] = [
 
 fn number(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap_or_default()
-}
-
-/// A name in a scene; a scene with a wrong one is a mistake that has to be seen.
-#[expect(clippy::expect_used, reason = "scenes are fixed texts; a wrong name must not pass unseen")]
-fn named<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
-    result.expect("a name in a scene is wrong")
-}
-
-fn symbol(name: &str) -> Symbol {
-    named(Symbol::new(name))
 }
 
 /// Makes records of facts, with numbers that follow from what has happened before.
@@ -291,12 +284,11 @@ impl Feed {
                 events
             }
             Fact::Tripped { limit, reason } => vec![Event::LimitTripped { limit: *limit, reason: reason.clone() }],
-            Fact::Flatten { step } => vec![Event::FlattenMoved {
+            Fact::Flatten { step } => CommandId::new("flatten-1").into_iter().map(|command| Event::FlattenMoved {
                 flatten: step.map(|step| {
-                    let command = named(CommandId::new("flatten-1"));
-                    Box::new(Flatten { command, step, step_since: at, closes: Vec::new(), rounds: 1 })
+                    Box::new(Flatten { command: command.clone(), step, step_since: at, closes: Vec::new(), rounds: 1 })
                 }),
-            }],
+            }).collect(),
             Fact::Command { sent: place, status, note } => command(sent.get(*place), status, note),
         }
     }
@@ -314,9 +306,10 @@ impl Feed {
         let quantity = quantity.map_or(order.remaining(), Qty);
         let limit = order.order_type.limit().or_else(|| state.quote(&order.symbol).and_then(Quote::risk_price));
         self.fills = self.fills.saturating_add(1);
+        let Ok(id) = FillId::new(&format!("f{}", self.fills)) else { return Vec::new() };
         vec![Event::Filled {
             fill: Box::new(Fill {
-                id: named(FillId::new(&format!("f{}", self.fills))),
+                id,
                 order: Some(order.no),
                 venue_order: order.venue_id.clone(),
                 foreign_client_id: None,
@@ -338,8 +331,9 @@ impl Feed {
 }
 
 fn session(at: Timestamp, environment: Environment, label: &str, capital: Decimal) -> Vec<Event> {
+    let Ok(id) = SessionId::new(SESSION) else { return Vec::new() };
     let info = SessionInfo {
-        id: named(SessionId::new("k3f9a2xq")),
+        id,
         environment,
         exchange: "http://127.0.0.1:40231".to_owned(),
         label: label.to_owned(),
@@ -356,20 +350,21 @@ fn session(at: Timestamp, environment: Environment, label: &str, capital: Decima
         account(capital),
     ];
     for (name, [size, tick, price]) in CONTRACTS {
-        events.push(Event::ContractLearned { spec: Box::new(contract(name, number(size), number(tick))) });
-        events.push(quote(at, name, number(price)));
+        let Ok(symbol) = Symbol::new(name) else { continue };
+        events.push(Event::ContractLearned { spec: Box::new(contract(&symbol, number(size), number(tick))) });
+        events.push(quote(at, &symbol, number(price)));
     }
     events
 }
 
-fn contract(name: &str, contract_size: Decimal, tick: Decimal) -> ContractSpec {
+fn contract(symbol: &Symbol, contract_size: Decimal, tick: Decimal) -> ContractSpec {
     let tier = RiskTier {
         max_contracts: Contracts(Decimal::from(100_000_000)),
         maintenance_rate: number("0.004"),
         max_leverage: 200,
     };
     ContractSpec {
-        symbol: symbol(name),
+        symbol: symbol.clone(),
         contract_size,
         tick,
         lot: Decimal::ONE,
@@ -384,10 +379,10 @@ fn contract(name: &str, contract_size: Decimal, tick: Decimal) -> ContractSpec {
     }
 }
 
-fn quote(at: Timestamp, name: &str, price: Decimal) -> Event {
+fn quote(at: Timestamp, symbol: &Symbol, price: Decimal) -> Event {
     let price = Some(Price(price));
     let funding_rate = Some(number("0.0001"));
-    let quote = Quote { symbol: symbol(name), last: price, mark: price, bid: price, ask: price, funding_rate, at };
+    let quote = Quote { symbol: symbol.clone(), last: price, mark: price, bid: price, ask: price, funding_rate, at };
     Event::Quoted { quote: Box::new(quote) }
 }
 
@@ -408,7 +403,7 @@ fn watched([ratio_level, tier_level, share_level]: [u8; 3]) -> LiquidationWatch 
 fn position(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     match fact {
         Fact::Position { symbol: name, side, quantity, entry, margin, liquidation, leverage, watch, stop, cross } => {
-            let key = PositionKey { symbol: symbol(name), side: *side };
+            let key = PositionKey { symbol: name.clone(), side: *side };
             let size = state.contracts.get(&key.symbol).map_or(Decimal::ONE, |spec| spec.contract_size);
             let position = Position {
                 id: state.positions.next_id(),
@@ -454,14 +449,21 @@ fn position(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
 fn order(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     let Fact::Order { symbol: name, side, close, quantity, price, state: wanted } = fact else { return Vec::new() };
     let no = state.orders.next_no();
-    let symbol = symbol(name);
+    let symbol = name.clone();
+    let (Ok(session), Ok(strategy), Ok(venue_id)) = (
+        SessionId::new(SESSION),
+        StrategyId::new("momentum"),
+        VenueOrderId::new(&format!("74015526801{:05}", no.0)),
+    ) else {
+        return Vec::new();
+    };
     let size = state.contracts.get(&symbol).map_or(Decimal::ONE, |spec| spec.contract_size);
     let order = Order {
         no,
-        client_id: named(ClientOrderId::new(&format!("k3f9a2xq-{}", no.0))),
+        client_id: no.client_id(&session),
         venue_id: None,
         signal_id: None,
-        strategy: named(StrategyId::new("momentum")),
+        strategy: strategy,
         intent: if *close { Intent::close(*side) } else { Intent::open(*side) },
         purpose: if *close { Purpose::PartialExit } else { Purpose::Entry },
         order_type: price.map_or(OrderType::Market, |price| OrderType::Limit(Price(price))),
@@ -498,7 +500,6 @@ fn order(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     }
     match wanted {
         OrderState::Submitted => {
-            let venue_id = named(VenueOrderId::new(&format!("74015526801{:05}", no.0)));
             events.push(Event::OrderAccepted { no, venue_id });
         }
         OrderState::Unknown => {
@@ -513,13 +514,13 @@ fn alert(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     let id = |n: u64| crate::model::AlertId(n);
     match fact {
         Fact::Alert { kind, severity, symbol: name, position, message } => {
-            let subject = position.map_or_else(|| name.clone().unwrap_or_default(), |id| PositionId(id).to_string());
+            let subject = position.map_or_else(|| name.as_ref().map(ToString::to_string).unwrap_or_default(), |id| PositionId(id).to_string());
             vec![Event::AlertRaised {
                 alert: Box::new(Alert {
                     id: state.alerts.next_id(),
                     key: AlertKey { kind: *kind, subject },
                     severity: *severity,
-                    symbol: name.as_deref().map(symbol),
+                    symbol: name.clone(),
                     position: position.map(PositionId),
                     message: message.clone(),
                     details: BTreeMap::new(),

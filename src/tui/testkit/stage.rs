@@ -35,11 +35,13 @@ pub struct Stage {
 
 impl Stage {
     /// A stage of a size, with a built-in theme at a depth.
-    #[expect(clippy::expect_used, reason = "built-in themes and keys; a wrong one must not pass unseen")]
-    pub fn new(size: (u16, u16), theme: &str, depth: Depth, ascii: bool) -> Self {
+    ///
+    /// # Errors
+    /// When there is no such theme, in words.
+    pub fn new(size: (u16, u16), theme: &str, depth: Depth, ascii: bool) -> Result<Self, String> {
         let glyphs = if ascii { ASCII } else { UNICODE };
-        let theme = Theme::load(theme, None, depth, glyphs).expect("the theme is built in");
-        let keymap = Arc::new(Keymap::load(None).expect("the key map is built in"));
+        let theme = Theme::load(theme, None, depth, glyphs).map_err(|error| error.to_string())?;
+        let keymap = Arc::new(Keymap::load(None).map_err(|error| error.to_string())?);
         let now = Now { real: Duration::from_secs(1), session: START };
         let limits = Limits {
             daily_loss_pct: Decimal::from(5),
@@ -48,7 +50,7 @@ impl Stage {
         };
         let setup = Setup { limits: Some(limits), ..Setup::default() };
         let model = Model::new(Box::new(SessionState::default()), setup, keymap, size, now);
-        Self {
+        Ok(Self {
             model,
             theme,
             effects: Vec::new(),
@@ -56,7 +58,7 @@ impl Stage {
             key_gap: Duration::from_millis(400),
             real: now.real,
             feed: Feed::default(),
-        }
+        })
     }
 
     /// The times now.

@@ -119,7 +119,9 @@ fn joined(parts: Vec<Span>, canvas: &Canvas<'_>) -> Vec<Span> {
     let dot = format!(" {} ", canvas.glyphs().dot);
     let mut out: Vec<Span> = Vec::new();
     for (i, (text, style)) in parts.into_iter().enumerate() {
-        let text = if i == 0 { text } else { format!("{dot}{text}") };
+        if i > 0 {
+            out.push((dot.clone(), muted));
+        }
         out.push((text, if style == Style::new() { muted } else { style }));
     }
     out

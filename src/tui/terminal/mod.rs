@@ -1,0 +1,10 @@
+//! The terminal, taken and given back. Whatever ends the dashboard, it is given back: an error, a
+//! signal, a panic of this thread. A panic of another thread leaves it alone and is reported.
+
+mod out;
+mod panics;
+mod screen;
+
+pub use out::{copy, ring, title};
+pub use panics::PanicWatch;
+pub use screen::{Screen, TerminalError};
