@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod failure;
 mod run;
+mod screen;
 mod sim;
 mod store;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::RunArgs;
 use super::failure::Failure;
-use super::{config, sim};
+use super::{config, screen, sim};
 use crate::config::{
     Credentials, KEY_VARIABLE, Loaded, Mode, Origin, SECRET_VARIABLE, default_data_dir, live_permit,
 };
@@ -28,9 +28,13 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
             "standard output is not a terminal, and the dashboard needs one. For scripts and pipes use: perpdeck run --headless",
         ));
     }
+    let prepared = if args.headless { None } else { Some(screen::prepare(&loaded.settings)?) };
     let launch = launch(args, loaded)?;
     let running = runtime::start(launch)?;
-    let ended = if args.headless { without_screen(args, running)? } else { with_screen(running)? };
+    let ended = match prepared {
+        None => without_screen(args, running)?,
+        Some(prepared) => screen::show(running, prepared)?,
+    };
     finish(&ended)
 }
 
@@ -50,11 +54,6 @@ fn without_screen(args: &RunArgs, running: Running) -> Result<Ended, Failure> {
     let ended = running.join()?;
     outcome?;
     Ok(ended)
-}
-
-fn with_screen(running: Running) -> Result<Ended, Failure> {
-    let _ = running.abandon.send("there is no dashboard in this build yet: use --headless".into());
-    Ok(running.join()?)
 }
 
 /// Says what a person should know after the end.
