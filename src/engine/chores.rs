@@ -64,7 +64,8 @@ pub(super) fn done(turn: &mut Turn, chore: Chore) {
     // A time that was set while the question was out still stands; the one that led here is over.
     let asked_again = known.asked_at.and(known.due);
     let due = interval(turn, chore).map(|every| turn.now.plus(every)).into_iter().chain(asked_again).min();
-    let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), failures: 0 };
+    let told_of = known.asked_at.or(Some(turn.now));
+    let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), told_of, failures: 0 };
     turn.emit(Event::ChoreMoved { chore, state });
 }
 
@@ -103,10 +104,7 @@ fn start(turn: &mut Turn, chore: Chore) {
         Chore::PollOrders => orders::poll(turn),
         Chore::SyncPositions => positions::sync(turn),
         Chore::FetchFills => positions::fetch_fills(turn),
-        Chore::Cleanup => {
-            orders::cleanup(turn);
-            orders::clear_unknown(turn);
-        }
+        Chore::Cleanup => orders::cleanup(turn),
         Chore::Contracts | Chore::PositionMode => session_control::ask(turn, chore),
     }
 }

@@ -97,6 +97,7 @@ fn cancel_entry(turn: &mut Turn, signal: Signal) {
         Some(SignalOutcome::Ordered { order }) => turn.order(*order),
         _ => None,
     });
+    let order = order.filter(|order| order.signal_id == named);
     let name = named.map_or_else(String::new, |id| id.to_string());
     match order {
         Some(order) if order.is_working() && !order.reduces() => {

@@ -75,6 +75,8 @@ pub struct ChoreState {
     pub asked_at: Option<Timestamp>,
     /// When it last succeeded.
     pub done_at: Option<Timestamp>,
+    /// When the question of that success left: what happened later is not in its answer.
+    pub told_of: Option<Timestamp>,
     /// Failures in a row.
     pub failures: u32,
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientOrderId, Contracts, Decimal, Intent, OrderNo, PositionKey, Price, Qty, SignalId, StrategyId, Symbol,
-    Timestamp, Usdt, VenueOrderId, div, mul,
+    ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, PositionKey, PositionMode, Price, Qty, SignalId,
+    StrategyId, Symbol, Timestamp, Usdt, VenueOrderId, VenuePositionId, div, mul,
 };
 
 /// Where an order stands.
@@ -184,6 +184,12 @@ pub struct Order {
     pub decision_price: Option<Price>,
     /// Leverage that goes with an entry.
     pub leverage: u32,
+    /// Margin mode that goes with it: fixed here, so that every attempt says the same.
+    pub margin_mode: MarginMode,
+    /// The account's position mode when it was decided.
+    pub position_mode: PositionMode,
+    /// The exchange's id of the position that it closes, when that was known.
+    pub position_id: Option<VenuePositionId>,
     /// Stop-loss price that goes with the entry, held by the exchange.
     pub stop_loss: Option<Price>,
     /// Take-profit price that goes with the entry, held by the exchange.

@@ -93,11 +93,15 @@ impl Bench {
 
     /// A second engine on the facts of this one, as after a restart: quotes are gone.
     pub fn restarted(&self) -> Self {
-        let facts = replay(&self.log);
+        self.on(replay(&self.log), self.log.clone())
+    }
+
+    /// A start on a state that these records explain.
+    pub fn on(&self, state: SessionState, log: Vec<Record>) -> Self {
         let mut bench = Self {
-            engine: Engine::new(self.engine.settings().clone(), facts),
+            engine: Engine::new(self.engine.settings().clone(), state),
             now: self.now,
-            log: self.log.clone(),
+            log,
             requests: Vec::new(),
             fills: self.fills,
         };

@@ -11,11 +11,22 @@
 
 mod adoption;
 mod alerts;
+mod answers;
+mod breaker;
+mod cancels;
+mod control;
 mod evidence;
+mod flatten;
 mod fold;
 mod harness;
 mod journal_lines;
 mod liquidation;
+mod orders;
 mod position_sync;
+mod random;
+mod recovery;
 mod risk;
 mod session;
+mod signals;
+mod stop;
+mod unknown;

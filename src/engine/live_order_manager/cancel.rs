@@ -16,13 +16,18 @@ use crate::model::{
 /// Who wants a resting exit cancelled so that a full exit can have its quantity.
 pub(super) const FULL_EXIT: &str = "full exit";
 
+/// Who wants an order cancelled that did not fill in time.
+pub(super) const TIME_OUT: &str = "time-out";
+
 /// After so many unconfirmed cancels an operator is told.
 const TELL_AFTER: u32 = 3;
 
 /// Wants an order cancelled, in any working state.
 pub(in crate::engine) fn wish_cancel(turn: &mut Turn, no: OrderNo, by: &str) {
     let Some(order) = turn.order(no).filter(Order::is_working) else { return };
-    if order.cancel.is_none() {
+    let known = order.cancel.as_ref().map(|cancel| cancel.by.as_str());
+    // A full exit that follows another's cancel still has to close what that gives back.
+    if known.is_none() || (by == FULL_EXIT && known != Some(FULL_EXIT)) {
         turn.emit(Event::OrderCancelWanted { no, by: by.to_owned() });
     }
     match order.state {
@@ -119,10 +124,15 @@ fn not_through(turn: &mut Turn, no: OrderNo, error: &str) {
 /// An order's end by cancel is proven: what a full exit waited for is free now.
 pub(super) fn ended_by_cancel(turn: &mut Turn, order: &Order, reason: String) {
     turn.emit(Event::OrderCancelled { no: order.no, reason });
-    let for_full_exit = order.cancel.as_ref().is_some_and(|cancel| cancel.by == FULL_EXIT);
-    if for_full_exit && order.reduces() {
-        close_all(turn, &order.position_key(), Purpose::FullExit);
-    } else if order.cancel.is_none() && order.reduces() && order.remaining().is_positive() {
-        alert_failed(turn, order, "the exchange cancelled it");
+    if !order.reduces() {
+        return;
+    }
+    match order.cancel.as_ref().map(|cancel| cancel.by.as_str()) {
+        Some(FULL_EXIT) => {
+            close_all(turn, &order.position_key(), Purpose::FullExit);
+        }
+        None if order.remaining().is_positive() => alert_failed(turn, order, "the exchange cancelled it"),
+        Some(TIME_OUT) if order.remaining().is_positive() => alert_failed(turn, order, "it did not fill in time"),
+        _ => {}
     }
 }

@@ -75,6 +75,8 @@ pub(in crate::engine) fn enter(turn: &mut Turn, signal: Signal) {
 pub(super) fn create(turn: &mut Turn, draft: Draft) -> crate::model::OrderNo {
     let no = turn.state().orders.next_no();
     let Some(session) = turn.state().info.as_ref().map(|info| info.id.clone()) else { return no };
+    let key = PositionKey { symbol: draft.symbol.clone(), side: draft.intent.side };
+    let position = turn.state().positions.get(&key);
     let order = Order {
         no,
         client_id: no.client_id(&session),
@@ -89,6 +91,9 @@ pub(super) fn create(turn: &mut Turn, draft: Draft) -> crate::model::OrderNo {
         quantity: draft.quantity,
         decision_price: draft.decision_price,
         leverage: turn.settings.exchange.leverage,
+        margin_mode: position.map_or_else(|| turn.settings.margin_mode(), |position| position.margin_mode),
+        position_mode: turn.state().position_mode.unwrap_or(PositionMode::Hedge),
+        position_id: position.filter(|_| draft.intent.reduces()).and_then(|position| position.venue_id.clone()),
         stop_loss: draft.stop_loss,
         take_profit: draft.take_profit,
         state: OrderState::Pending,

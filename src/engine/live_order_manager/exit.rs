@@ -14,15 +14,20 @@ use crate::model::{
 pub(in crate::engine) fn exit(turn: &mut Turn, signal: Signal) {
     match plan(turn, &signal) {
         Err(reason) => decide(turn, signal, rejected(reason), None, None),
-        Ok((key, contracts, purpose, order_type)) => {
+        Ok(Plan::TakeBack(key, order)) => {
+            decide(turn, signal, SignalOutcome::Cancelling { order }, None, None);
+            take_back(turn, resting_exits(turn, &key));
+        }
+        Ok(Plan::Close { key, contracts, purpose, order_type }) => {
             let price = turn.mark(&signal.symbol);
             let outcome = SignalOutcome::Ordered { order: turn.state().orders.next_no() };
             let (signal_id, strategy) = (signal.id.clone(), signal.strategy.clone());
             decide(turn, signal, outcome, None, price);
-            if purpose == Purpose::FullExit {
-                take_back_resting_exits(turn, &key);
-            }
+            let resting = resting_exits(turn, &key);
             place_exit(turn, &key, contracts, purpose, order_type, Some(signal_id), strategy);
+            if purpose == Purpose::FullExit {
+                take_back(turn, resting);
+            }
         }
     }
 }
@@ -31,12 +36,14 @@ pub(in crate::engine) fn exit(turn: &mut Turn, signal: Signal) {
 pub(in crate::engine) fn close_all(turn: &mut Turn, key: &PositionKey, purpose: Purpose) -> Option<OrderNo> {
     let position = turn.state().positions.get(key)?;
     let contracts = closable(turn, position);
-    take_back_resting_exits(turn, key);
-    if !contracts.is_positive() {
-        return None;
-    }
     let strategy = StrategyId::new("operator").ok()?;
-    place_exit(turn, key, contracts, purpose, OrderType::Market, None, strategy)
+    let placed = contracts
+        .is_positive()
+        .then(|| place_exit(turn, key, contracts, purpose, OrderType::Market, None, strategy))
+        .flatten();
+    // After the order itself, so that what they give back is not closed twice.
+    take_back(turn, resting_exits(turn, key));
+    placed
 }
 
 /// Contracts of a position that no working exit covers.
@@ -53,7 +60,15 @@ fn closable(turn: &Turn, position: &Position) -> Contracts {
     (position.contracts - covered).max(Contracts::ZERO)
 }
 
-fn plan(turn: &Turn, signal: &Signal) -> Result<(PositionKey, Contracts, Purpose, OrderType), String> {
+/// What an exit comes to.
+enum Plan {
+    /// An order.
+    Close { key: PositionKey, contracts: Contracts, purpose: Purpose, order_type: OrderType },
+    /// Resting exits hold all of the position: they are cancelled, and what they give back is closed.
+    TakeBack(PositionKey, OrderNo),
+}
+
+fn plan(turn: &Turn, signal: &Signal) -> Result<Plan, String> {
     let side = signal.side.ok_or_else(|| "an exit needs a side".to_owned())?;
     let key = PositionKey { symbol: signal.symbol.clone(), side };
     let position =
@@ -68,6 +83,11 @@ fn plan(turn: &Turn, signal: &Signal) -> Result<(PositionKey, Contracts, Purpose
     }
     let free = closable(turn, position);
     if !free.is_positive() {
+        if signal.kind == SignalKind::FullExit
+            && let Some(first) = resting_exits(turn, &key).first()
+        {
+            return Ok(Plan::TakeBack(key, *first));
+        }
         return Err(format!("all {} of {key} is being closed already", position.quantity));
     }
     let order_type = match signal.price {
@@ -75,7 +95,7 @@ fn plan(turn: &Turn, signal: &Signal) -> Result<(PositionKey, Contracts, Purpose
         Some(limit) => OrderType::Limit(on_tick(spec, limit, Intent::close(side).buys())?),
     };
     if signal.kind == SignalKind::FullExit {
-        return Ok((key, free, Purpose::FullExit, order_type));
+        return Ok(Plan::Close { key, contracts: free, purpose: Purpose::FullExit, order_type });
     }
     let wanted = match signal.amount {
         Amount::All => position.contracts,
@@ -93,22 +113,23 @@ fn plan(turn: &Turn, signal: &Signal) -> Result<(PositionKey, Contracts, Purpose
             spec.quantity(spec.min_contracts)
         ));
     }
-    Ok((key, wanted, Purpose::PartialExit, order_type))
+    Ok(Plan::Close { key, contracts: wanted, purpose: Purpose::PartialExit, order_type })
 }
 
 /// Resting exits hold their quantity at the exchange; a full exit needs it. What they give back is
 /// closed when their cancel is proven.
-fn take_back_resting_exits(turn: &mut Turn, key: &PositionKey) {
-    let resting: Vec<OrderNo> = turn
-        .state()
-        .orders
-        .working()
-        .filter(|order| order.reduces() && order.position_key() == *key && order.order_type.limit().is_some())
-        .map(|order| order.no)
-        .collect();
+fn take_back(turn: &mut Turn, resting: Vec<OrderNo>) {
     for no in resting {
         wish_cancel(turn, no, FULL_EXIT);
     }
+}
+
+fn resting_exits(turn: &Turn, key: &PositionKey) -> Vec<OrderNo> {
+    let working = turn.state().orders.working();
+    working
+        .filter(|order| order.reduces() && order.position_key() == *key && order.order_type.limit().is_some())
+        .map(|order| order.no)
+        .collect()
 }
 
 fn place_exit(

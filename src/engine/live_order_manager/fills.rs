@@ -1,14 +1,19 @@
 //! Fills: each trade id once, to its order and its position at the same time.
 
+use std::time::Duration;
+
 use super::send::access_refused;
 use crate::engine::circuit_breaker;
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
-use crate::engine::{Request, equity_watch, session_control};
+use crate::engine::{chores, equity_watch, session_control};
 use crate::model::{
-    CallClass, CallError, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass, Event, Fill, FillId,
-    FillReport, Intent, Order, OrderNo, PositionId, PositionKey, PositionMode, Price, Qty, Side, Usdt,
+    CallClass, CallError, Category, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass, Event, Fill, FillId,
+    FillReport, Intent, Order, OrderNo, OrderState, PositionId, PositionKey, PositionMode, Price, Qty, Side, Usdt,
 };
+
+/// When fills that cannot be placed yet are asked for again.
+const ASKED_AGAIN: Duration = Duration::from_secs(2);
 
 /// Applies a fill that the exchange told of, by push or by answer.
 pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
@@ -17,14 +22,22 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
     }
     let Some(spec) = turn.state().contracts.get(&report.symbol) else {
         // Without the contract's size it means nothing yet; the fills are asked for again.
-        if turn.state().upkeep.chore(Chore::Contracts).asked_at.is_none() {
-            turn.request(Request::Contracts);
-        }
-        return;
+        chores::soon(turn, Chore::Contracts);
+        return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN);
     };
     let size = spec.contract_size;
     equity_watch::roll_day(turn, report.at);
     let order = find(turn, report);
+    match &order {
+        None if may_be_ours(turn, report) => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),
+        // Faster than the order's own answer: its id at the exchange is known from here.
+        Some(order) if order.venue_id.is_none() && order.is_working() => {
+            if let Some(venue_id) = report.venue_order.clone() {
+                turn.emit(Event::OrderAccepted { no: order.no, venue_id });
+            }
+        }
+        _ => {}
+    }
     let key = PositionKey { symbol: report.symbol.clone(), side: report.intent.side };
     let part = Part { report, order: order.as_ref(), key: &key, size };
     match report.intent.effect {
@@ -70,6 +83,19 @@ fn find(turn: &Turn, report: &FillReport) -> Option<Order> {
         .or_else(|| orders.by_venue_id(report.venue_order.as_ref()?))
         .filter(|order| order.symbol == report.symbol)
         .cloned()
+}
+
+/// A deal that names no client id, while an order that could have made it is not yet answered:
+/// whose it is shows when that order's fate is known, and then it is asked for again.
+fn may_be_ours(turn: &Turn, report: &FillReport) -> bool {
+    report.client_id.is_none()
+        && report.category == Category::Normal
+        && turn.state().orders.working().any(|order| {
+            order.venue_id.is_none()
+                && matches!(order.state, OrderState::Submitting | OrderState::Unknown)
+                && order.symbol == report.symbol
+                && order.intent == report.intent
+        })
 }
 
 fn open(turn: &mut Turn, part: &Part, contracts: Contracts, id: FillId) {

@@ -19,7 +19,7 @@ pub(super) use entry::enter;
 pub(super) use exit::{close_all, exit};
 pub(super) use fills::{apply_fill, on_order_fills};
 pub(super) use lookup::{look_up, on_looked_up};
-pub(super) use polling::{cleanup, clear_unknown, due_work, on_open_orders, poll};
+pub(super) use polling::{cleanup, due_work, on_open_orders, poll};
 pub(super) use reports::apply_report;
 pub(super) use send::{access_refused, on_placed, restart};
 

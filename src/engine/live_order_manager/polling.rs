@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cancel::wish_cancel;
+use super::cancel::{TIME_OUT, wish_cancel};
 use super::lookup::look_up;
 use super::reports::apply_report;
 use super::send::send_again;
@@ -27,7 +27,7 @@ pub(in crate::engine) fn due_work(turn: &mut Turn) {
     for no in working {
         let Some(order) = turn.order(no).filter(Order::is_working) else { continue };
         if timed_out(turn, &order) {
-            wish_cancel(turn, no, "time-out");
+            wish_cancel(turn, no, TIME_OUT);
             continue;
         }
         match order.state {
@@ -36,10 +36,12 @@ pub(in crate::engine) fn due_work(turn: &mut Turn) {
             OrderState::Unknown => unknown(turn, &order),
             _ => {}
         }
-        if order.has_unsettled_fills() && order.updated_at.plus(FILLS_AWAITED) <= turn.now {
+        let asked = turn.state().upkeep.looked_up.get(&no).copied().unwrap_or_default();
+        if order.has_unsettled_fills() && order.updated_at.max(asked).plus(FILLS_AWAITED) <= turn.now {
             fetch_fills(turn, &order);
         }
     }
+    clear_unknown(turn);
 }
 
 /// Asks for all open orders at once, when any order of ours works.
@@ -70,9 +72,10 @@ pub(in crate::engine) fn on_open_orders(
         .state()
         .orders
         .working()
-        .filter(|order| order.updated_at < asked_at)
-        .filter(|order| {
-            order.venue_id.as_ref().is_some_and(|id| !listed.contains(id)) || order.state == OrderState::Unknown
+        .filter(|order| order.updated_at < asked_at && !turn.state().upkeep.lookups.contains_key(&order.no))
+        .filter(|order| match &order.venue_id {
+            Some(id) => !listed.contains(id) || order.state == OrderState::Unknown,
+            None => !matches!(order.state, OrderState::Pending | OrderState::Submitting),
         })
         .map(|order| order.no)
         .take(turn.settings.orders.lookup_max_per_poll)
@@ -95,10 +98,12 @@ pub(in crate::engine) fn cleanup(turn: &mut Turn) {
     chores::done(turn, Chore::Cleanup);
 }
 
-/// A resting exit is protection and stays; everything else ends after the time-out.
+/// A resting exit is protection and stays, and an exit that is not yet at the exchange is sent until
+/// it is: giving it up would leave the position open. Everything else ends after the time-out.
 fn timed_out(turn: &Turn, order: &Order) -> bool {
-    let protection = order.reduces() && order.order_type.limit().is_some();
-    !protection && order.cancel.is_none() && order.created_at.plus(turn.settings.orders.time_out) <= turn.now
+    let at_exchange = matches!(order.state, OrderState::Submitted | OrderState::PartiallyFilled);
+    let stays = order.reduces() && (order.order_type.limit().is_some() || !at_exchange);
+    !stays && order.cancel.is_none() && order.created_at.plus(turn.settings.orders.time_out) <= turn.now
 }
 
 fn pending(turn: &mut Turn, order: &Order) {
@@ -144,7 +149,7 @@ fn unknown(turn: &mut Turn, order: &Order) {
 }
 
 /// UNKNOWN alerts end when the order's fate is known.
-pub(in crate::engine) fn clear_unknown(turn: &mut Turn) {
+fn clear_unknown(turn: &mut Turn) {
     let settled: Vec<String> = turn
         .state()
         .alerts

@@ -4,11 +4,13 @@
 use super::cancel::ended_by_cancel;
 use super::lookup::look_up;
 use super::send::fail;
+use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, Category, Event, Order, OrderNo, OrderReport, OrderState, Severity, Timestamp, VenueOrderState,
+    AlertKind, CancelOrder, Category, Event, Order, OrderNo, OrderReport, OrderState, Severity, Timestamp,
+    VenueOrderState,
 };
 
 /// Applies a report; `as_of` is when its question left, or when the push arrived.
@@ -30,7 +32,8 @@ pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_
         return;
     }
     let duplicate_id = report.state == VenueOrderState::Invalid && matches!(report.error_code, 22 | 23);
-    if !duplicate_id && matches!(order.state, OrderState::Pending | OrderState::Submitting | OrderState::Unknown) {
+    let unproven = matches!(order.state, OrderState::Pending | OrderState::Submitting | OrderState::Unknown);
+    if !duplicate_id && (unproven || order.venue_id.is_none()) {
         turn.emit(Event::OrderAccepted { no: order.no, venue_id: report.venue_id.clone() });
         if order.cancel.is_some() && !is_final(report.state) {
             turn.cancels.insert(order.no);
@@ -82,7 +85,8 @@ fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
 
 /// The exchange says that our id was used before: then the first one is the order.
 fn duplicated(turn: &mut Turn, order: &Order) {
-    if order.venue_id.is_none() {
+    // When it is UNKNOWN already, the next question is due in its time.
+    if order.venue_id.is_none() && order.state != OrderState::Unknown {
         turn.emit(Event::OrderLost { no: order.no, error: "the exchange has this id already".to_owned() });
         look_up(turn, order.no);
     }
@@ -98,6 +102,9 @@ fn twin(turn: &mut Turn, order: &Order, report: &OrderReport) {
         turn,
         NewAlert::happened(AlertKind::VenueAnswerUnknown, order.no, Severity::Critical, message).symbol(&order.symbol),
     );
+    if !is_final(report.state) {
+        cancel_there(turn, order, report);
+    }
 }
 
 /// A report about an order that has ended here: it may hold fills that we miss, or show that it
@@ -105,7 +112,7 @@ fn twin(turn: &mut Turn, order: &Order, report: &OrderReport) {
 fn after_the_end(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: Timestamp) {
     if report.filled > order.venue_filled {
         turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled });
-        turn.request(crate::engine::Request::OrderFills {
+        turn.request(Request::OrderFills {
             no: order.no,
             symbol: order.symbol.clone(),
             venue_id: report.venue_id.clone(),
@@ -122,15 +129,20 @@ fn after_the_end(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: Ti
             turn,
             NewAlert::happened(AlertKind::OrderUnknown, order.no, Severity::Critical, message).symbol(&order.symbol),
         );
-        turn.request(crate::engine::Request::Cancel {
-            orders: vec![crate::model::CancelOrder {
-                no: order.no,
-                symbol: order.symbol.clone(),
-                venue_id: Some(report.venue_id.clone()),
-                client_id: order.client_id.clone(),
-            }],
-        });
+        cancel_there(turn, order, report);
     }
+}
+
+/// Cancels at the exchange what must not work there, by the exchange's own id.
+fn cancel_there(turn: &mut Turn, order: &Order, report: &OrderReport) {
+    turn.request(Request::Cancel {
+        orders: vec![CancelOrder {
+            no: order.no,
+            symbol: order.symbol.clone(),
+            venue_id: Some(report.venue_id.clone()),
+            client_id: order.client_id.clone(),
+        }],
+    });
 }
 
 const fn is_final(state: VenueOrderState) -> bool {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::alert_failed;
+use super::cancel::ended_by_cancel;
 use super::entry::still_passes;
 use super::lookup::look_up;
 use crate::engine::Request;
@@ -11,8 +12,8 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::session_control;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CallClass, CallError, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder,
-    PositionMode, Severity, VenueOrderId,
+    AlertKind, CallClass, CallError, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder, Severity,
+    VenueOrderId,
 };
 
 /// The class of call that placing this order is.
@@ -33,7 +34,7 @@ pub(super) fn attempt(turn: &mut Turn, no: OrderNo) {
         return fail(turn, &order, &why);
     }
     let attempt = order.attempts.saturating_add(1);
-    let position = turn.state().positions.get(&order.position_key());
+    // All of it is fixed when the order is made: one id never goes out with two payloads.
     let place = PlaceOrder {
         client_id: order.client_id.clone(),
         symbol: order.symbol.clone(),
@@ -41,9 +42,9 @@ pub(super) fn attempt(turn: &mut Turn, no: OrderNo) {
         order_type: order.order_type,
         contracts: order.contracts,
         leverage: order.leverage,
-        margin_mode: position.map_or_else(|| turn.settings.margin_mode(), |position| position.margin_mode),
-        position_mode: turn.state().position_mode.unwrap_or(PositionMode::Hedge),
-        position_id: position.filter(|_| order.reduces()).and_then(|position| position.venue_id.clone()),
+        margin_mode: order.margin_mode,
+        position_mode: order.position_mode,
+        position_id: order.position_id,
         stop_loss: order.stop_loss,
         take_profit: order.take_profit,
     };
@@ -79,6 +80,7 @@ pub(in crate::engine) fn restart(turn: &mut Turn) {
         .collect();
     for no in sending {
         turn.emit(Event::OrderLost { no, error: "the program ended while the order was on its way".to_owned() });
+        look_up(turn, no);
     }
 }
 
@@ -111,7 +113,7 @@ pub(super) fn send_again(turn: &mut Turn, order: &Order) {
 /// An order that surely is not at the exchange ends here.
 pub(super) fn cancel_here(turn: &mut Turn, order: &Order) {
     let by = order.cancel.as_ref().map_or("operator", |cancel| cancel.by.as_str());
-    turn.emit(Event::OrderCancelled { no: order.no, reason: format!("{by}, before it reached the exchange") });
+    ended_by_cancel(turn, order, format!("{by}, before it reached the exchange"));
 }
 
 pub(super) fn fail(turn: &mut Turn, order: &Order, reason: &str) {

@@ -73,6 +73,21 @@ pub(in crate::engine) fn progress(turn: &mut Turn) {
     }
 }
 
+/// After a restart: what waits for orders, and a flatten, goes on. Of anything else it cannot be told
+/// how far it came.
+pub(in crate::engine) fn restart(turn: &mut Turn) {
+    let flatten = turn.state().flatten.as_ref().map(|flatten| flatten.command.clone());
+    let open = turn.state().commands.iter().filter(|record| !record.status.is_final());
+    let lost: Vec<CommandId> = open
+        .filter(|record| record.waiting_for.is_empty() && Some(&record.command.id) != flatten.as_ref())
+        .map(|record| record.command.id.clone())
+        .collect();
+    for id in lost {
+        let status = CommandStatus::Unknown { why: "the program ended before it was done".to_owned() };
+        turn.emit(Event::CommandMoved { id, status, waiting_for: Vec::new() });
+    }
+}
+
 /// Halts because the engine itself found a reason.
 pub(in crate::engine) fn halt_by_engine(turn: &mut Turn, reason: &str) {
     if turn.state().control != Control::Halted {
@@ -156,7 +171,7 @@ fn pause(turn: &mut Turn, id: &CommandId, by: &str, cancel_entries: bool) {
         Control::Running => {
             turn.emit(Event::ControlChanged { control: Control::Paused, by: by.to_owned(), reason: String::new() });
         }
-        Control::Paused if cancel_entries => {}
+        Control::Paused | Control::Halted if cancel_entries => {}
         other => return done(turn, id, format!("the session is {} already", other.word())),
     }
     if cancel_entries {
@@ -235,9 +250,8 @@ fn acknowledge(turn: &mut Turn, id: &CommandId, by: &str, alerts: &[AlertId]) {
 }
 
 /// What a stop does with entries, as a wish of that command.
-pub(super) fn cancel_for_stop(turn: &mut Turn, policy: StopPolicy) -> Vec<OrderNo> {
-    match policy {
-        StopPolicy::Leave => Vec::new(),
-        StopPolicy::CancelEntries => wish_cancel_entries(turn, "stop"),
+pub(super) fn cancel_for_stop(turn: &mut Turn, policy: StopPolicy) {
+    if policy == StopPolicy::CancelEntries {
+        wish_cancel_entries(turn, "stop");
     }
 }

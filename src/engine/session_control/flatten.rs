@@ -65,13 +65,13 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
             (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::ClosePositions)
         }
         FlattenStep::VerifyZero => {
-            let told = state.upkeep.chore(Chore::SyncPositions).done_at.is_some_and(|at| at >= flatten.step_since);
-            let zero = state.positions.open_count() == 0
-                && state.venue_positions.values().all(|view| view.report.contracts.is_zero());
-            match (told, zero) {
-                (true, true) => Some(FlattenStep::CancelProtective),
-                (true, false) => Some(FlattenStep::ClosePositions),
-                (false, _) => None,
+            // Only an answer to a question that was asked after the closes can prove it.
+            let told = state.upkeep.chore(Chore::SyncPositions).told_of.is_some_and(|at| at >= flatten.step_since);
+            let zero = state.venue_positions.values().all(|view| view.report.contracts.is_zero());
+            // What the exchange holds and we do not is followed first, then closed.
+            match state.positions.open_count() {
+                0 => (told && zero).then_some(FlattenStep::CancelProtective),
+                _ => Some(FlattenStep::ClosePositions),
             }
         }
         FlattenStep::CancelProtective => (state.orders.working_count() == 0).then_some(FlattenStep::Done),
@@ -136,11 +136,10 @@ fn tell_when_stuck(turn: &mut Turn, flatten: &Flatten) {
     if flatten.rounds < TOLD_AFTER_ROUNDS {
         return;
     }
-    let open: Vec<String> = turn.state().positions.open().map(|position| position.key.to_string()).collect();
-    let message = format!(
-        "flatten is not at zero after {} rounds: {} still open; it goes on trying",
-        flatten.rounds,
-        open.join(", ")
-    );
+    let open = turn.state().positions.open().map(|position| position.key.to_string());
+    let entries = turn.state().orders.working().filter(|order| !order.reduces());
+    let left: Vec<String> = open.chain(entries.map(|order| format!("entry {} ({})", order.no, order.state))).collect();
+    let message =
+        format!("flatten is not at zero after {} rounds: {} left; it goes on trying", flatten.rounds, left.join(", "));
     raise(turn, NewAlert::holds(AlertKind::FlattenIncomplete, "session", Severity::Critical, message));
 }

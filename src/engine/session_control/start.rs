@@ -23,6 +23,7 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
         raise(turn, NewAlert::happened(AlertKind::Recovered, "journal", Severity::Warning, note));
     }
     orders::restart(turn);
+    super::commands::restart(turn);
     turn.request(Request::ServerTime);
     for chore in [
         Chore::Contracts,

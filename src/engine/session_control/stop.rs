@@ -10,8 +10,9 @@ pub(super) fn begin(turn: &mut Turn, id: &CommandId, by: &str, policy: StopPolic
         return rejected(turn, id, "the session is stopping already");
     }
     turn.emit(Event::PhaseChanged { phase: Phase::Stopping, reason: format!("stop by {by}") });
-    let entries = cancel_for_stop(turn, policy);
-    working(turn, id, "stopping", entries);
+    // It ends with the session, not with the orders: so it waits for none by name.
+    cancel_for_stop(turn, policy);
+    working(turn, id, "stopping", Vec::new());
     advance(turn);
 }
 
@@ -30,8 +31,12 @@ pub(super) fn advance(turn: &mut Turn) {
         return;
     }
     let left = turn.state().orders.working_count();
-    let note =
-        if left == 0 { "no order works".to_owned() } else { format!("{left} working orders stay at the exchange") };
+    let unknown = turn.state().orders.working().filter(|order| order.state == OrderState::Unknown).count();
+    let note = match (left, unknown) {
+        (0, _) => "no order works".to_owned(),
+        (_, 0) => format!("{left} working orders stay at the exchange"),
+        _ => format!("{left} working orders stay at the exchange, {unknown} of them UNKNOWN"),
+    };
     turn.emit(Event::PhaseChanged { phase: Phase::Stopped, reason: note.clone() });
     done(turn, &id, note);
 }

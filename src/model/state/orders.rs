@@ -253,15 +253,13 @@ fn update(order: &mut Order, at: Timestamp, event: &Event) {
             order.venue_version = order.venue_version.max(*version);
             order.venue_filled = order.venue_filled.max(*venue_filled);
         }
-        Event::OrderCancelWanted { by, .. } => {
-            order.cancel.get_or_insert_with(|| CancelWish {
-                by: by.clone(),
-                since: at,
-                attempts: 0,
-                sent_at: None,
-                last_error: None,
-            });
-        }
+        Event::OrderCancelWanted { by, .. } => match &mut order.cancel {
+            Some(wish) => wish.by.clone_from(by),
+            None => {
+                order.cancel =
+                    Some(CancelWish { by: by.clone(), since: at, attempts: 0, sent_at: None, last_error: None });
+            }
+        },
         Event::OrderCancelSent { attempt, .. } => {
             if let Some(cancel) = &mut order.cancel {
                 cancel.attempts = *attempt;

@@ -1,0 +1,222 @@
+//! Circuit breakers: five failures, sixty seconds, three successes, one for each class of call.
+
+use perpdeck::engine::{Reply, Request};
+use perpdeck::model::{Action, AlertKind, BreakerState, CallClass, ErrorClass, Event, OrderState};
+
+use crate::answers::*;
+use crate::harness::*;
+
+fn state(bench: &Bench, class: CallClass) -> BreakerState {
+    bench.state().breaker(class).state
+}
+
+/// One entry, answered so; returns whether a request left.
+fn one_entry(bench: &mut Bench, id: &str, good: bool) -> bool {
+    let no = ordered(bench.signal(id, "S1", "ETH_USDT", "buy", "0.001"));
+    if bench.placed().is_empty() {
+        return false;
+    }
+    if good {
+        bench.accept(no)
+    } else {
+        bench.refuse(no, error(ErrorClass::Fatal, true, "502"))
+    }
+    true
+}
+
+#[test]
+fn five_failures_open_it_and_sixty_seconds_later_three_successes_close_it() {
+    let mut bench = Bench::ready();
+    for n in 0..4 {
+        assert!(one_entry(&mut bench, &format!("f{n}"), false));
+    }
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Closed);
+    one_entry(&mut bench, "f4", false);
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Open);
+    assert!(bench.alerts(AlertKind::BreakerOpen)[0].is_active());
+    assert!(!one_entry(&mut bench, "held", true), "held back");
+    bench.pass_quoted(secs(59));
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Open);
+    bench.pass_quoted(secs(1));
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::HalfOpen);
+    for n in 0..3 {
+        assert_eq!(state(&bench, CallClass::Entries), BreakerState::HalfOpen);
+        assert!(one_entry(&mut bench, &format!("g{n}"), true));
+    }
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Closed);
+    assert!(!bench.alerts(AlertKind::BreakerOpen)[0].is_active());
+    bench.check_replay();
+}
+
+#[test]
+fn a_success_between_starts_the_count_again() {
+    let mut bench = Bench::ready();
+    for n in 0..20 {
+        one_entry(&mut bench, &format!("s{n}"), n % 5 == 4);
+    }
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Closed);
+}
+
+#[test]
+fn a_failed_probe_opens_it_again_for_the_whole_time() {
+    let mut bench = Bench::ready();
+    break_entries(&mut bench);
+    bench.pass_quoted(secs(61));
+    assert!(one_entry(&mut bench, "probe", false));
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Open);
+    bench.pass_quoted(secs(59));
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Open);
+}
+
+#[test]
+fn b7_half_open_lets_one_call_through_at_a_time() {
+    let mut bench = Bench::ready();
+    break_entries(&mut bench);
+    bench.pass_quoted(secs(61));
+    let probe = ordered(bench.signal("p1", "S1", "ETH_USDT", "buy", "0.001"));
+    assert_eq!(bench.placed().len(), 1);
+    let second = ordered(bench.signal("p2", "S1", "SOL_USDT", "buy", "0.01"));
+    assert!(bench.placed().is_empty());
+    assert_eq!(bench.state_of(second), OrderState::Failed);
+    assert!(bench.order(second).note.as_ref().unwrap().contains("half-open"));
+    bench.accept(probe);
+    ordered(bench.signal("p3", "S1", "SOL_USDT", "buy", "0.01"));
+    assert_eq!(bench.placed().len(), 1, "answered: the next one may go");
+}
+
+#[test]
+fn a34_refusals_never_open_a_breaker() {
+    let mut bench = Bench::ready();
+    for n in 0..30 {
+        let no = bench.enter(&format!("s{n}"), "BTC_USDT", "buy", "0.001");
+        bench.refuse(no, refusal());
+    }
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Closed);
+    assert!(bench.events(|event| matches!(event, Event::BreakerMoved { .. })).is_empty());
+}
+
+#[test]
+fn a34_an_open_breaker_of_entries_blocks_neither_cancels_nor_exits_nor_reads() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let resting = bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
+    break_entries(&mut bench);
+    bench.command("c1", Action::Cancel { orders: vec![resting] });
+    assert_eq!(bench.cancelled().len(), 1);
+    bench.signal("e1", "E1", "BTC_USDT", "sell", "");
+    assert_eq!(bench.placed().len(), 1);
+    assert_eq!(state(&bench, CallClass::Exits), BreakerState::Closed);
+    assert_eq!(state(&bench, CallClass::Reads), BreakerState::Closed);
+}
+
+#[test]
+fn i22_an_open_breaker_of_exits_still_lets_every_exit_and_cancel_probe() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let resting = bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
+    for _ in 0..5 {
+        bench.reply(Reply::Cancelled { orders: vec![resting], result: Err(reply_lost()) });
+    }
+    assert_eq!(state(&bench, CallClass::Exits), BreakerState::Open);
+    let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+    assert_eq!(bench.placed().len(), 1);
+    bench.command("c1", Action::Cancel { orders: vec![resting] });
+    assert_eq!(bench.cancelled().len(), 1);
+    bench.accept(exit);
+    assert_eq!(state(&bench, CallClass::Exits), BreakerState::HalfOpen, "it got through");
+}
+
+#[test]
+fn b6_a_time_out_is_an_error_like_any_other_and_counts() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    bench.lose(no);
+    let breaker = bench.state().breaker(CallClass::Entries);
+    assert_eq!((breaker.failures, breaker.failed_calls), (1, 1));
+    assert!(breaker.last_failure.unwrap().contains("10 s"));
+    assert_eq!(bench.engine.settings().exchange.call_timeout, secs(10));
+}
+
+#[test]
+fn b8_every_attempt_counts_inside_the_retry() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    for failures in 1..=3 {
+        bench.refuse(no, not_sent());
+        assert_eq!(bench.state().breaker(CallClass::Entries).failures, failures);
+        bench.pass_quoted(secs(3));
+    }
+}
+
+#[test]
+fn b9_a_clock_that_jumps_back_neither_opens_nor_holds_it() {
+    let mut bench = Bench::ready();
+    break_entries(&mut bench);
+    let opened = bench.now;
+    bench.pass_quoted(secs(30));
+    let before = bench.now;
+    bench.now = opened.minus(secs(600));
+    bench.tick();
+    assert!(bench.log.last().unwrap().at >= before || bench.state().now >= before, "time never runs backwards");
+    bench.now = before;
+    bench.pass_quoted(secs(31));
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::HalfOpen);
+}
+
+#[test]
+fn b1_a_dead_exchange_is_asked_ever_more_rarely() {
+    let mut bench = Bench::ready();
+    bench.resting("s1", "BTC_USDT", "buy", "0.001", "49000");
+    let mut asked = 0;
+    let begin = bench.now;
+    while bench.now.since(begin) < secs(300) {
+        let requests = bench.pass_quoted(std::time::Duration::from_millis(100));
+        for request in requests {
+            let at = bench.now;
+            match request {
+                Request::OpenOrders => bench.reply(Reply::OpenOrders { asked_at: at, result: Err(not_sent()) }),
+                Request::Positions => bench.reply(Reply::Positions { asked_at: at, result: Err(not_sent()) }),
+                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Err(not_sent()) }),
+                Request::Lookup { no, .. } => {
+                    bench.reply(Reply::LookedUp { no, asked_at: at, result: Err(not_sent()) })
+                }
+                _ => continue,
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked < 40, "{asked} questions in 300 s");
+    assert!(asked >= 5, "and still some: {asked}");
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Closed, "reads are a class of their own");
+}
+
+#[test]
+fn an_operator_can_close_it_by_hand() {
+    let mut bench = Bench::ready();
+    let record = bench.command("r0", Action::ResetBreaker { class: CallClass::Entries });
+    assert!(matches!(record.status, perpdeck::model::CommandStatus::Rejected { .. }));
+    break_entries(&mut bench);
+    bench.command("r1", Action::ResetBreaker { class: CallClass::Entries });
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::Closed);
+    assert_eq!(bench.state().breaker(CallClass::Entries).failures, 0);
+    assert!(one_entry(&mut bench, "s9", true));
+}
+
+#[test]
+fn a_breaker_that_opens_between_reservation_and_send_releases_the_reservation() {
+    let mut bench = Bench::ready();
+    break_entries(&mut bench);
+    bench.pass_quoted(secs(10));
+    let no = bench.enter("s1", "ETH_USDT", "buy", "0.1");
+    assert_eq!(bench.state_of(no), OrderState::Failed);
+    assert_eq!(bench.state().orders.reserved(&bench.order(no).position_key()).0, d("0"));
+    assert_eq!(bench.state().orders.reservations().count(), 0);
+}
+
+#[test]
+fn it_stays_open_across_a_restart() {
+    let mut bench = Bench::ready();
+    break_entries(&mut bench);
+    let again = bench.restarted();
+    assert_eq!(state(&again, CallClass::Entries), BreakerState::Open);
+}

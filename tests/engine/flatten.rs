@@ -1,0 +1,221 @@
+//! Flatten, step by step (engine.md 6.14).
+
+use perpdeck::engine::Request;
+use perpdeck::model::{
+    Action, AlertKind, CommandStatus, Contracts, Control, FlattenStep, OrderNo, OrderState, OrderType, Purpose,
+    Severity, Side, VenueOrderState,
+};
+
+use crate::harness::*;
+
+fn step(bench: &Bench) -> FlattenStep {
+    bench.state().flatten.as_ref().unwrap().step
+}
+
+/// Answers the sync that proves zero.
+fn verify_zero(bench: &mut Bench) {
+    assert_eq!(step(bench), FlattenStep::VerifyZero);
+    // The first answer is to a question that was out before; the next one was asked afterwards.
+    for _ in 0..2 {
+        bench.now = bench.now.plus(secs(1));
+        bench.sync(Vec::new());
+        bench.tick();
+        if bench.state().flatten.is_none() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn every_step_waits_for_the_one_before() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let entry = bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
+    bench.now = bench.now.plus(secs(1));
+    let record = bench.command("f1", Action::Flatten);
+    assert!(matches!(record.status, CommandStatus::Working { .. }));
+    assert_eq!(bench.state().control, Control::Paused);
+    assert_eq!(bench.cancelled()[0].no, entry);
+    assert_eq!(step(&bench), FlattenStep::AwaitCancels);
+    assert!(bench.placed().is_empty(), "positions wait for the answers");
+    bench.push_order(entry, VenueOrderState::Cancelled, "0", 2);
+    assert_eq!(step(&bench), FlattenStep::ClosePositions);
+    let (close, _, place) = bench.placed().remove(0);
+    assert!(place.intent.reduces());
+    assert_eq!((place.order_type, place.contracts), (OrderType::Market, Contracts(d("100"))));
+    assert_eq!(bench.order(close).purpose, Purpose::Flatten);
+    bench.accept(close);
+    bench.fill(close, "100", "50000");
+    assert_eq!(step(&bench), FlattenStep::VerifyZero);
+    assert!(!bench.command_status("f1").is_final(), "our own count is not the proof");
+    verify_zero(&mut bench);
+    bench.tick();
+    assert!(bench.state().flatten.is_none());
+    assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));
+    assert_eq!(bench.state().control, Control::Paused, "and stays paused");
+    bench.check_replay();
+}
+
+#[test]
+fn the_position_nearest_to_liquidation_goes_first() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.open_position("s2", "ETH_USDT", "sell", "0.1", "2000");
+    let far = bench.position_report("BTC_USDT", Side::Long, "100", "50000", "34000", "166");
+    let near = bench.position_report("ETH_USDT", Side::Short, "1000", "2000", "2100", "66");
+    bench.now = bench.now.plus(secs(5));
+    bench.sync(vec![far, near]);
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    let symbols: Vec<String> = bench.placed().iter().map(|(_, _, place)| place.symbol.to_string()).collect();
+    assert_eq!(symbols, ["ETH_USDT", "BTC_USDT"]);
+}
+
+#[test]
+fn an_unknown_entry_delays_closing_by_three_seconds_and_the_end_until_it_is_proven() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let unknown = bench.enter("s2", "ETH_USDT", "buy", "0.1");
+    bench.lose(unknown);
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    assert!(placed(&bench.pass_quoted(std::time::Duration::from_millis(2900))).is_empty());
+    let closes = placed(&bench.pass_quoted(secs(1)));
+    assert_eq!(closes.len(), 1);
+    let close = closes[0].0;
+    bench.accept(close);
+    bench.fill(close, "100", "50000");
+    bench.pass_quoted(secs(20));
+    assert_eq!(step(&bench), FlattenStep::ClosePositions, "an entry may still fill");
+    let alert = &bench.alerts(AlertKind::FlattenIncomplete)[0];
+    assert_eq!(alert.severity, Severity::Critical);
+    assert!(alert.message.contains("unknown"), "{}", alert.message);
+    // It was there, and filled.
+    let report = bench.report(unknown, VenueOrderState::Filled, "1000", 2);
+    bench.looked_up(unknown, Some(report));
+    bench.fill(unknown, "1000", "2000");
+    let closes = placed(&bench.pass_quoted(secs(3)));
+    assert_eq!(closes.len(), 1, "what it filled is closed too");
+    assert_eq!(closes[0].2.symbol, symbol("ETH_USDT"));
+    bench.accept(closes[0].0);
+    bench.fill(closes[0].0, "1000", "2000");
+    verify_zero(&mut bench);
+    bench.tick();
+    assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));
+    assert!(!bench.alerts(AlertKind::FlattenIncomplete)[0].is_active());
+}
+
+#[test]
+fn a_stuck_position_is_tried_again_and_told() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    let mut closes: Vec<OrderNo> = bench.placed().iter().map(|(no, ..)| *no).collect();
+    for _ in 0..5 {
+        bench.refuse(*closes.last().unwrap(), refusal());
+        let mut next = bench.placed();
+        next.extend(placed(&bench.pass_quoted(std::time::Duration::from_millis(2100))));
+        assert_eq!(next.len(), 1, "one order a round");
+        closes.push(next[0].0);
+    }
+    assert_eq!(bench.alerts(AlertKind::FlattenIncomplete)[0].severity, Severity::Critical);
+    assert!(bench.alerts(AlertKind::FlattenIncomplete)[0].message.contains("BTC_USDT"));
+    let last = *closes.last().unwrap();
+    bench.accept(last);
+    bench.fill(last, "100", "50000");
+    verify_zero(&mut bench);
+    bench.tick();
+    assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));
+}
+
+#[test]
+fn zero_is_proven_only_by_an_answer_to_a_question_asked_afterwards() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    // The question of the periodic sync is out since the start.
+    assert!(bench.state().upkeep.chore(perpdeck::model::Chore::SyncPositions).asked_at.is_some());
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    let close = bench.placed()[0].0;
+    bench.accept(close);
+    bench.now = bench.now.plus(secs(1));
+    bench.fill(close, "100", "50000");
+    assert_eq!(step(&bench), FlattenStep::VerifyZero);
+    bench.sync(Vec::new());
+    bench.tick();
+    assert_eq!(step(&bench), FlattenStep::VerifyZero, "that one was asked before the close");
+    assert!(bench.asked(|request| matches!(request, Request::Positions)), "asked again");
+    bench.sync(Vec::new());
+    bench.tick();
+    assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));
+}
+
+#[test]
+fn protective_orders_go_last() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let protection = bench.resting_exit("ze1", "BTC_USDT", "sell", "40%", "51000");
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    let (close, _, place) = bench.placed().remove(0);
+    assert_eq!(place.contracts, Contracts(d("60")));
+    bench.accept(close);
+    bench.fill(close, "60", "50000");
+    bench.push_order(protection, VenueOrderState::Cancelled, "0", 2);
+    let (rest, _, place) = bench.placed().remove(0);
+    assert_eq!(place.contracts, Contracts(d("40")), "what the protection held is closed as well");
+    bench.accept(rest);
+    bench.fill(rest, "40", "50000");
+    bench.pass_quoted(secs(3));
+    verify_zero(&mut bench);
+    bench.tick();
+    assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));
+    assert_eq!(bench.state().orders.working_count(), 0);
+}
+
+#[test]
+fn one_flatten_at_a_time_and_nothing_opens_during_it() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    assert!(matches!(bench.command("f2", Action::Flatten).status, CommandStatus::Rejected { .. }));
+    assert!(matches!(bench.command("r1", Action::Resume).status, CommandStatus::Rejected { .. }));
+    assert!(matches!(
+        bench.signal("s2", "S1", "ETH_USDT", "buy", "0.01"),
+        perpdeck::model::SignalOutcome::Rejected { .. }
+    ));
+}
+
+#[test]
+fn a_flatten_goes_on_after_a_restart() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    let close = bench.placed()[0].0;
+    let mut again = bench.restarted();
+    assert_eq!(again.state_of(close), OrderState::Unknown, "it was on its way");
+    let held = again.position_report("BTC_USDT", Side::Long, "100", "50000", "34000", "166");
+    again.answer_restart(vec![held]);
+    assert!(!again.command_status("f1").is_final());
+    let report = again.report(close, VenueOrderState::Filled, "100", 2);
+    again.looked_up(close, Some(report));
+    again.fill(close, "100", "50000");
+    again.pass_quoted(secs(3));
+    verify_zero(&mut again);
+    again.tick();
+    assert!(matches!(again.command_status("f1"), CommandStatus::Done { .. }));
+}
+
+#[test]
+fn flat_already_is_done_after_the_proof() {
+    let mut bench = Bench::ready();
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    assert!(!bench.command_status("f1").is_final());
+    verify_zero(&mut bench);
+    bench.tick();
+    assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));
+}

@@ -1,0 +1,192 @@
+//! Restarts in mid-flight: what was on its way is looked up, nothing is lost, nothing is doubled.
+
+use perpdeck::engine::{Engine, Input, Out, Request};
+use perpdeck::model::{
+    Action, Contracts, OrderState, Phase, PositionMode, RawSignal, Record, SessionState, Side, SignalOutcome,
+    VenueOrderState,
+};
+
+use crate::answers::*;
+use crate::harness::*;
+
+#[test]
+fn an_order_on_its_way_is_looked_up_at_once_and_the_session_waits_for_it() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    let mut again = bench.restarted();
+    assert_eq!(again.state_of(no), OrderState::Unknown);
+    assert_eq!(lookups(&again.requests), 1);
+    again.answer_restart(Vec::new());
+    assert_eq!(again.state().phase, Phase::Starting, "not ready before its fate is proven");
+    assert!(reason(&again.signal("s2", "S1", "ETH_USDT", "buy", "0.01")).contains("starting"));
+    let report = again.report(no, VenueOrderState::Resting, "0", 1);
+    again.looked_up(no, Some(report));
+    again.tick();
+    assert_eq!(again.state().phase, Phase::Ready);
+    assert_eq!(again.state_of(no), OrderState::Submitted);
+    again.check_replay();
+}
+
+#[test]
+fn an_order_that_never_left_is_sent_with_the_same_id_and_only_after_proof() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    let (_, _, first) = bench.placed().remove(0);
+    let mut again = bench.restarted();
+    again.answer_restart(Vec::new());
+    again.looked_up(no, None);
+    assert!(again.placed().is_empty());
+    let asked = placed(&again.pass_absent(secs(13)));
+    // The session is not ready while the order is unknown, so an entry fails instead of trading blind.
+    match asked.as_slice() {
+        [] => assert_eq!(again.state_of(no), OrderState::Failed),
+        [(placed, attempt, place)] => {
+            assert_eq!((*placed, *attempt), (no, 2));
+            assert_eq!(*place, first);
+        }
+        more => panic!("sent {} times", more.len()),
+    }
+    assert_eq!(again.state().phase, Phase::Ready);
+}
+
+#[test]
+fn a_pending_entry_waits_until_the_session_is_ready() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    bench.refuse(no, not_sent());
+    let mut again = bench.restarted();
+    assert!(placed(&again.pass(secs(5))).is_empty(), "nothing opens before the exchange has told what is open");
+    again.answer_restart(Vec::new());
+    assert_eq!(again.state().phase, Phase::Ready);
+    let asked = placed(&again.pass_quoted(secs(1)));
+    assert_eq!(asked.len(), 1);
+    assert_eq!((asked[0].0, asked[0].1), (no, 2));
+}
+
+#[test]
+fn a_pending_exit_leaves_as_soon_as_the_mode_is_known() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let no = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+    bench.refuse(no, not_sent());
+    let mut again = bench.restarted();
+    let asked = placed(&again.pass(secs(2)));
+    assert_eq!(asked.len(), 1, "the mode is on record; protection does not wait for the rest");
+    assert_eq!(asked[0].0, no);
+}
+
+#[test]
+fn i34_a_restart_changes_no_fact_but_the_start() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
+    bench.check_replay();
+    let again = bench.restarted();
+    assert_eq!(again.state().orders, bench.state().orders);
+    assert_eq!(again.state().positions, bench.state().positions);
+    assert_eq!(again.state().signals, bench.state().signals);
+    assert_eq!(again.state().info.as_ref().unwrap().starts, 2);
+}
+
+#[test]
+fn a_command_that_waits_for_orders_goes_on() {
+    let mut bench = Bench::ready();
+    let no = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49000");
+    bench.command("c1", Action::Cancel { orders: vec![no] });
+    let mut again = bench.restarted();
+    assert!(!again.command_status("c1").is_final());
+    let asked = again.pass_quoted(secs(3));
+    assert_eq!(cancels(&asked)[0].no, no, "the cancel is sent again");
+    again.push_order(no, VenueOrderState::Cancelled, "0", 2);
+    assert!(again.command_status("c1").is_final());
+}
+
+/// A journal may end after any fact: whatever the cut, the next start sends nothing twice and ends
+/// in a state that can be replayed.
+#[test]
+fn any_cut_of_the_journal_can_be_started_from() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let resting = bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
+    bench.command("c1", Action::Cancel { orders: vec![resting] });
+    bench.push_order(resting, VenueOrderState::Cancelled, "0", 2);
+    let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+    bench.accept(exit);
+    bench.fill(exit, "40", "50000");
+    bench.command("f1", Action::Flatten);
+    let facts: Vec<Record> = bench.log.iter().filter(|record| record.event.is_fact()).cloned().collect();
+    for cut in 1..=facts.len() {
+        let state = replay(&facts[..cut]);
+        let known: std::collections::BTreeMap<_, _> =
+            state.orders.all(None).map(|order| (order.no, order.attempts)).collect();
+        let mut again = bench.on(state, facts[..cut].to_vec());
+        again.check_replay();
+        for (no, attempt, _) in placed(&again.requests) {
+            assert_eq!(known.get(&no).copied().unwrap_or_default() + 1, attempt, "cut {cut}");
+            assert_eq!(attempt, 1, "cut {cut}: only what was never sent leaves without a look-up");
+        }
+        // A redelivery of every signal makes no second order for any of them.
+        again.answer_restart(Vec::new());
+        for raw in [raw("s1", "S1", "BTC_USDT", "buy", "0.01"), raw("s2", "S1", "ETH_USDT", "buy", "0.01")] {
+            again.signal_raw(RawSignal { price: None, ..raw });
+        }
+        for id in ["s1", "s2"] {
+            let of_signal = again
+                .state()
+                .orders
+                .all(None)
+                .filter(|order| order.signal_id.as_ref().is_some_and(|signal| signal.as_str() == id))
+                .count();
+            assert!(of_signal <= 1, "cut {cut}: {of_signal} orders of {id}");
+        }
+        again.check_replay();
+    }
+}
+
+#[test]
+fn a_number_that_a_cut_left_unused_is_not_mistaken_for_the_signals_order() {
+    let mut bench = Bench::ready();
+    bench.signal("s1", "S1", "BTC_USDT", "buy", "0.01");
+    let decided = bench
+        .log
+        .iter()
+        .position(|record| matches!(record.event, perpdeck::model::Event::SignalDecided { .. }))
+        .unwrap();
+    let facts: Vec<Record> = bench.log[..=decided].iter().filter(|record| record.event.is_fact()).cloned().collect();
+    let mut again = bench.on(replay(&facts), facts);
+    again.answer_restart(Vec::new());
+    let other = again.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
+    assert_eq!(again.outcome("s1"), SignalOutcome::Ordered { order: other }, "the number was free");
+    again.signal_raw(RawSignal { cancels: Some("s1".into()), ..raw("o1", "O1", "BTC_USDT", "", "") });
+    assert!(matches!(again.outcome("o1"), SignalOutcome::Rejected { .. }), "another signal's order is left alone");
+    assert!(again.cancelled().is_empty());
+}
+
+#[test]
+fn fills_that_came_while_it_was_down_are_applied_once() {
+    let mut bench = Bench::ready();
+    let no = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49900");
+    bench.fill(no, "40", "49900");
+    let seen = bench.fill_of(no, "30", "49900");
+    let mut again = bench.restarted();
+    again.now = again.now.plus(secs(5));
+    let held = again.position_report("BTC_USDT", Side::Long, "70", "49900", "34000", "120");
+    again.answer_start(PositionMode::Hedge, vec![held]);
+    again.reply(perpdeck::engine::Reply::Fills { result: Ok(vec![seen.clone(), seen]) });
+    assert_eq!(again.order(no).filled_contracts, Contracts(d("70")));
+    assert_eq!(again.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("70")));
+    again.check_replay();
+}
+
+#[test]
+fn the_engine_wants_to_be_woken_while_anything_is_open() {
+    let mut engine = Engine::new(perpdeck::config::Settings::default(), SessionState::default());
+    assert!(engine.next_wakeup().is_none());
+    let mut bench = Bench::ready();
+    bench.resting("s1", "BTC_USDT", "buy", "0.01", "49900");
+    let wakeup = bench.engine.next_wakeup().unwrap();
+    assert!(wakeup.since(bench.now) <= secs(1));
+    let mut out = Out::default();
+    engine.step(bench.now, Input::Tick, &mut out);
+    assert!(out.requests.iter().all(|request| !matches!(request, Request::Place { .. })));
+}

@@ -1,0 +1,282 @@
+//! Signals: what each type does, which sides fit, and what is refused by name.
+
+use perpdeck::model::{
+    AlertKind, Contracts, Event, Intent, OrderState, OrderType, PositionMode, Price, RawSignal, Side, SignalOutcome,
+};
+
+use crate::harness::*;
+
+fn refused(bench: &Bench) -> Vec<String> {
+    bench
+        .events(|event| matches!(event, Event::SignalRefused { .. }))
+        .into_iter()
+        .map(|event| match event {
+            Event::SignalRefused { reason, .. } => reason,
+            _ => unreachable!(),
+        })
+        .collect()
+}
+
+#[test]
+fn s1_opens_the_side_that_it_names() {
+    for (word, side) in [("buy", Side::Long), ("long", Side::Long), ("sell", Side::Short), ("SHORT", Side::Short)] {
+        let mut bench = Bench::ready();
+        bench.enter("s1", "BTC_USDT", word, "0.01");
+        assert_eq!(bench.placed()[0].2.intent, Intent::open(side), "{word}");
+    }
+}
+
+#[test]
+fn exits_close_the_leg_that_they_name() {
+    for kind in ["ZE1", "E1", "EMERGENCY_EXIT"] {
+        for (word, side) in [
+            ("sell", Side::Long),
+            ("long", Side::Long),
+            ("buy", Side::Short),
+            ("cover", Side::Short),
+            ("short", Side::Short),
+        ] {
+            let mut bench = Bench::ready();
+            bench.open_position("l", "BTC_USDT", "buy", "0.01", "50000");
+            bench.open_position("s", "BTC_USDT", "sell", "0.01", "50000");
+            bench.signal("x", kind, "BTC_USDT", word, "100%");
+            let (_, _, place) = bench.placed().remove(0);
+            assert_eq!(place.intent, Intent::close(side), "{kind} {word}");
+            assert_eq!(place.contracts, Contracts(d("100")));
+        }
+    }
+}
+
+#[test]
+fn a22_sides_that_do_not_fit_are_refused_by_name() {
+    let mut bench = Bench::ready();
+    for (id, kind, side) in [("a", "S1", "cover"), ("b", "S1", ""), ("c", "E1", "up"), ("d", "ZE1", "BUYSELL")] {
+        bench.signal_raw(raw(id, kind, "BTC_USDT", side, "0.01"));
+        assert!(bench.placed().is_empty());
+    }
+    let reasons = refused(&bench);
+    assert_eq!(reasons.len(), 4);
+    assert!(reasons[0].contains("\"cover\"") && reasons[0].contains("S1") && reasons[0].contains("buy or long"));
+    assert!(reasons[2].contains("\"up\"") && reasons[2].contains("cover or short"));
+}
+
+#[test]
+fn a22_cover_never_adds_to_the_short() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "short", "0.01", "50000");
+    bench.signal("e1", "E1", "BTC_USDT", "cover", "");
+    let (no, _, place) = bench.placed().remove(0);
+    assert!(place.intent.reduces());
+    bench.accept(no);
+    bench.fill(no, "100", "49000");
+    assert!(bench.position("BTC_USDT", Side::Short).is_none());
+}
+
+#[test]
+fn a_second_leg_is_taken_in_hedge_mode_and_refused_in_one_way_mode() {
+    let mut bench = Bench::ready();
+    bench.open_position("l", "BTC_USDT", "buy", "0.01", "50000");
+    ordered(bench.signal("s", "S1", "BTC_USDT", "sell", "0.01"));
+    let mut bench = Bench::started_with(|_| {});
+    bench.answer_start(PositionMode::OneWay, Vec::new());
+    bench.open_position("l", "BTC_USDT", "buy", "0.01", "50000");
+    let outcome = bench.signal("s", "S1", "BTC_USDT", "sell", "0.01");
+    assert!(reason(&outcome).contains("one-way"), "{outcome:?}");
+    // A working entry of the other side counts as the leg that it will be.
+    bench.enter("e", "ETH_USDT", "sell", "0.1");
+    assert!(reason(&bench.signal("f", "S1", "ETH_USDT", "buy", "0.1")).contains("one-way"));
+}
+
+#[test]
+fn ze1_takes_base_units_or_a_share_and_is_capped() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.signal("a", "ZE1", "BTC_USDT", "sell", "0.002");
+    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("20")));
+    bench.signal("b", "ZE1", "BTC_USDT", "sell", "12.55%");
+    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("12")), "rounded down to the lot");
+    bench.signal("c", "ZE1", "BTC_USDT", "sell", "100%");
+    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("68")), "only what is not closing yet");
+    let outcome = bench.signal("d", "ZE1", "BTC_USDT", "sell", "100%");
+    assert!(reason(&outcome).contains("being closed already"));
+    assert!(bench.placed().is_empty());
+}
+
+#[test]
+fn ze1_shares_outside_0_to_100_and_crumbs_are_refused() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.001", "50000");
+    for (n, share) in ["0%", "100.1%", "-5%", "x%", "%", "", "1e400"].into_iter().enumerate() {
+        bench.signal_raw(raw(&format!("z{n}"), "ZE1", "BTC_USDT", "sell", share));
+        assert!(bench.placed().is_empty(), "{share}");
+    }
+    assert_eq!(refused(&bench).len(), 7);
+    assert!(refused(&bench)[1].contains("100.1%"), "{:?}", refused(&bench));
+    let outcome = bench.signal("crumb", "ZE1", "BTC_USDT", "sell", "1%");
+    assert!(reason(&outcome).contains("below the smallest order"), "{outcome:?}");
+}
+
+#[test]
+fn entries_are_rounded_down_to_the_step_and_must_reach_the_minimum() {
+    let mut bench = Bench::ready();
+    bench.enter("s1", "BTC_USDT", "buy", "0.01239");
+    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("123")));
+    let outcome = bench.signal("s2", "S1", "BTC_USDT", "buy", "0.00005");
+    assert!(reason(&outcome).contains("below the minimum"), "{outcome:?}");
+    let outcome = bench.signal("s3", "S1", "DOGE_USDT", "buy", "1");
+    assert!(reason(&outcome).contains("DOGE_USDT is not a contract"), "{outcome:?}");
+}
+
+#[test]
+fn an_exit_of_nothing_is_refused() {
+    let mut bench = Bench::ready();
+    let outcome = bench.signal("e1", "E1", "BTC_USDT", "sell", "");
+    assert!(reason(&outcome).contains("no LONG position"), "{outcome:?}");
+}
+
+#[test]
+fn a23_unknown_types_raise_a_warning_and_are_counted() {
+    let mut bench = Bench::ready();
+    for (n, kind) in ["BUY", "SELL", "HOLD", "s1", ""].into_iter().enumerate() {
+        bench.signal_raw(raw(&format!("u{n}"), kind, "BTC_USDT", "buy", "0.01"));
+    }
+    assert_eq!(bench.state().counters.signals_refused, 5);
+    assert_eq!(bench.alerts(AlertKind::SignalRefused).len(), 5, "one for each type");
+    bench.signal_raw(raw("again", "BUY", "BTC_USDT", "buy", "0.01"));
+    assert_eq!(bench.alerts(AlertKind::SignalRefused).len(), 5, "the same type again is counted, not raised");
+    assert!(refused(&bench)[0].contains("\"BUY\"") && refused(&bench)[0].contains("EMERGENCY_EXIT"));
+}
+
+#[test]
+fn a23_emergency_exit_is_e1() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let no = ordered(bench.signal("e1", "EMERGENCY_EXIT", "BTC_USDT", "sell", ""));
+    let (_, _, place) = bench.placed().remove(0);
+    assert_eq!((place.contracts, place.order_type), (Contracts(d("100")), OrderType::Market));
+    assert_eq!(bench.order(no).purpose, perpdeck::model::Purpose::FullExit);
+}
+
+#[test]
+fn a23_o1_cancels_the_entry_that_it_names() {
+    let mut bench = Bench::ready();
+    let no = bench.resting_limit("s1");
+    bench.signal_raw(RawSignal { cancels: Some("s1".into()), ..raw("o1", "O1", "BTC_USDT", "", "") });
+    assert_eq!(bench.outcome("o1"), SignalOutcome::Cancelling { order: no });
+    assert_eq!(bench.cancelled()[0].no, no);
+    bench.push_order(no, perpdeck::model::VenueOrderState::Cancelled, "0", 2);
+    assert!(bench.order(no).note.as_ref().unwrap().contains("signal o1"));
+    bench.signal_raw(RawSignal { cancels: Some("s1".into()), ..raw("o2", "O1", "BTC_USDT", "", "") });
+    assert!(reason(&bench.outcome("o2")).contains("nothing to cancel"));
+    bench.signal_raw(RawSignal { cancels: Some("nope".into()), ..raw("o3", "O1", "BTC_USDT", "", "") });
+    assert!(reason(&bench.outcome("o3")).contains("no entry of signal nope"));
+    bench.signal_raw(raw("o4", "O1", "BTC_USDT", "", ""));
+    assert!(refused(&bench)[0].contains("O1 needs cancels"));
+}
+
+#[test]
+fn o1_never_cancels_an_exit() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+    bench.signal_raw(RawSignal { cancels: Some("e1".into()), ..raw("o1", "O1", "BTC_USDT", "", "") });
+    assert!(matches!(bench.outcome("o1"), SignalOutcome::Rejected { .. }));
+    assert!(bench.cancelled().is_empty());
+}
+
+#[test]
+fn a7_the_same_signal_again_is_the_same_signal() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    let before = bench.log.len();
+    // While it is on its way, after its end, with other content, after a restart: nothing happens.
+    bench.signal_raw(raw("s1", "S1", "BTC_USDT", "buy", "0.01"));
+    assert!(bench.placed().is_empty());
+    assert_eq!(bench.log.len(), before);
+    bench.accept(no);
+    bench.fill(no, "100", "50000");
+    assert_eq!(bench.signal("s1", "S1", "BTC_USDT", "sell", "0.02"), SignalOutcome::Ordered { order: no });
+    assert!(bench.placed().is_empty());
+    let mut again = bench.restarted();
+    again.answer_start(
+        PositionMode::Hedge,
+        vec![again.position_report("BTC_USDT", Side::Long, "100", "50000", "34000", "166")],
+    );
+    again.signal_raw(raw("s1", "S1", "BTC_USDT", "buy", "0.01"));
+    assert!(again.placed().is_empty());
+    assert_eq!(again.state().orders.all(None).count(), 1);
+}
+
+#[test]
+fn a7_a_refused_signal_stays_refused() {
+    let mut bench = Bench::ready();
+    bench.command("p1", perpdeck::model::Action::Pause { cancel_entries: false });
+    let first = bench.signal("s1", "S1", "BTC_USDT", "buy", "0.01");
+    assert!(reason(&first).contains("paused"));
+    bench.command("r1", perpdeck::model::Action::Resume);
+    assert_eq!(bench.signal("s1", "S1", "BTC_USDT", "buy", "0.01"), first, "never held back for later");
+    assert!(bench.placed().is_empty());
+}
+
+#[test]
+fn stale_and_future_signals_are_refused_with_their_age() {
+    let mut bench = Bench::ready();
+    let now = bench.now.millis();
+    let at = |id: &str, ms: i64| RawSignal { timestamp: Some(ms), ..raw(id, "S1", "BTC_USDT", "buy", "0.001") };
+    bench.signal_raw(at("old", now - 31_000));
+    assert!(reason(&bench.outcome("old")).contains("stale: made 31 s ago, at most 30 s"));
+    bench.signal_raw(at("early", now + 31_000));
+    assert!(reason(&bench.outcome("early")).contains("31 s in the future"));
+    bench.signal_raw(at("seconds", now / 1000));
+    assert!(reason(&bench.outcome("seconds")).contains("stale"), "seconds are not ms");
+    bench.signal_raw(at("young", now - 30_000));
+    ordered(bench.outcome("young"));
+    bench.signal_raw(at("soon", now + 30_000));
+    ordered(bench.outcome("soon"));
+}
+
+#[test]
+fn a_signal_is_remembered_longer_than_it_could_be_accepted_again() {
+    let mut bench = Bench::ready();
+    let made = bench.now.millis();
+    let signal = RawSignal { timestamp: Some(made), ..raw("s1", "Z1", "BTC_USDT", "buy", "0.01") };
+    bench.signal_raw(signal.clone());
+    bench.pass(secs(31));
+    bench.signal_raw(signal.clone());
+    assert_eq!(bench.state().counters.signals, 1, "known");
+    bench.pass(secs(3700));
+    assert!(bench.state().signals.is_empty(), "the set is bounded");
+    bench.signal_raw(signal);
+    assert!(reason(&bench.outcome("s1")).contains("stale"), "so forgetting it is safe");
+}
+
+#[test]
+fn hostile_text_is_harmless_in_what_is_kept() {
+    let mut bench = Bench::ready();
+    bench.signal_raw(raw("ok", "\u{1b}]0;pwned\u{7}", "BTC_USDT", "buy", "0.01"));
+    bench.signal_raw(raw("evil\u{1b}[2J", "S1", "BTC_USDT", "buy", "0.01"));
+    let text = serde_json::to_string(&bench.log).unwrap();
+    assert!(!text.contains("\\u001b"), "{text}");
+    assert_eq!(refused(&bench).len(), 2);
+}
+
+#[test]
+fn a_torn_market_and_an_old_price_take_no_entries_but_exits() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.pass(bench.engine.settings().risk.max_price_age + secs(1));
+    let outcome = bench.signal("s2", "S1", "BTC_USDT", "buy", "0.001");
+    assert!(reason(&outcome).contains("s old"), "{outcome:?}");
+    ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+}
+
+impl Bench {
+    fn resting_limit(&mut self, id: &str) -> perpdeck::model::OrderNo {
+        self.signal_raw(RawSignal { price: Some("49000".into()), ..raw(id, "S1", "BTC_USDT", "buy", "0.01") });
+        let no = ordered(self.outcome(id));
+        assert_eq!(self.placed()[0].2.order_type, OrderType::Limit(Price(d("49000"))));
+        self.accept(no);
+        assert_eq!(self.state_of(no), OrderState::Submitted);
+        no
+    }
+}
