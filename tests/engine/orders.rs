@@ -359,6 +359,21 @@ fn a4_an_empty_exchange_id_cannot_be_stored() {
 }
 
 #[test]
+fn a6_every_entry_passes_the_gate_and_no_exit_does() {
+    let mut bench = Bench::ready();
+    for (n, price) in [None, Some("50000".to_owned())].into_iter().enumerate() {
+        let id = format!("s{n}");
+        bench.signal_raw(RawSignal { price, ..raw(&id, "S1", "BTC_USDT", "buy", "0.05") });
+        assert!(reason(&bench.outcome(&id)).contains("risk check failed"), "market and limit alike");
+        assert!(bench.placed().is_empty());
+    }
+    bench.open_position("s9", "BTC_USDT", "buy", "0.02", "50000");
+    bench.quote("BTC_USDT", "90000");
+    ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+    assert_eq!(bench.placed().len(), 1, "its size is above every limit by now");
+}
+
+#[test]
 fn a8_a_partial_fill_moves_the_position_even_if_the_rest_is_cancelled() {
     let mut bench = Bench::ready();
     let no = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49900");

@@ -39,7 +39,7 @@ pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_
             turn.cancels.insert(order.no);
         }
     }
-    if report.filled > order.venue_filled || report.version > order.venue_version {
+    if !duplicate_id && (report.filled > order.venue_filled || report.version > order.venue_version) {
         turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled });
     }
     match turn.order(order.no) {
