@@ -79,7 +79,10 @@ fn samples() -> Vec<Event> {
             unrealised: None,
             margin_ratio_pct: Some(d("101.5")),
         },
-        Event::WatchMoved { id, watch: LiquidationWatch { armed_at: Some(stamp), tier_level: 2, ..Default::default() } },
+        Event::WatchMoved {
+            id,
+            watch: LiquidationWatch { armed_at: Some(stamp), tier_level: 2, ..Default::default() },
+        },
         Event::PositionClosed { id, cause: CloseCause::Liquidated, exit_price: price, evidence_syncs: 0 },
         Event::PositionExplained { id, cause: CloseCause::Unexplained, exit_price: None, evidence_syncs: 3 },
         Event::AccountSnapshot { account, equity: Usdt(d("-1")) },
