@@ -8,7 +8,7 @@ use super::turn::Turn;
 use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, Timestamp, Usdt, div, mul};
 
 /// A fill may be stamped so far ahead of our clock and still begin its day.
-const CLOCKS_APART: Duration = Duration::from_secs(60);
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 
 /// The exchange told the balances, at a sync (with equity) or by a push (without).
 pub(super) fn on_account(turn: &mut Turn, report: &AccountReport) {

@@ -163,13 +163,12 @@ pub(super) fn margin_in_use(turn: &Turn, entry: Option<&Entry>) -> Option<Usdt> 
     let per_leverage = |notional: Usdt, by: Decimal| Usdt(div(notional.0, by).unwrap_or(notional.0));
     let mut sum = Usdt::ZERO;
     for position in state.positions.open() {
-        sum += match (position.margin_mode, position.venue.margin) {
-            (MarginMode::Isolated, Some(margin)) => margin,
-            _ => {
-                let by = Decimal::from(position.venue.leverage.unwrap_or(turn.settings.exchange.leverage).max(1));
-                let price = turn.mark(&position.key.symbol).or(position.entry_price)?;
-                per_leverage(price.notional(position.quantity), by)
-            }
+        sum += if let (MarginMode::Isolated, Some(margin)) = (position.margin_mode, position.venue.margin) {
+            margin
+        } else {
+            let by = Decimal::from(position.venue.leverage.unwrap_or(turn.settings.exchange.leverage).max(1));
+            let price = turn.mark(&position.key.symbol).or(position.entry_price)?;
+            per_leverage(price.notional(position.quantity), by)
         };
     }
     for (key, quantity) in state.orders.reservations() {

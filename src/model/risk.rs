@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decimal, Timestamp};
 
-/// The checks that an entry must pass (engine.md section 1, RiskManager).
+/// The checks that an entry must pass (engine.md section 1, `RiskManager`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RiskCheck {

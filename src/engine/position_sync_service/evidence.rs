@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// How long before the end was noticed its evidence may lie.
-const LOOK_BACK: Duration = Duration::from_secs(900);
+const LOOK_BACK: Duration = Duration::from_mins(15);
 
 /// How far the exchange's stamps may lie before ours.
 const CLOCKS_APART: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use crate::model::{
 
 /// How far before the newest known fill the question for fills reaches, so that one that was
 /// reordered is not missed; repeated ones are known by their id.
-const FILLS_OVERLAP: Duration = Duration::from_secs(600);
+const FILLS_OVERLAP: Duration = Duration::from_mins(10);
 
 /// Asks for positions and account.
 pub(in crate::engine) fn sync(turn: &mut Turn) {
