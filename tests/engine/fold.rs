@@ -373,6 +373,9 @@ impl World {
     fn calm(&mut self) {
         (self.drop, self.hold) = (false, false);
         self.deliver();
+        // The sync that the start asked for is answered at the latest now.
+        self.answer_positions();
+        self.serve();
         self.bench.push(Push::Connected);
         self.serve();
         self.pass(150);

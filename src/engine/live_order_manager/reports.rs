@@ -69,7 +69,7 @@ fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
         VenueOrderState::Pending | VenueOrderState::Resting | VenueOrderState::Filled => {}
         VenueOrderState::Cancelled => ended_by_cancel(turn, order, reason_of(order, report)),
         VenueOrderState::Invalid => {
-            fail(turn, order, &format!("refused by the exchange: {}", error_words(report.error_code)))
+            fail(turn, order, &format!("refused by the exchange: {}", error_words(report.error_code)));
         }
         VenueOrderState::Unrecognised(number) => {
             let message =
