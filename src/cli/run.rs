@@ -17,7 +17,7 @@ use crate::runtime::{self, DataDirError, Ended, Interest, Launch, Running, Venue
 /// MEXC's addresses (mexc-contract-api.md section 1).
 const LIVE_REST: &str = "https://api.mexc.com";
 const LIVE_WS: &str = "wss://contract.mexc.com/edge";
-/// Facts that standard output may be behind before some are passed over and counted.
+/// Events that standard output may be behind before some are passed over and counted.
 const HEADLESS_CAPACITY: usize = 1_000_000;
 
 /// Runs a session until it ends.
@@ -39,9 +39,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
 }
 
 fn without_screen(args: &RunArgs, running: Running) -> Result<Ended, Failure> {
-    let interest = if args.market_data { Interest::Everything } else { Interest::Facts };
     let headless = Headless {
-        updates: running.subscriptions.folding("standard output", interest, HEADLESS_CAPACITY),
+        updates: running.subscriptions.folding("standard output", Interest::Everything, HEADLESS_CAPACITY),
+        market_data: args.market_data,
         commands: running.commands.clone(),
         intake: running.intake.clone(),
         abandon: running.abandon.clone(),

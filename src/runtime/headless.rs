@@ -26,13 +26,17 @@ use crate::model::{Action, Command, CommandId, CommandStatus, Event, Phase, Sign
 
 /// How long an orderly stop may take, real time.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the first line waits for the first prices, real time.
+const PRICES_WITHIN: Duration = Duration::from_secs(5);
 /// Who commands from standard input come from.
 const BY: &str = "stdin";
 
 /// What a headless run works with.
 pub struct Headless {
-    /// Facts, or everything when market data is wanted.
+    /// Everything that happens.
     pub updates: Subscription,
+    /// Whether prices are told too.
+    pub market_data: bool,
     /// Takes commands.
     pub commands: CommandSender,
     /// Takes signals.
@@ -47,11 +51,13 @@ type Answer = Pin<Box<dyn Future<Output = (String, Option<SignalAnswer>)> + Send
 
 /// Runs until the session has ended. Reads standard input and writes standard output.
 pub async fn run(headless: Headless) -> std::io::Result<()> {
-    let Headless { mut updates, commands, intake, abandon, data_dir } = headless;
+    let Headless { mut updates, market_data, commands, intake, abandon, data_dir } = headless;
     let mut desk = Desk {
         outward: Outward::default(),
         writer: Writer::start()?,
+        market_data,
         ready: false,
+        priceless_until: None,
         held: Vec::new(),
         commands,
         intake,
@@ -75,6 +81,7 @@ pub async fn run(headless: Headless) -> std::io::Result<()> {
                     desk.stop().await;
                 }
             }
+            () = until(desk.priceless_until.filter(|_| !desk.ready)) => desk.become_ready().await,
             () = until(deadline) => {
                 deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
                 let _ = abandon.send(format!("it did not stop within {} s", STOP_DEADLINE.as_secs()));
@@ -102,7 +109,10 @@ pub async fn run(headless: Headless) -> std::io::Result<()> {
 struct Desk {
     outward: Outward,
     writer: Writer,
+    market_data: bool,
     ready: bool,
+    /// How long the first line waits for prices.
+    priceless_until: Option<tokio::time::Instant>,
     /// Lines from before the first one may be written.
     held: Vec<Line>,
     commands: CommandSender,
@@ -128,6 +138,10 @@ impl Desk {
             }
             Update::Events(records) => {
                 for record in records.iter() {
+                    if !self.market_data && matches!(record.event, Event::Quoted { .. }) {
+                        self.outward.follow(record);
+                        continue;
+                    }
                     for line in self.outward.tell(record) {
                         self.say(line).await;
                     }
@@ -149,6 +163,13 @@ impl Desk {
             return;
         }
         let Some(info) = &state.info else { return };
+        // Whoever reads the first line may send an entry at once, and that needs a price; but a
+        // feed that is down must not keep the session from being told.
+        let now = tokio::time::Instant::now();
+        let until = *self.priceless_until.get_or_insert(now + PRICES_WITHIN);
+        if now < until && state.contracts.keys().any(|symbol| state.quote(symbol).is_none()) {
+            return;
+        }
         let line = Line::new("ready")
             .with("data_dir", &self.data_dir.display().to_string())
             .with("exchange", &info.exchange)

@@ -31,6 +31,11 @@ impl Outward {
         self.state = state;
     }
 
+    /// Applies an event of which nothing is told.
+    pub fn follow(&mut self, record: &Record) {
+        self.state.apply(record);
+    }
+
     /// Applies an event and says what the outside is told of it.
     pub fn tell(&mut self, record: &Record) -> Vec<Line> {
         let order_before = record.event.order().and_then(|no| self.state.orders.get(no)).map(|order| order.state);

@@ -63,9 +63,9 @@ fn tell(process: &mut Process) -> bool {
             return false;
         }
         // The next step is about what this one did.
-        let waits_for_fill = matches!(step.id, "in-btc" | "in-eth" | "part");
+        let waits_for_end = matches!(step.id, "in-btc" | "in-eth" | "part" | "undo" | "out-eth" | "out-btc");
         let accepted = process.said.last().is_some_and(|answer| answer["result"] == "accepted");
-        if waits_for_fill && accepted {
+        if waits_for_end && accepted {
             let order = process.said.last().unwrap()["order_id"].clone();
             let ends = |line: &Value| {
                 line["order_id"] == order
