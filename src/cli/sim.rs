@@ -11,7 +11,7 @@ use crate::clock::{Clock, Speed, wall_time};
 use crate::config::Pace;
 use crate::model::{Decimal, Symbol};
 use crate::runtime::random_key;
-use crate::simulator::{CandleMarket, Credentials, GapRule, Scenario, Server, Settings, SimulatorError};
+use crate::simulator::{CandleMarket, Credentials, GapRule, Scenario, Server, Settings, SimulatorError, session_start};
 
 /// The contracts of the synthetic markets.
 const SYMBOLS: [&str; 5] = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT", "DOGE_USDT"];
@@ -30,10 +30,17 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     settings.credentials = Credentials::new(&key, &secret);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let clock = Clock::starting_at(wall_time(), speed);
+        // Recorded prices play at their own times; invented ones go on where the books end, when a
+        // faster run has left them ahead of the wall clock.
+        let begins = match (session_start(&settings)?, &settings.candles) {
+            (Some(start), Some(_)) => start,
+            (start, _) => start.unwrap_or_default().max(wall_time()),
+        };
+        let clock = Clock::starting_at(begins, speed);
         let mut server = Server::start(&settings, args.listen, clock).await?;
         let line = serde_json::json!({
             "event": "ready", "rest": server.rest_url(), "ws": server.ws_url(), "pid": std::process::id(),
+            "seed": settings.seed, "scenario": settings.scenario.name,
             // Play money: whoever can read this may trade here.
             "api_key": key, "api_secret": secret,
         });

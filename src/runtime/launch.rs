@@ -212,11 +212,17 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     Ok(Running { subscriptions, commands, intake, abandon, clock, snapshot, data_dir: root, thread })
 }
 
-/// When session time begins: now, or under virtual time with the market, but never before the last
-/// fact.
+/// When session time begins: with the recorded prices, or now, or at a fixed time under virtual time;
+/// but never before the last fact.
 fn origin(launch: &Launch, last_at: Option<Timestamp>) -> Timestamp {
-    let begins = match (&launch.speed, &launch.venue) {
-        (Speed::Max, Venue::Embedded(settings)) => settings.start_time().unwrap_or(VIRTUAL_START),
+    let recorded = match &launch.venue {
+        Venue::Embedded(settings) => settings.start_time(),
+        Venue::Apart { .. } => None,
+    };
+    let begins = match (recorded, &launch.speed, &launch.venue) {
+        // Recorded prices play at their own times, however fast.
+        (Some(start), _, _) => start,
+        (None, Speed::Max, Venue::Embedded(_)) => VIRTUAL_START,
         _ => wall_time(),
     };
     last_at.map_or(begins, |last| begins.max(last.plus(std::time::Duration::from_micros(1))))

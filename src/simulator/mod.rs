@@ -11,15 +11,14 @@
 //!   true books. `POST /sim/limits {"on":false}`: no rate limits.
 //! * With [`Settings::data_dir`] the books survive a kill: every change is durable before it is
 //!   answered or pushed, and the market goes on where the record ends.
-//! * [`command()`]: what `perpdeck sim` runs. [`session_start`]: where the session's clock has to start
-//!   (the first candle, or the end of the record).
+//! * [`session_start`]: where the session's clock has to start (the first candle, or the end of the
+//!   record).
 //!
 //! The heart (`venue`, `market`, `margin`) is pure: commands at given times and a seed in, answers
 //! and pushes out.
 
 mod books;
 mod candles;
-mod command;
 mod error;
 mod faults;
 mod http;
@@ -29,6 +28,7 @@ mod limits;
 mod margin;
 mod market;
 mod refusal;
+mod resume;
 mod scenario;
 mod server;
 mod settings;
@@ -38,10 +38,10 @@ mod venue;
 mod ws;
 
 pub use candles::{Candle, CandleError, Candles, GapRule, RowProblem};
-pub use command::{Arguments, command, recorded_until, session_start};
 pub use error::SimulatorError;
 pub use faults::{FaultKind, FaultSpec, Leg, Target};
 pub use http::NoAnswer;
+pub use resume::session_start;
 pub use scenario::{Jump, MarketSettings, Scenario, ScenarioError, ScheduledFault};
 pub use server::{InMemory, Server};
 pub use settings::{CandleMarket, Settings};
