@@ -14,6 +14,7 @@ mod bus;
 mod fixture;
 mod orders;
 mod report;
+mod wire;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
@@ -24,6 +25,9 @@ fn main() {
     }
     if runs("bus") {
         bus::run(&mut table);
+    }
+    if runs("wire") {
+        wire::run(&mut table);
     }
     table.print();
 }

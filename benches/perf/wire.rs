@@ -1,0 +1,280 @@
+//! Signal to last byte at a receiver on loopback: through risk gate, dedupe and journal, against the
+//! same signed request with the same journal write sent by reqwest alone and by a bare socket.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit, Mac};
+use perpdeck::clock::{Clock, Speed, wall_time};
+use perpdeck::config::Settings;
+use perpdeck::engine::Input;
+use perpdeck::exchange::mexc::{Adapter, Options, Permit};
+use perpdeck::journal::{Journal, Options as JournalOptions};
+use perpdeck::model::{Decimal, Push, Symbol};
+use perpdeck::runtime::{EventBus, Gateway, Intake, Manner, Ports, Scribe, Session};
+use sha2::Sha256;
+
+use crate::fixture;
+use crate::report::{Table, micros, percentile};
+
+const SAMPLES: usize = 2_000;
+const WARM_UP: usize = 200;
+const PATH: &str = "/api/v1/private/order/create";
+
+pub fn run(table: &mut Table) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for sync in [true, false] {
+        let ours = through_the_engine(sync);
+        let reqwest = with_reqwest(sync);
+        let socket = with_a_socket(sync);
+        let ratio = ours.as_secs_f64() / reqwest.as_secs_f64();
+        table.row(
+            &format!("signal to last byte at the exchange, p50, {}", if sync { "with fdatasync" } else { "without fdatasync" }),
+            micros(ours),
+            format!("{} reqwest alone, {} bare socket, same journal write", micros(reqwest), micros(socket)),
+            "1.2 x reqwest",
+            ratio <= 1.2,
+        );
+        eprintln!("signal to wire, fdatasync {sync}: {ratio:.2} x reqwest");
+    }
+}
+
+/// A server that reads requests whole, says when the last byte of each order arrived, and accepts.
+struct Receiver {
+    address: String,
+    arrived: mpsc::Receiver<Instant>,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (tell, arrived) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (Ok(stream), tell) = (stream, tell.clone()) else { continue };
+                std::thread::spawn(move || serve(stream, &tell));
+            }
+        });
+        Self { address, arrived }
+    }
+}
+
+fn serve(mut stream: TcpStream, tell: &mpsc::Sender<Instant>) {
+    stream.set_nodelay(true).unwrap();
+    let mut buffer = Vec::new();
+    let mut chunk = [0_u8; 16_384];
+    let mut orders = 0_u64;
+    loop {
+        let Ok(read) = stream.read(&mut chunk) else { return };
+        if read == 0 {
+            return;
+        }
+        buffer.extend_from_slice(&chunk[..read]);
+        let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&buffer[..end]).to_lowercase();
+        let length: usize = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:"))
+            .map_or(0, |length| length.trim().parse().unwrap());
+        if buffer.len() < end + 4 + length {
+            continue;
+        }
+        let at = Instant::now();
+        let order = head.starts_with(&format!("post {PATH}"));
+        buffer.clear();
+        let body = if order {
+            orders += 1;
+            format!(r#"{{"success":true,"code":0,"data":{{"orderId":"81421808341{orders:08}","ts":1795401565487}}}}"#)
+        } else {
+            r#"{"success":false,"code":510,"message":"Requests are too frequent"}"#.to_owned()
+        };
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+        if order && tell.send(at).is_err() {
+            return;
+        }
+    }
+}
+
+fn through_the_engine(sync: bool) -> Duration {
+    let receiver = Receiver::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (intake, signals) = Intake::channel();
+    let address = receiver.address.clone();
+    let journal_dir = dir.path().to_owned();
+    let (tell_pushes, pushes_port) = mpsc::channel();
+    std::thread::spawn(move || session(&address, &journal_dir, sync, signals, &tell_pushes));
+    let _pushes: tokio::sync::mpsc::Sender<Push> = pushes_port.recv().unwrap();
+    let mut times = Vec::with_capacity(SAMPLES);
+    for n in 0..SAMPLES + WARM_UP {
+        let signal = fixture::entry(format!("s{n}"), "BTC_USDT");
+        let begun = Instant::now();
+        let answer = intake.submit(signal).unwrap();
+        let arrived = receiver.arrived.recv_timeout(Duration::from_secs(20)).expect("every signal must reach the exchange");
+        answer.blocking_recv().unwrap();
+        if n >= WARM_UP {
+            times.push(arrived - begun);
+        }
+        // The next signal comes when the session is at rest again, as in trading.
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    times.sort();
+    percentile(&times, 0.5)
+}
+
+/// The session as `perpdeck run` builds it, on its own thread; its clock runs fast, so that the
+/// exchange's rate limit does not set the pace of the measurement.
+fn session(
+    address: &str,
+    journal_dir: &Path,
+    sync: bool,
+    signals: tokio::sync::mpsc::Receiver<perpdeck::runtime::Submitted>,
+    tell_pushes: &mpsc::Sender<tokio::sync::mpsc::Sender<Push>>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clock = Clock::starting_at(wall_time(), Speed::Times(10_000.0));
+        let long = Duration::from_secs(100_000_000);
+        let mut settings = Settings::default();
+        settings.journal.sync = sync;
+        settings.risk.max_price_age = long;
+        settings.risk.max_position_pct = Decimal::from(50);
+        settings.risk.symbol_concentration_pct = Decimal::from(90);
+        settings.orders.time_out = long;
+        settings.orders.signal_max_age = long;
+        settings.orders.max_working = 100_000;
+        settings.orders.poll_interval = long;
+        settings.positions.sync_interval = long;
+        settings.orders.cleanup_interval = long;
+        let engine = fixture::ready(settings.clone(), &["BTC_USDT"], clock.now());
+        let options = Options {
+            rest_url: format!("http://{address}"),
+            ws_url: format!("ws://{address}/edge"),
+            api_key: "mx0benchkey".to_owned().into(),
+            api_secret: "9b1f3c7d2e8a4f60a5b6c7d8e9f00112".to_owned().into(),
+            settings: settings.exchange.clone(),
+            permit: Permit::Loopback,
+        };
+        let adapter = Arc::new(Adapter::new(options, clock.clone(), None).unwrap());
+        let (tell, internal) = tokio::sync::mpsc::unbounded_channel::<Input>();
+        let symbols = vec![Symbol::new("BTC_USDT").unwrap()];
+        let gateway = Gateway::new(adapter, clock.clone(), settings.exchange.call_timeout, symbols, tell);
+        let (_commands, commands) = tokio::sync::mpsc::unbounded_channel();
+        let (_abandon, abandon) = tokio::sync::mpsc::unbounded_channel();
+        let (push, pushes) = tokio::sync::mpsc::channel(64);
+        tell_pushes.send(push).unwrap();
+        // The engine's facts so far are not in this journal: its numbers go on from theirs.
+        let mut journal = open(journal_dir);
+        for _ in 0..engine.state().seq {
+            journal.append(0, "{}").unwrap();
+        }
+        let scribe = Scribe::new(journal, if sync { Manner::Durable } else { Manner::InPlace }).unwrap();
+        let session = Session::new(engine, clock, EventBus::new(), scribe, gateway);
+        session.run(Input::Tick, Ports { commands, internal, pushes, signals, abandon }).await;
+    });
+}
+
+fn open(dir: &Path) -> Journal {
+    Journal::open(dir, JournalOptions::default()).unwrap().0
+}
+
+const BODY: &str = r#"{"symbol":"BTC_USDT","price":49900,"vol":100,"leverage":3,"side":1,"type":1,"openType":1,"positionMode":1,"externalOid":"bench001-1000"}"#;
+
+/// What the engine journals for one order, as bytes.
+fn facts(n: usize) -> [String; 3] {
+    let signal = format!(
+        r#"{{"seq":{n},"at":1767225600000000,"event":"signal_decided","signal":{{"id":"s{n}","kind":"S1","symbol":"BTC_USDT","side":"LONG","amount":{{"quantity":"0.01"}},"price":"49900","stop_loss":null,"take_profit":null,"strategy":"bench","confidence":null,"cancels":null,"made_at":1767225600000000}},"outcome":{{"result":"ordered","order":{n}}},"risk_score":3,"price":"50000"}}"#
+    );
+    let order = format!(
+        r#"{{"seq":{n},"at":1767225600000000,"event":"order_created","order":{{"no":{n},"client_id":"bench001-{n}","venue_id":null,"signal_id":"s{n}","strategy":"bench","symbol":"BTC_USDT","intent":{{"effect":"open","side":"LONG"}},"purpose":"entry","order_type":{{"limit":"49900"}},"contracts":"100","quantity":"0.0100","decision_price":"50000","leverage":3,"stop_loss":null,"take_profit":null,"state":"pending","filled_contracts":"0","filled":"0","filled_value":"0","fees":"0","fees_incomplete":false,"venue_filled":"0","venue_version":0,"attempts":0,"next_attempt_at":null,"sent_at":null,"unknown_since":null,"cancel":null,"note":null,"created_at":1767225600000000,"accepted_at":null,"updated_at":1767225600000000,"ended_at":null}}}}"#
+    );
+    let sent = format!(r#"{{"seq":{n},"at":1767225600000000,"event":"order_sent","no":{n},"attempt":1}}"#);
+    [signal, order, sent]
+}
+
+fn write_facts(journal: &mut Journal, n: usize, sync: bool) {
+    for fact in facts(n) {
+        journal.append(1_767_225_600_000_000, &fact).unwrap();
+    }
+    if sync {
+        journal.sync().unwrap();
+    } else {
+        journal.flush().unwrap();
+    }
+}
+
+fn signature(stamp: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"9b1f3c7d2e8a4f60a5b6c7d8e9f00112").unwrap();
+    mac.update(b"mx0benchkey");
+    mac.update(stamp.as_bytes());
+    mac.update(BODY.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn with_reqwest(sync: bool) -> Duration {
+    let receiver = Receiver::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}{PATH}", receiver.address);
+    let mut times = Vec::with_capacity(SAMPLES);
+    for n in 0..SAMPLES + WARM_UP {
+        let begun = Instant::now();
+        write_facts(&mut journal, n, sync);
+        let stamp = (wall_time().millis()).to_string();
+        let request = client
+            .post(&url)
+            .header("ApiKey", "mx0benchkey")
+            .header("Request-Time", &stamp)
+            .header("Signature", signature(&stamp))
+            .header("Content-Type", "application/json")
+            .header("Language", "English")
+            .body(BODY);
+        runtime.block_on(async { request.send().await.unwrap().bytes().await.unwrap() });
+        let arrived = receiver.arrived.recv().unwrap();
+        if n >= WARM_UP {
+            times.push(arrived - begun);
+        }
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    times.sort();
+    percentile(&times, 0.5)
+}
+
+fn with_a_socket(sync: bool) -> Duration {
+    let receiver = Receiver::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    let mut stream = TcpStream::connect(&receiver.address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut answer = [0_u8; 1024];
+    let mut times = Vec::with_capacity(SAMPLES);
+    for n in 0..SAMPLES + WARM_UP {
+        let begun = Instant::now();
+        write_facts(&mut journal, n, sync);
+        let stamp = (wall_time().millis()).to_string();
+        let request = format!(
+            "POST {PATH} HTTP/1.1\r\nhost: {}\r\nApiKey: mx0benchkey\r\nRequest-Time: {stamp}\r\nSignature: {}\r\nContent-Type: application/json\r\nLanguage: English\r\ncontent-length: {}\r\n\r\n{BODY}",
+            receiver.address,
+            signature(&stamp),
+            BODY.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let arrived = receiver.arrived.recv().unwrap();
+        assert!(stream.read(&mut answer).unwrap() > 0);
+        if n >= WARM_UP {
+            times.push(arrived - begun);
+        }
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    times.sort();
+    percentile(&times, 0.5)
+}
