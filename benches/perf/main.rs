@@ -10,9 +10,12 @@
     clippy::indexing_slicing
 )]
 
+mod book;
 mod bus;
 mod fixture;
+mod frame;
 mod orders;
+mod program;
 mod report;
 mod wire;
 
@@ -28,6 +31,15 @@ fn main() {
     }
     if runs("wire") {
         wire::run(&mut table);
+    }
+    if runs("frame") {
+        frame::run(&mut table);
+    }
+    if runs("memory") {
+        program::memory(&mut table);
+    }
+    if runs("startup") {
+        program::startup(&mut table);
     }
     table.print();
 }

@@ -44,13 +44,13 @@ pub fn run(table: &mut Table) {
 }
 
 /// A server that reads requests whole, says when the last byte of each order arrived, and accepts.
-struct Receiver {
-    address: String,
+pub struct Receiver {
+    pub address: String,
     arrived: mpsc::Receiver<Instant>,
 }
 
 impl Receiver {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (tell, arrived) = mpsc::channel();
