@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::turn::Turn;
 use super::{circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control};
-use crate::model::{Chore, ChoreState, Event, Phase, Timestamp};
+use crate::model::{CallClass, Chore, ChoreState, Event, Phase, Timestamp};
 
 /// Longest wait of a chore that keeps failing.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -67,6 +67,14 @@ pub(super) fn done(turn: &mut Turn, chore: Chore) {
     let told_of = known.asked_at.or(Some(turn.now));
     let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), told_of, failures: 0 };
     turn.emit(Event::ChoreMoved { chore, state });
+}
+
+/// A breaker held its question back: due again when the breaker lets one through.
+pub(super) fn held_back(turn: &mut Turn, chore: Chore) {
+    let known = turn.state().upkeep.chore(chore);
+    let soon = turn.now.plus(Duration::from_secs(1));
+    let due = circuit_breaker::reopens_at(turn, CallClass::Reads).map_or(soon, |at| at.max(soon));
+    turn.emit(Event::ChoreMoved { chore, state: ChoreState { due: Some(due), asked_at: None, ..known } });
 }
 
 /// It failed: due again after its interval, doubled with each failure in a row.

@@ -47,7 +47,7 @@ pub(in crate::engine) fn due_work(turn: &mut Turn) {
 /// Asks for all open orders at once, when any order of ours works.
 pub(in crate::engine) fn poll(turn: &mut Turn) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
-        return chores::failed(turn, Chore::PollOrders);
+        return chores::held_back(turn, Chore::PollOrders);
     }
     chores::asked(turn, Chore::PollOrders);
     turn.request(Request::OpenOrders);

@@ -140,7 +140,7 @@ fn explain(turn: &mut Turn, closed: &ClosedPosition, found: &Found) {
         CloseCause::Liquidated => (
             AlertKind::LiquidationDetected,
             Severity::Critical,
-            format!("LIQUIDATION {} {} taken over @ {at}", closed.key, closed.quantity),
+            format!("{} {} taken over @ {at}", closed.key, closed.quantity),
         ),
         _ => (
             AlertKind::AdlReduced,

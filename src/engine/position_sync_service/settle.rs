@@ -106,7 +106,7 @@ pub(in crate::engine) fn after_late_fill(
         _ if report.category == Category::Adl => {}
         _ => {
             let taken = shown(turn, key, contracts);
-            let message = format!("LIQUIDATION {key} {taken} taken over @ {}, not known here before", report.price);
+            let message = format!("{key} {taken} taken over @ {}, not known here before", report.price);
             let alert = NewAlert::happened(AlertKind::LiquidationDetected, key, Severity::Critical, message);
             raise(turn, alert.symbol(&key.symbol).detail("side", key.side).detail("fill_id", &report.id));
         }
@@ -142,10 +142,10 @@ fn liquidated(turn: &mut Turn, position: &Position, report: &FillReport, contrac
     let taken = shown(turn, &position.key, contracts);
     let left = position.quantity;
     let message = if position.contracts.is_positive() {
-        format!("LIQUIDATION {} {taken} taken over @ {}, {left} left", position.key, report.price)
+        format!("{} {taken} taken over @ {}, {left} left", position.key, report.price)
     } else {
         format!(
-            "LIQUIDATION {} {taken} taken over @ {}, result {} USDT",
+            "{} {taken} taken over @ {}, result {} USDT",
             position.key,
             report.price,
             position.realised.0.round_dp(2)

@@ -21,7 +21,7 @@ const FILLS_OVERLAP: Duration = Duration::from_mins(10);
 /// Asks for positions and account.
 pub(in crate::engine) fn sync(turn: &mut Turn) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
-        return chores::failed(turn, Chore::SyncPositions);
+        return chores::held_back(turn, Chore::SyncPositions);
     }
     chores::asked(turn, Chore::SyncPositions);
     turn.request(Request::Positions);
@@ -65,7 +65,7 @@ pub(in crate::engine) fn on_positions(
 /// Asks for the fills since the newest known.
 pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
-        return chores::failed(turn, Chore::FetchFills);
+        return chores::held_back(turn, Chore::FetchFills);
     }
     let symbols = symbols_in_use(turn);
     if symbols.is_empty() {

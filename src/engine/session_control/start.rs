@@ -40,7 +40,7 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
 /// Asks what the start needs.
 pub(in crate::engine) fn ask(turn: &mut Turn, chore: Chore) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
-        return chores::failed(turn, chore);
+        return chores::held_back(turn, chore);
     }
     chores::asked(turn, chore);
     turn.request(if chore == Chore::Contracts { Request::Contracts } else { Request::PositionMode });

@@ -46,7 +46,7 @@ const COLUMNS: [Spec<Col>; 14] = [
     col(Col::Entry, "entry", 10, true, 8, 1),
     col(Col::Mark, "mark", 10, true, 7, 1),
     col(Col::Bar, "margin ratio", 7, false, 4, 14),
-    col(Col::Ratio, "", 8, true, 0, 0),
+    col(Col::Ratio, "", 9, true, 0, 0),
     col(Col::Liquidation, "liq price", 10, true, 3, 1),
     col(Col::Distance, "to liq", 7, true, 0, 0),
     col(Col::Profit, "uPnL", 10, true, 5, 0),
