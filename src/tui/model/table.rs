@@ -98,6 +98,9 @@ pub struct Table {
     pub filter: String,
     /// How many rows there are without the filter.
     pub total: usize,
+    /// Whether the selection is somebody's choice. Until then it is the first row, whichever that
+    /// is; a pane that gets the keyboard is pinned to the row it shows.
+    pub pinned: bool,
     /// The place the selection had, for when its row goes.
     place: usize,
 }
@@ -120,6 +123,7 @@ impl Table {
             sort: Column::of(pane).first().map(|column| Sort { column: *column, reversed: false }),
             filter: String::new(),
             total: 0,
+            pinned: false,
             place: 0,
         }
     }
@@ -148,6 +152,7 @@ impl Table {
             self.marks.retain(|mark| present.contains(mark));
         }
         match self.place() {
+            _ if !self.pinned => self.select(0),
             Some(place) => self.place = place,
             None => self.select(self.place),
         }
@@ -159,8 +164,15 @@ impl Table {
         self.selected = self.rows.get(self.place).cloned();
     }
 
+    /// Selects a row by somebody's choice; it is found in place when rows are taken next.
+    pub fn choose(&mut self, row: RowId) {
+        self.selected = Some(row);
+        self.pinned = true;
+    }
+
     /// Moves the selection.
     pub fn move_by(&mut self, rows: usize, down: bool) {
+        self.pinned = true;
         let place = self.place().unwrap_or(self.place);
         self.select(if down { place.saturating_add(rows) } else { place.saturating_sub(rows) });
     }
@@ -231,6 +243,7 @@ mod tests {
             let mut table = Table::of(Pane::Orders);
             table.take_rows(rows(&first), false);
             table.select(pick.index(first.len()));
+            table.pinned = true;
             let before = table.selected.clone();
             table.take_rows(rows(&second), hold);
             if rows(&second).contains(before.as_ref().unwrap()) {
@@ -257,6 +270,7 @@ mod tests {
     fn marks_leave_with_their_rows() {
         let mut table = Table::of(Pane::Orders);
         table.take_rows(rows(&[3, 1]), false);
+        table.pinned = true;
         table.toggle_mark();
         table.take_rows(rows(&[1]), false);
         assert!(table.marks.is_empty());

@@ -67,7 +67,10 @@ impl Screen {
             cursor::Hide
         )?;
         self.terminal.backend_mut().write_all(b"\x1b[22;2t")?;
-        self.terminal.clear()?;
+        // Not `clear`: it asks the terminal where its cursor is, and waits two seconds for one that
+        // does not answer. A resize to the same size clears as well.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())?;
         Ok(())
     }
 

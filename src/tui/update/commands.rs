@@ -188,7 +188,8 @@ pub fn ack_all(model: &mut Model) {
         match row {
             RowId::Alert(id) => {
                 let Some(shown) = model.state.alerts.get(*id) else { continue };
-                let same = model.state.alerts.unacknowledged().filter(|alert| {
+                let waiting = model.state.alerts.unacknowledged().filter(|alert| alert.severity > Severity::Info);
+                let same = waiting.filter(|alert| {
                     alert.id == *id
                         || !alert.is_liquidation()
                             && alert.key.kind == shown.key.kind

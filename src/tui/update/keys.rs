@@ -139,14 +139,15 @@ fn move_rows(model: &mut Model, act: Act) {
         Act::Down => table.move_by(1, true),
         Act::PageUp => table.move_by(page, false),
         Act::PageDown => table.move_by(page, true),
-        Act::First => table.select(0),
-        _ => table.select(usize::MAX),
+        Act::First => table.move_by(usize::MAX, false),
+        _ => table.move_by(usize::MAX, true),
     }
 }
 
 /// Moves the keyboard; detail and audit come over the alerts where they have no place of their own.
 pub fn focus(model: &mut Model, pane: Pane) {
     model.focus = pane;
+    model.table_mut(pane).pinned = true;
     if matches!(pane, Pane::Positions | Pane::Orders | Pane::Alerts) {
         model.detail_of = pane;
     }
@@ -249,7 +250,7 @@ fn go(model: &mut Model) {
         if !table.rows.contains(&row) {
             table.filter.clear();
         }
-        table.selected = Some(row);
+        table.choose(row);
     }
     model.reorder();
 }

@@ -104,7 +104,7 @@ fn news(model: &mut Model, effects: &mut Vec<Effect>) {
     model.outward.told.retain(|id, _| kept.get(*id).is_some_and(crate::model::Alert::is_unacknowledged));
     announce(model, notifications, effects);
     if let Some(id) = liquidation {
-        model.table_mut(Pane::Alerts).selected = Some(RowId::Alert(id));
+        model.table_mut(Pane::Alerts).choose(RowId::Alert(id));
         model.reorder();
     }
 }

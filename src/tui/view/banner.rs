@@ -78,7 +78,12 @@ fn text(model: &Model, head: BannerItem, severity: Severity, small: bool) -> Str
             let message = escape_controls(&alert.message);
             let symbol = alert.symbol.as_ref().map(|symbol| format!(" {symbol}")).unwrap_or_default();
             let word = if alert.is_liquidation() {
-                if small { format!(" LIQ{symbol}") } else { " LIQUIDATION".to_owned() }
+                // The session's own words begin with it.
+                match (small, message.starts_with("LIQUIDATION")) {
+                    (true, _) => format!(" LIQ{symbol}"),
+                    (false, true) => String::new(),
+                    (false, false) => " LIQUIDATION".to_owned(),
+                }
             } else {
                 String::new()
             };

@@ -141,10 +141,12 @@ fn last_failure(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     let held: u64 = state.breakers.values().map(|breaker| breaker.rejected_calls).sum();
     let failed: u64 = state.breakers.values().map(|breaker| breaker.failed_calls).sum();
     let calls: u64 = state.breakers.values().map(|breaker| breaker.succeeded_calls).sum();
-    if y < area.bottom() {
-        let clock = state.upkeep.link.clock;
-        let offset = clock.map(|clock| format!(", clock {:+} ms", clock.offset_ms)).unwrap_or_default();
-        let text = format!("{calls} calls, {failed} failed, {held} held back{offset}");
-        canvas.put(area.x.saturating_add(1), y, &text, area.width.saturating_sub(2), style);
+    let mut words = vec![format!("{calls} calls, {failed} failed, {held} held back")];
+    words.extend(state.upkeep.link.clock.map(|clock| format!("exchange's clock {:+} ms", clock.offset_ms)));
+    for text in words {
+        if y < area.bottom() {
+            canvas.put(area.x.saturating_add(1), y, &text, area.width.saturating_sub(2), style);
+            y = y.saturating_add(1);
+        }
     }
 }

@@ -123,12 +123,12 @@ pub fn quit(model: &Model, body: Rect, footer: Rect, canvas: &mut Canvas<'_>) {
     let orders = count(state.orders.working_count(), "working order", "working orders");
     let positions = count(state.positions.open_count(), "open position", "open positions");
     let line = |letter: &str, words: &str, note: String| -> Vec<Span> {
-        vec![(format!("{letter:<5}"), key), (format!("{words:<28}"), text), (note, muted)]
+        vec![(format!("{letter:<5}"), key), (format!("{words:<25}"), text), (note, muted)]
     };
     let mut lines = vec![Vec::new()];
     if model.setup.same_process {
         lines.push(line("c", "stop and cancel entries", format!("{entries}; exits and positions stay")));
-        lines.push(line("l", "stop and leave all", format!("{orders}, {positions} stay at the exchange")));
+        lines.push(line("l", "stop and leave all", format!("{orders}, {positions} stay")));
     } else {
         lines.push(line("d", "detach", "the session keeps running".to_owned()));
     }

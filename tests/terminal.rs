@@ -1,0 +1,114 @@
+//! The dashboard in a real pseudo-terminal: the four hazards of a full-screen program that trades.
+//!
+//! The tests of panics and of typed keys run the dashboard on a stage session: this test program
+//! starts itself again inside the pseudo-terminal. The others run `perpdeck` itself.
+
+#[path = "terminal/child.rs"]
+mod child;
+#[path = "terminal/pty.rs"]
+mod pty;
+
+use std::time::Duration;
+
+use pty::Pty;
+
+fn perpdeck(data: &std::path::Path, env: &[(&str, &str)]) -> Pty {
+    let program = env!("CARGO_BIN_EXE_perpdeck");
+    let data = data.display().to_string();
+    Pty::start(program, &["--data-dir", &data], env, (120, 40))
+}
+
+#[test]
+fn perpdeck_shows_a_session_and_a_signal_gives_the_terminal_back() {
+    for signal in ["TERM", "HUP"] {
+        let data = tempfile::tempdir().unwrap();
+        let mut pty = perpdeck(data.path(), &[]);
+        pty.until("the dashboard", |screen| screen.contains("1 Positions") && screen.contains("X HALT"));
+        assert!(pty.is_alternate() && pty.is_raw(), "the dashboard has the terminal");
+        pty.signal(signal);
+        pty.until_gone();
+        assert!(!pty.is_alternate(), "SIG{signal} leaves the alternate screen on");
+        assert!(!pty.is_raw(), "SIG{signal} leaves the terminal raw");
+        assert!(!pty.hides_cursor(), "SIG{signal} leaves the cursor hidden");
+    }
+}
+
+#[test]
+fn a_terminal_of_20_by_5_shows_the_session_and_a_banner() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().display().to_string();
+    let mut pty = Pty::start(env!("CARGO_BIN_EXE_perpdeck"), &["--data-dir", &data], &[], (20, 5));
+    pty.until("the session's word", |screen| screen.contains("PAPER"));
+    pty.resize((120, 40));
+    pty.until("the whole dashboard", |screen| screen.contains("1 Positions"));
+    pty.resize((20, 5));
+    pty.until("the tiny form", |screen| !screen.contains("1 Positions") && screen.contains("PAPER"));
+    pty.signal("TERM");
+    pty.until_gone();
+}
+
+#[test]
+fn a_panic_in_another_thread_leaves_the_keys_alive() {
+    let mut pty = Pty::stage("panic-elsewhere", &[]);
+    pty.until("the panic as a critical alert", |screen| screen.contains("a part of the program ended unexpectedly"));
+    assert!(pty.is_alternate() && pty.is_raw(), "the terminal was given back under a live session");
+    pty.keys("?");
+    pty.until("the help: keys still work", |screen| screen.contains("? Help"));
+    pty.keys("\x1b");
+    pty.until("the help closed", |screen| !screen.contains("? Help"));
+    pty.signal("TERM");
+    pty.until_gone();
+    assert!(!pty.is_raw() && !pty.is_alternate());
+}
+
+#[test]
+fn a_panic_of_the_dashboard_gives_the_terminal_back() {
+    let mut pty = Pty::stage("panic-here", &[]);
+    pty.until_gone();
+    assert!(!pty.is_raw() && !pty.is_alternate());
+    assert!(pty.seen().contains("on purpose"), "the message is printed: {}", pty.seen());
+}
+
+#[test]
+fn pasted_text_is_never_keys() {
+    let mut pty = Pty::stage("wait", &[]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.keys("\x1b[200~Xhalt\r\x1b[201~");
+    pty.until("the paste refused", |screen| screen.contains("pasted text was dropped"));
+    assert!(!pty.screen().contains("HALT SESSION"));
+    // The same without brackets, as fast as a machine types: a burst.
+    pty.keys("Xhalt\rXhalt\ryyyy");
+    pty.until("the burst refused", |screen| screen.contains("too fast"));
+    assert!(!pty.screen().contains("HALT not delivered") && !pty.screen().contains("halt  "));
+    pty.signal("TERM");
+    pty.until_gone();
+}
+
+#[test]
+fn no_color_keeps_the_banner_reversed() {
+    let mut pty = Pty::stage("critical", &[("NO_COLOR", "1"), ("COLORTERM", "truecolor")]);
+    pty.until("the banner", |screen| screen.contains("LIQUIDATION"));
+    // The first second blinks.
+    pty.until_true("a reversed banner", Duration::from_secs(10), |parser| {
+        let screen = parser.screen();
+        let row: Vec<_> = (0..80).filter_map(|column| screen.cell(2, column)).collect();
+        row.len() == 80 && row.iter().all(|cell| cell.inverse())
+    });
+    assert!(pty.colours().is_empty(), "a colour was sent: {:?}", pty.colours());
+    pty.signal("TERM");
+    pty.until_gone();
+}
+
+#[test]
+fn a_held_ctrl_c_asks_and_never_ends_the_session() {
+    let mut pty = Pty::stage("wait", &[]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.keys("\x03");
+    pty.until("the hint", |screen| screen.contains("Ctrl-C again"));
+    pty.keys("\x03");
+    pty.until("the question", |screen| screen.contains("End the session?"));
+    pty.keys("\x1b");
+    pty.until("the answer", |screen| !screen.contains("End the session?"));
+    pty.signal("TERM");
+    pty.until_gone();
+}

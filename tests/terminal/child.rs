@@ -1,0 +1,73 @@
+//! The dashboard on a stage session, inside the pseudo-terminal.
+
+use std::sync::Arc;
+
+use perpdeck::clock::Clock;
+use perpdeck::model::SessionState;
+use perpdeck::runtime::{CommandSender, EventBus, Interest, SessionHandle};
+use perpdeck::tui::testkit::{Fact, Feed};
+use perpdeck::tui::{self, Dressing, Setup};
+
+/// Names what the child does; without it this is an ordinary, empty test.
+pub const VARIABLE: &str = "PERPDECK_STAGE";
+
+#[test]
+fn stage_session() {
+    let Ok(what) = std::env::var(VARIABLE) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(dashboard(&what));
+}
+
+async fn dashboard(what: &str) {
+    let clock = Clock::wall();
+    let mut feed = Feed::default();
+    let mut state = SessionState::default();
+    for fact in facts(what) {
+        for record in feed.records(&state.clone(), clock.now(), &fact, &[]) {
+            state.apply(&record);
+        }
+    }
+    let bus = EventBus::new();
+    let updates = bus.subscriptions().folding("dashboard", Interest::Everything, 64);
+    let (commands, _received) = CommandSender::channel();
+    let handle = SessionHandle { snapshot: Arc::new(state), updates, commands, clock };
+    let setup = Setup::default();
+    let dressing = Dressing::load(&setup, None).unwrap();
+    match what {
+        "panic-elsewhere" => {
+            std::thread::Builder::new()
+                .name("gateway".into())
+                .spawn(|| panic!("on purpose"))
+                .unwrap();
+        }
+        "panic-here" => {
+            let local = tokio::task::LocalSet::new();
+            local
+                .run_until(async {
+                    let shown = tokio::task::spawn_local(tui::run(handle, setup, dressing));
+                    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                    drop(shown);
+                    panic!("on purpose");
+                })
+                .await;
+            return;
+        }
+        _ => {}
+    }
+    let _ = tui::run(handle, setup, dressing).await.unwrap();
+}
+
+fn facts(what: &str) -> Vec<Fact> {
+    let mut text = String::from("facts = [{ fact = \"session\", label = \"stage\" },");
+    if what == "critical" {
+        text.push_str(
+            "{ fact = \"alert\", kind = \"LIQUIDATION_DETECTED\", severity = \"CRITICAL\", symbol = \"BTC_USDT\", message = \"BTC_USDT LONG taken over\" },",
+        );
+    }
+    text.push(']');
+    #[derive(serde::Deserialize)]
+    struct Facts {
+        facts: Vec<Fact>,
+    }
+    toml::from_str::<Facts>(&text).unwrap().facts
+}
