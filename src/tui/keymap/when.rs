@@ -38,7 +38,7 @@ pub enum Fact {
 }
 
 const FACTS: [(Fact, &str, &str, &str); 14] = [
-    (Fact::RowsVisible, "rows.visible", "the window is too small to see the target", "rows are in sight"),
+    (Fact::RowsVisible, "rows.visible", "too small a window to see the target", "rows are in sight"),
     (Fact::RowSelected, "row.selected", "no row is selected", "a row is selected"),
     (Fact::TableSortable, "table.sortable", "this pane has one order only", "this pane can be sorted"),
     (Fact::TableMarks, "table.marks", "only orders can be marked", "rows can be marked"),

@@ -66,7 +66,7 @@ fn normal(model: &mut Model, press: Press, effects: &mut Vec<Effect>) {
                     perform(model, act, effects);
                 }
                 Err(why) => {
-                    let text = format!("{} {}: {why}", crate::tui::keymap::shown(&keys), act.name());
+                    let text = format!("{}: {why}", crate::tui::keymap::shown(&keys));
                     say(model, text, Severity::Info);
                 }
             }
@@ -302,6 +302,10 @@ fn suspend(model: &mut Model, effects: &mut Vec<Effect>) {
 }
 
 fn quit(model: &mut Model, press: Press, opened: Duration, effects: &mut Vec<Effect>) {
+    if press.code == KeyCode::Esc {
+        model.mode = Mode::Normal;
+        return;
+    }
     if model.now.real.saturating_sub(opened) < QUIET {
         return;
     }

@@ -102,6 +102,9 @@ fn text(model: &Model, head: BannerItem, severity: Severity, small: bool) -> Str
 }
 
 fn keys(model: &Model, width: u16) -> String {
+    if width < 30 {
+        return String::new();
+    }
     let key = |act: Act| model.keymap.key_for(act, model.focus);
     let ack = format!(" [{}] ack", key(Act::Ack));
     if width >= 110 {

@@ -10,7 +10,7 @@ use crate::tui::model::{Mode, Model};
 use crate::tui::theme::Role;
 
 /// Columns and rows of the panel.
-const SIZE: (u16, u16) = (58, 8);
+const SIZE: (u16, u16) = (68, 8);
 
 pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
     let state = model.shown();
