@@ -43,8 +43,8 @@ impl Known {
         self.positions.retain(|_, position| !position.contracts.is_zero());
     }
 
-    fn account(&mut self, account: AccountReport) {
-        self.account = Some(AccountReport { equity: None, unrealised: None, ..account });
+    fn account(&mut self, account: &AccountReport) {
+        self.account = Some(AccountReport { equity: None, unrealised: None, ..account.clone() });
     }
 }
 
@@ -75,8 +75,8 @@ fn compare(scenario: &str, fault: Option<&str>) {
     paused(async {
         let simulated = Simulated::open(scenario);
         let begun = simulated.clock.now();
-        let mut pushes = simulated.adapter.stream(vec![symbol("BTC_USDT"), symbol("ETH_USDT")]);
-        until(&mut pushes, |push| matches!(push, Push::Connected)).await;
+        let mut stream = simulated.adapter.stream(vec![symbol("BTC_USDT"), symbol("ETH_USDT")]);
+        until(&mut stream, |push| matches!(push, Push::Connected)).await;
         if let Some(fault) = fault {
             simulated.fault(fault).await;
         }
@@ -84,12 +84,12 @@ fn compare(scenario: &str, fault: Option<&str>) {
 
         let mut pushed = Known::default();
         let drained = tokio::time::Instant::now() + Duration::from_secs(3);
-        while let Ok(push) = tokio::time::timeout_at(drained, pushes.recv()).await {
+        while let Ok(push) = tokio::time::timeout_at(drained, stream.recv()).await {
             match push.unwrap() {
                 Push::Order(order) => pushed.order(order),
                 Push::Fill(fill) => pushed.fill(fill),
                 Push::Position(position) => pushed.position(position),
-                Push::Account(account) => pushed.account(account),
+                Push::Account(account) => pushed.account(&account),
                 Push::Disconnected { reason, .. } => panic!("{reason}"),
                 Push::Quote(_) | Push::LiquidationNotice { .. } | Push::Connected => {}
             }
@@ -111,7 +111,7 @@ fn compare(scenario: &str, fault: Option<&str>) {
         for position in adapter.positions().await.unwrap() {
             polled.position(position);
         }
-        polled.account(adapter.account().await.unwrap());
+        polled.account(&adapter.account().await.unwrap());
 
         assert!(pushed.orders.len() == 20 && pushed.fills.len() >= 15 && pushed.positions.len() == 2, "{pushed:?}");
         assert_eq!(pushed.orders, polled.orders);

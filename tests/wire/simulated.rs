@@ -308,7 +308,7 @@ fn a_liquidation_leaves_notices_and_evidence() {
 
 pub async fn until(pushes: &mut mpsc::Receiver<Push>, wanted: impl Fn(&Push) -> bool) {
     let found = async { while !wanted(&pushes.recv().await.unwrap()) {} };
-    tokio::time::timeout(Duration::from_secs(600), found)
+    tokio::time::timeout(Duration::from_mins(10), found)
         .await
         .expect("the push came within ten minutes of session time");
 }
