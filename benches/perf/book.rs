@@ -1,9 +1,9 @@
 //! A session with 1000 working orders and 100 positions, as facts.
 
 use perpdeck::model::{
-    Contracts, Event, Intent, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Position, PositionId,
-    PositionKey, PositionMode, Price, Purpose, Qty, Quote, Side, StrategyId, Symbol, Timestamp, Usdt, VenueFigures, VenueOrderId,
-    VenuePositionId,
+    Contracts, Event, Intent, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Position,
+    PositionId, PositionKey, PositionMode, Price, Purpose, Qty, Quote, Side, StrategyId, Symbol, Timestamp, Usdt,
+    VenueFigures, VenueOrderId, VenuePositionId,
 };
 
 use crate::fixture::{contract, d, info};
@@ -20,7 +20,8 @@ pub fn symbol(n: u64) -> Symbol {
 pub fn facts(now: Timestamp) -> Vec<Event> {
     let info = info(now);
     let session = info.id.clone();
-    let mut facts = vec![Event::SessionStarted { info: Box::new(info) }, Event::PositionModeLearned { mode: PositionMode::Hedge }];
+    let mut facts =
+        vec![Event::SessionStarted { info: Box::new(info) }, Event::PositionModeLearned { mode: PositionMode::Hedge }];
     for n in 0..POSITIONS {
         facts.push(Event::ContractLearned { spec: Box::new(contract(symbol(n).as_str())) });
     }
@@ -82,6 +83,9 @@ pub fn facts(now: Timestamp) -> Vec<Event> {
                 quantity: Qty(d("0.0100")),
                 decision_price: Some(Price(d("50000"))),
                 leverage: 3,
+                margin_mode: MarginMode::Isolated,
+                position_mode: PositionMode::Hedge,
+                position_id: None,
                 stop_loss: None,
                 take_profit: None,
                 state: OrderState::Pending,

@@ -22,14 +22,18 @@ pub fn run(table: &mut Table) {
     table.row(
         "one dashboard frame at 200x60, 1000 orders, 100 positions, p99",
         format!("{} (p50 {})", ms(percentile(&ours, 0.99)), ms(percentile(&ours, 0.5))),
-        format!("{} (p50 {}; a screen of plain text)", ms(percentile(&reference, 0.99)), ms(percentile(&reference, 0.5))),
+        format!(
+            "{} (p50 {}; a screen of plain text)",
+            ms(percentile(&reference, 0.99)),
+            ms(percentile(&reference, 0.5))
+        ),
         "2 ms",
         percentile(&ours, 0.99) < Duration::from_millis(2),
     );
 }
 
 fn dashboard() -> Vec<Duration> {
-    let mut stage = Stage::new((200, 60), "cockpit", Depth::TrueColor, false).unwrap();
+    let mut stage = Stage::new((200, 60), "cockpit", Depth::TrueColour, false).unwrap();
     let at = stage.now().session;
     let mut seq = 0;
     let facts = book::facts(at).into_iter().map(|event| {

@@ -18,9 +18,7 @@ use crate::wire::Receiver;
 const STARTS: usize = 20;
 
 pub fn memory(table: &mut Table) {
-    let bare = resident_after(|| {
-        Command::new("sleep").arg("5").stdout(Stdio::null()).spawn().unwrap()
-    });
+    let bare = resident_after(|| Command::new("sleep").arg("5").stdout(Stdio::null()).spawn().unwrap());
     let engine = headless();
     let dashboard = with_dashboard();
     let shown = |kib: u64| format!("{:.1} MB", kib as f64 / 1024.0);

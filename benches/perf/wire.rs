@@ -33,7 +33,10 @@ pub fn run(table: &mut Table) {
         let socket = with_a_socket(sync);
         let ratio = ours.as_secs_f64() / reqwest.as_secs_f64();
         table.row(
-            &format!("signal to last byte at the exchange, p50, {}", if sync { "with fdatasync" } else { "without fdatasync" }),
+            &format!(
+                "signal to last byte at the exchange, p50, {}",
+                if sync { "with fdatasync" } else { "without fdatasync" }
+            ),
             micros(ours),
             format!("{} reqwest alone, {} bare socket, same journal write", micros(reqwest), micros(socket)),
             "1.2 x reqwest",
@@ -93,7 +96,10 @@ fn serve(mut stream: TcpStream, tell: &mpsc::Sender<Instant>) {
         } else {
             r#"{"success":false,"code":510,"message":"Requests are too frequent"}"#.to_owned()
         };
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }
@@ -117,7 +123,8 @@ fn through_the_engine(sync: bool) -> Duration {
         let signal = fixture::entry(format!("s{n}"), "BTC_USDT");
         let begun = Instant::now();
         let answer = intake.submit(signal).unwrap();
-        let arrived = receiver.arrived.recv_timeout(Duration::from_secs(20)).expect("every signal must reach the exchange");
+        let arrived =
+            receiver.arrived.recv_timeout(Duration::from_secs(20)).expect("every signal must reach the exchange");
         answer.blocking_recv().unwrap();
         if n >= WARM_UP {
             times.push(arrived - begun);

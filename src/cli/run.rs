@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use super::args::RunArgs;
 use super::failure::Failure;
 use super::{config, screen, sim};
-use crate::config::{
-    Credentials, KEY_VARIABLE, Loaded, Mode, Origin, SECRET_VARIABLE, default_data_dir, live_permit,
-};
+use crate::config::{Credentials, KEY_VARIABLE, Loaded, Mode, Origin, SECRET_VARIABLE, default_data_dir, live_permit};
 use crate::exchange::mexc::Permit;
 use crate::model::{Environment, escape_controls};
 use crate::runtime::headless::{self, Headless};
@@ -88,12 +86,19 @@ fn launch(args: &RunArgs, loaded: Loaded) -> Result<Launch, Failure> {
         let rest_url = settings.exchange.rest_url.clone().unwrap_or_else(|| LIVE_REST.to_owned());
         let ws_url = settings.exchange.ws_url.clone().unwrap_or_else(|| LIVE_WS.to_owned());
         let credentials = permit.credentials().clone();
-        let venue =
-            Venue::Apart { rest_url, ws_url, credentials, permit: Permit::Live(permit), environment: Environment::Live };
+        let venue = Venue::Apart {
+            rest_url,
+            ws_url,
+            credentials,
+            permit: Permit::Live(permit),
+            environment: Environment::Live,
+        };
         (venue, "live account".to_owned(), crate::clock::Speed::Times(1.0))
     } else if let Some(rest_url) = settings.exchange.rest_url.clone() {
         if pace == crate::clock::Speed::Max {
-            return Err(Failure::usage("--speed max needs the embedded exchange: leave out --exchange-url, or give a number"));
+            return Err(Failure::usage(
+                "--speed max needs the embedded exchange: leave out --exchange-url, or give a number",
+            ));
         }
         let credentials = credentials("an exchange that runs apart needs the keys it was started with")?.ok_or_else(|| {
             Failure::usage(format!(

@@ -24,7 +24,10 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     };
     let (key, secret) = match (&args.api_key, &args.api_secret) {
         (Some(key), Some(secret)) => (key.clone(), secret.clone()),
-        _ => (random_key().map_err(|e| Failure::new(e.to_string()))?, random_key().map_err(|e| Failure::new(e.to_string()))?),
+        _ => (
+            random_key().map_err(|e| Failure::new(e.to_string()))?,
+            random_key().map_err(|e| Failure::new(e.to_string()))?,
+        ),
     };
     let mut settings = settings(args.seed, &args.scenario, args.candles.as_deref(), args.data_dir.as_deref())?;
     settings.credentials = Credentials::new(&key, &secret);

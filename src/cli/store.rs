@@ -12,7 +12,10 @@ use crate::store;
 pub fn rebuild(data_dir: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     let root = run::data_dir(data_dir, false)?;
     if !journal_of(&root).is_dir() {
-        return Err(Failure::new(format!("there is no journal in {}: name a session's directory with --data-dir DIR", root.display())));
+        return Err(Failure::new(format!(
+            "there is no journal in {}: name a session's directory with --data-dir DIR",
+            root.display()
+        )));
     }
     // Taken for this process, so that no session writes them at the same time.
     let dir = DataDir::open(&root).map_err(|error| Failure::new(error.to_string()))?;

@@ -290,8 +290,7 @@ impl Parts {
         let scribe = Scribe::new(recovered.journal, if inline { Manner::InPlace } else { Manner::Durable })?;
         let symbols = with_known(symbols, &recovered.state);
         let pushes = exchange.stream(symbols.clone());
-        let gateway =
-            Gateway::new(exchange, clock.clone(), settings.exchange.call_timeout, symbols, tell.clone());
+        let gateway = Gateway::new(exchange, clock.clone(), settings.exchange.call_timeout, symbols, tell.clone());
         if strategy {
             let updates = subscriptions.folding("strategy", Interest::Everything, DEFAULT_CAPACITY);
             let momentum = Momentum::new(settings.strategy.clone(), settings.risk.clone());
@@ -304,13 +303,8 @@ impl Parts {
         let engine = Engine::new(settings, recovered.state);
         let projector = Projector::start(&data_dir.journal(), &data_dir.projections())?;
         let session = Session::new(engine, clock, bus, scribe, gateway).with_projections(projector);
-        let ports = Ports {
-            commands: waiting.commands,
-            internal,
-            pushes,
-            signals: waiting.signals,
-            abandon: waiting.abandon,
-        };
+        let ports =
+            Ports { commands: waiting.commands, internal, pushes, signals: waiting.signals, abandon: waiting.abandon };
         let start = Input::Start { info: Box::new(info), note: recovered.note };
         let ended = session.run(start, ports).await;
         drop(keep);

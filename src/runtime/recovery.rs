@@ -113,7 +113,8 @@ mod tests {
     fn write(dir: &Path, records: &[Record], snapshot_after: Option<u64>) -> SessionState {
         let mut recovered = recover(dir, 1 << 20).unwrap();
         for record in records {
-            let seq = recovered.journal.append(record.at.micros(), &serde_json::to_string(&record.event).unwrap()).unwrap();
+            let seq =
+                recovered.journal.append(record.at.micros(), &serde_json::to_string(&record.event).unwrap()).unwrap();
             assert_eq!(seq, record.seq);
             recovered.state.apply(record);
             if snapshot_after == Some(seq) {

@@ -14,8 +14,8 @@ use super::outbox::{Held, Outbox, Release};
 use super::scribe::Scribe;
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Out, Request};
-use crate::store::Projector;
 use crate::model::{Command, Event, OrderNo, Phase, Push, RawSignal, Record, SessionState, SignalId, Timestamp};
+use crate::store::Projector;
 
 /// Pushes that are taken before everything else gets its turn again.
 const PUSHES_A_ROUND: usize = 64;

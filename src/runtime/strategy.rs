@@ -44,7 +44,15 @@ pub struct Momentum {
 impl Momentum {
     /// A strategy that has seen nothing yet.
     pub fn new(settings: StrategySettings, risk: RiskSettings) -> Self {
-        Self { settings, risk, state: SessionState::default(), books: BTreeMap::new(), signals: 0, entries: 0, undecided: BTreeSet::new() }
+        Self {
+            settings,
+            risk,
+            state: SessionState::default(),
+            books: BTreeMap::new(),
+            signals: 0,
+            entries: 0,
+            undecided: BTreeSet::new(),
+        }
     }
 
     /// Takes what happened and says which signals follow.

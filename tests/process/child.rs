@@ -71,7 +71,11 @@ impl Process {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "not within {PATIENCE:?}; it said {:#?}", self.said.iter().rev().take(12).collect::<Vec<_>>());
+            assert!(
+                !left.is_zero(),
+                "not within {PATIENCE:?}; it said {:#?}",
+                self.said.iter().rev().take(12).collect::<Vec<_>>()
+            );
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
                     self.said.push(line.clone());

@@ -69,7 +69,8 @@ fn tell(process: &mut Process) -> bool {
             let order = process.said.last().unwrap()["order_id"].clone();
             let ends = |line: &Value| {
                 line["order_id"] == order
-                    && ["order_filled", "order_failed", "order_cancelled"].contains(&line["event"].as_str().unwrap_or_default())
+                    && ["order_filled", "order_failed", "order_cancelled"]
+                        .contains(&line["event"].as_str().unwrap_or_default())
             };
             let ended = process.said.iter().any(ends);
             if !ended && process.until(ends).is_none() {

@@ -70,7 +70,8 @@ pub fn compare(ledger: &Value, state: &SessionState, about: &str) -> usize {
                 here.insert(client);
             }
             None => {
-                let never = order.venue_id.is_none() && matches!(order.state, OrderState::Failed | OrderState::Cancelled);
+                let never =
+                    order.venue_id.is_none() && matches!(order.state, OrderState::Failed | OrderState::Cancelled);
                 assert!(never, "{about}: {client} is {:?} here and not at the exchange", order.state);
             }
         }

@@ -26,7 +26,11 @@ fn sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
     let ready = session.event("ready").unwrap();
     assert!(ready["exchange"].as_str().unwrap().starts_with("http://127.0.0.1:"));
     assert_eq!(session.said[0]["event"], "ready", "it is the first line");
-    assert!(session.tell(r#"{"id":1,"signal":{"signal_type":"S1","symbol":"SOL_USDT","side":"buy","quantity":2,"price":90.5}}"#));
+    assert!(
+        session.tell(
+            r#"{"id":1,"signal":{"signal_type":"S1","symbol":"SOL_USDT","side":"buy","quantity":2,"price":90.5}}"#
+        )
+    );
     let answer = session.answer("1").unwrap();
     assert_eq!(answer["result"], "accepted", "{answer}");
     assert!(session.until(|line| line["event"] == "order_updated" && line["status"] == "submitted").is_some());
@@ -128,7 +132,14 @@ fn mistakes_name_the_value_and_the_way_out() {
 fn an_address_beyond_this_machine_is_refused_without_the_live_conditions() {
     let data = tempfile::tempdir().unwrap();
     let mut command = perpdeck(
-        &["run", "--headless", "--exchange-url", "https://api.mexc.com", "--data-dir", &data.path().join("d").display().to_string()],
+        &[
+            "run",
+            "--headless",
+            "--exchange-url",
+            "https://api.mexc.com",
+            "--data-dir",
+            &data.path().join("d").display().to_string(),
+        ],
         data.path(),
     );
     command.env("PERPDECK_API_KEY", "k").env("PERPDECK_API_SECRET", "s");
@@ -165,7 +176,8 @@ fn help_and_version_need_nothing() {
 fn a_session_on_virtual_time_is_the_same_every_time() {
     let data = tempfile::tempdir().unwrap();
     let candles = data.path().join("xrp_usdt_5m.csv");
-    let all = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/xrp_usdt_5m_2021-11-15.csv")).unwrap();
+    let all =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/xrp_usdt_5m_2021-11-15.csv")).unwrap();
     let some: Vec<&str> = all.lines().take(150).collect();
     std::fs::write(&candles, some.join("\n") + "\n").unwrap();
     let facts = |name: &str| -> Vec<String> {
@@ -187,7 +199,9 @@ fn a_session_on_virtual_time_is_the_same_every_time() {
     for (a, b) in one.iter().zip(&two) {
         assert_eq!(a, b);
     }
-    let fills = one.iter().filter(|fact| serde_json::from_str::<Value>(fact.split_once(' ').unwrap().1).unwrap()["event"] == "filled");
+    let fills = one
+        .iter()
+        .filter(|fact| serde_json::from_str::<Value>(fact.split_once(' ').unwrap().1).unwrap()["event"] == "filled");
     assert!(fills.count() >= 20);
 }
 

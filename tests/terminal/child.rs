@@ -35,10 +35,7 @@ async fn dashboard(what: &str) {
     let dressing = Dressing::load(&setup, None).unwrap();
     match what {
         "panic-elsewhere" => {
-            std::thread::Builder::new()
-                .name("gateway".into())
-                .spawn(|| panic!("on purpose"))
-                .unwrap();
+            std::thread::Builder::new().name("gateway".into()).spawn(|| panic!("on purpose")).unwrap();
         }
         "panic-here" => {
             let local = tokio::task::LocalSet::new();

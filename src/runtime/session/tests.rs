@@ -63,7 +63,8 @@ impl Exchange for Fake {
         self.read(ClockOffset { offset_ms: 0, round_trip_ms: 1 })
     }
     async fn contracts(&self, _: &[Symbol]) -> Result<Vec<ContractSpec>, CallError> {
-        let tier = RiskTier { max_contracts: Contracts(dec("1000000")), maintenance_rate: dec("0.004"), max_leverage: 100 };
+        let tier =
+            RiskTier { max_contracts: Contracts(dec("1000000")), maintenance_rate: dec("0.004"), max_leverage: 100 };
         self.read(vec![ContractSpec {
             symbol: btc(),
             contract_size: dec("0.0001"),
@@ -350,7 +351,9 @@ async fn a_journal_that_cannot_be_written_stops_entries_and_loses_no_fact() {
     bench.until(|state| state.upkeep.journal_error.is_some()).await;
     assert!(answer.try_recv().is_err(), "what is not on record is not answered");
     bench.command("c", Action::Cancel { orders: vec![OrderNo(1)] });
-    bench.until(|state| state.upkeep.journal_error.as_ref().is_some_and(|e| e.contains("unjournaled: cancel #1"))).await;
+    bench
+        .until(|state| state.upkeep.journal_error.as_ref().is_some_and(|e| e.contains("unjournaled: cancel #1")))
+        .await;
     assert_eq!(*bench.fake.cancelled.lock().unwrap(), [OrderNo(1)], "a cancel leaves all the same");
     assert_eq!(bench.fake.placed.lock().unwrap().len(), 1, "an entry does not");
     bench.broken.store(false, Ordering::SeqCst);

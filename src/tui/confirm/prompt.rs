@@ -156,8 +156,7 @@ impl Prompt {
             return Answer::Stay;
         }
         let seen_for = self.drawn.map(|drawn| now.saturating_sub(drawn));
-        let too_early =
-            seen_for.is_none_or(|seen| seen < QUIET_AFTER_DRAW) || gates.settled < QUIET_AFTER_SETTLING;
+        let too_early = seen_for.is_none_or(|seen| seen < QUIET_AFTER_DRAW) || gates.settled < QUIET_AFTER_SETTLING;
         if too_early && !matches!(self.subject, Subject::Halt { .. }) {
             self.note = Some(match &self.tier {
                 Tier::Word(_) => "too early: press Enter again".to_owned(),

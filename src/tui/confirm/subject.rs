@@ -1,8 +1,6 @@
 //! What a prompt is about, frozen as the operator saw it.
 
-use crate::model::{
-    Action, AlertId, CallClass, Order, OrderNo, OrderState, OrderType, Qty, RiskLimit, SessionState,
-};
+use crate::model::{Action, AlertId, CallClass, Order, OrderNo, OrderState, OrderType, Qty, RiskLimit, SessionState};
 use crate::tui::format;
 
 /// What was on the screen of an order when the prompt opened.
@@ -201,9 +199,7 @@ impl Subject {
         };
         Some(match self {
             Self::Cancel { targets } => Self::Cancel { targets: renew(targets)? },
-            Self::CancelSet { targets, scope } => {
-                Self::CancelSet { targets: renew(targets)?, scope: scope.clone() }
-            }
+            Self::CancelSet { targets, scope } => Self::CancelSet { targets: renew(targets)?, scope: scope.clone() },
             Self::Flatten { .. } => Self::flatten(state),
             Self::Halt { .. } => Self::halt(state),
             Self::Pause { .. } => Self::Pause { entries: state.orders.working_entries() },

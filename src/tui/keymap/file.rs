@@ -23,7 +23,9 @@ pub enum KeymapError {
         why: std::io::Error,
     },
     /// Halt would have no key, or none that works in every pane.
-    #[error("key map {path} leaves \"halt\" without a key in [[{section}]]: add a row [[global]] on = ..., do = \"halt\", or leave its key alone")]
+    #[error(
+        "key map {path} leaves \"halt\" without a key in [[{section}]]: add a row [[global]] on = ..., do = \"halt\", or leave its key alone"
+    )]
     NoHalt {
         /// The file.
         path: String,
@@ -85,7 +87,8 @@ fn row<'a>(source: &Source<'a>, section: Section, value: &toml::Spanned<DeValue<
                 act = Some(known);
             }
             "when" => {
-                when = When::parse(source.text("when", value)?).map_err(|why| source.fault(at, format!("when: {why}")))?;
+                when =
+                    When::parse(source.text("when", value)?).map_err(|why| source.fault(at, format!("when: {why}")))?;
             }
             other => {
                 let message = format!("unknown key {other:?}; allowed are on, do, when");

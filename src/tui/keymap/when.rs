@@ -91,7 +91,13 @@ impl When {
     pub fn check(&self, holds: &dyn Fn(Fact) -> bool) -> Result<(), &'static str> {
         match self {
             Self::Always => Ok(()),
-            Self::Is(fact) => if holds(*fact) { Ok(()) } else { Err(fact.reason().0) },
+            Self::Is(fact) => {
+                if holds(*fact) {
+                    Ok(())
+                } else {
+                    Err(fact.reason().0)
+                }
+            }
             Self::Not(inner) => match inner.check(holds) {
                 Ok(()) => Err(inner.as_fact().map_or("not now", |fact| fact.reason().1)),
                 Err(_) => Ok(()),
@@ -170,12 +176,12 @@ fn one(tokens: &mut Vec<String>) -> Result<When, String> {
                 _ => Err("a bracket is not closed".to_owned()),
             }
         }
-        Some(name) => FACTS.iter().find(|(_, known, ..)| *known == name).map(|(fact, ..)| When::Is(*fact)).ok_or_else(
-            || {
+        Some(name) => {
+            FACTS.iter().find(|(_, known, ..)| *known == name).map(|(fact, ..)| When::Is(*fact)).ok_or_else(|| {
                 let known: Vec<&str> = FACTS.iter().map(|(_, known, ..)| *known).collect();
                 format!("{name:?} is not a condition; known are {}", known.join(", "))
-            },
-        ),
+            })
+        }
         None => Err("the condition ends too early".to_owned()),
     }
 }

@@ -59,13 +59,7 @@ pub struct Banner {
 
 impl Banner {
     /// Raises an alert of this dashboard, or words it anew when it stands.
-    pub fn raise(
-        &mut self,
-        key: &str,
-        severity: Severity,
-        message: String,
-        now: crate::tui::model::Now,
-    ) {
+    pub fn raise(&mut self, key: &str, severity: Severity, message: String, now: crate::tui::model::Now) {
         if let Some(alert) = self.local.iter_mut().find(|alert| alert.key == key && !alert.seen) {
             alert.message = message;
             return;

@@ -50,14 +50,8 @@ impl Flights {
 
     /// Counts a command in that is being sent.
     pub fn depart(&mut self, command: &Command, number: u64, protective: bool, now: Duration) {
-        let flight = Flight {
-            number,
-            action: command.action.clone(),
-            sent: now,
-            accepted: None,
-            protective,
-            mourned: false,
-        };
+        let flight =
+            Flight { number, action: command.action.clone(), sent: now, accepted: None, protective, mourned: false };
         self.numbers.insert(command.id.clone(), number);
         self.by_id.insert(command.id.clone(), flight);
         while self.numbers.len() > REMEMBERED {

@@ -19,8 +19,7 @@ pub enum Pane {
 
 impl Pane {
     /// All panes, by number.
-    pub const ALL: [Self; 6] =
-        [Self::Positions, Self::Orders, Self::Breakers, Self::Alerts, Self::Detail, Self::Audit];
+    pub const ALL: [Self; 6] = [Self::Positions, Self::Orders, Self::Breakers, Self::Alerts, Self::Detail, Self::Audit];
 
     /// The key that focuses it.
     pub const fn number(self) -> char {

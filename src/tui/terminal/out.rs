@@ -30,7 +30,8 @@ pub fn ring(notification: &Notification, variable: impl Fn(&str) -> Option<Strin
     } else {
         format!("\x1b]9;{title}: {body}\x1b\\")
     };
-    let osc = if value("TMUX").is_empty() { osc } else { format!("\x1bPtmux;{}\x1b\\", osc.replace('\x1b', "\x1b\x1b")) };
+    let osc =
+        if value("TMUX").is_empty() { osc } else { format!("\x1bPtmux;{}\x1b\\", osc.replace('\x1b', "\x1b\x1b")) };
     format!("\x07{osc}").into_bytes()
 }
 

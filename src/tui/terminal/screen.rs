@@ -19,7 +19,9 @@ use crate::tui::view;
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
     /// There is none.
-    #[error("standard output is not a terminal, and the dashboard needs one. For scripts and pipes use: perpdeck run --headless")]
+    #[error(
+        "standard output is not a terminal, and the dashboard needs one. For scripts and pipes use: perpdeck run --headless"
+    )]
     NotATerminal,
     /// It does not obey.
     #[error("the terminal cannot be used: {0}")]

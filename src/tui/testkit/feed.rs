@@ -6,12 +6,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::model::{
-    Account, Alert, AlertKey, AlertKind, BreakerState, CallClass, CancelWish, Category, ClockOffset,
-    CloseCause, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Environment, Event, Fill, FillId,
-    Flatten, FlattenStep, Intent, LinkState, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType,
-    Origin, Phase, Position, PositionId, PositionKey, Price, Purpose, Qty, Quote, Record, RiskLimit, RiskTier,
-    SessionId, SessionInfo, SessionState, Severity, Side, StrategyId, Symbol, Timestamp, Usdt, VenueFigures,
-    VenueOrderId, div,
+    Account, Alert, AlertKey, AlertKind, BreakerState, CallClass, CancelWish, Category, ClockOffset, CloseCause,
+    CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Environment, Event, Fill, FillId, Flatten,
+    FlattenStep, Intent, LinkState, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Phase,
+    Position, PositionId, PositionKey, Price, Purpose, Qty, Quote, Record, RiskLimit, RiskTier, SessionId, SessionInfo,
+    SessionState, Severity, Side, StrategyId, Symbol, Timestamp, Usdt, VenueFigures, VenueOrderId, div,
 };
 
 /// Something that happens in a scene.
@@ -284,11 +283,20 @@ impl Feed {
                 events
             }
             Fact::Tripped { limit, reason } => vec![Event::LimitTripped { limit: *limit, reason: reason.clone() }],
-            Fact::Flatten { step } => CommandId::new("flatten-1").into_iter().map(|command| Event::FlattenMoved {
-                flatten: step.map(|step| {
-                    Box::new(Flatten { command: command.clone(), step, step_since: at, closes: Vec::new(), rounds: 1 })
-                }),
-            }).collect(),
+            Fact::Flatten { step } => CommandId::new("flatten-1")
+                .into_iter()
+                .map(|command| Event::FlattenMoved {
+                    flatten: step.map(|step| {
+                        Box::new(Flatten {
+                            command: command.clone(),
+                            step,
+                            step_since: at,
+                            closes: Vec::new(),
+                            rounds: 1,
+                        })
+                    }),
+                })
+                .collect(),
             Fact::Command { sent: place, status, note } => command(sent.get(*place), status, note),
         }
     }
@@ -450,11 +458,9 @@ fn order(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     let Fact::Order { symbol: name, side, close, quantity, price, state: wanted } = fact else { return Vec::new() };
     let no = state.orders.next_no();
     let symbol = name.clone();
-    let (Ok(session), Ok(strategy), Ok(venue_id)) = (
-        SessionId::new(SESSION),
-        StrategyId::new("momentum"),
-        VenueOrderId::new(&format!("74015526801{:05}", no.0)),
-    ) else {
+    let (Ok(session), Ok(strategy), Ok(venue_id)) =
+        (SessionId::new(SESSION), StrategyId::new("momentum"), VenueOrderId::new(&format!("74015526801{:05}", no.0)))
+    else {
         return Vec::new();
     };
     let size = state.contracts.get(&symbol).map_or(Decimal::ONE, |spec| spec.contract_size);
@@ -517,7 +523,10 @@ fn alert(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     let id = |n: u64| crate::model::AlertId(n);
     match fact {
         Fact::Alert { kind, severity, symbol: name, position, message } => {
-            let subject = position.map_or_else(|| name.as_ref().map(ToString::to_string).unwrap_or_default(), |id| PositionId(id).to_string());
+            let subject = position.map_or_else(
+                || name.as_ref().map(ToString::to_string).unwrap_or_default(),
+                |id| PositionId(id).to_string(),
+            );
             vec![Event::AlertRaised {
                 alert: Box::new(Alert {
                     id: state.alerts.next_id(),

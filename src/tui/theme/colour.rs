@@ -107,11 +107,13 @@ fn nearest((r, g, b): (u8, u8, u8)) -> u8 {
         let d = |x: u8, y: u8| u32::from(x.abs_diff(y)).pow(2);
         d(a.0, r).saturating_add(d(a.1, g)).saturating_add(d(a.2, b))
     };
-    let cube = (0_u8..6).flat_map(|x| (0_u8..6).flat_map(move |y| (0_u8..6).map(move |z| (x, y, z)))).map(|(x, y, z)| {
-        let step = |i: u8| STEPS.get(usize::from(i)).copied().unwrap_or_default();
-        let index = 16_u8.saturating_add(x.saturating_mul(36)).saturating_add(y.saturating_mul(6)).saturating_add(z);
-        (index, (step(x), step(y), step(z)))
-    });
+    let cube =
+        (0_u8..6).flat_map(|x| (0_u8..6).flat_map(move |y| (0_u8..6).map(move |z| (x, y, z)))).map(|(x, y, z)| {
+            let step = |i: u8| STEPS.get(usize::from(i)).copied().unwrap_or_default();
+            let index =
+                16_u8.saturating_add(x.saturating_mul(36)).saturating_add(y.saturating_mul(6)).saturating_add(z);
+            (index, (step(x), step(y), step(z)))
+        });
     let greys = (0_u8..24).map(|i| {
         let level = 8_u8.saturating_add(i.saturating_mul(10));
         (232_u8.saturating_add(i), (level, level, level))

@@ -62,8 +62,7 @@ pub struct ThemeFile {
 pub fn find(name: &str, folder: Option<&Path>, depth: u8) -> Result<ThemeFile, ThemeError> {
     if let Some(path) = folder.map(|folder| folder.join(format!("{name}.toml"))).filter(|path| path.is_file()) {
         let shown = path.display().to_string();
-        let text =
-            std::fs::read_to_string(&path).map_err(|why| ThemeError::Unreadable { path: shown.clone(), why })?;
+        let text = std::fs::read_to_string(&path).map_err(|why| ThemeError::Unreadable { path: shown.clone(), why })?;
         return parse(&text, &shown, folder, depth);
     }
     let (_, text) = BUILT_IN
@@ -182,7 +181,8 @@ fn exact(source: &Source<'_>, text: &str, at: usize) -> Result<(u8, u8, u8), Fau
 
 fn sixteen(source: &Source<'_>, text: &str, at: usize) -> Result<Color, Fault> {
     colour::ansi(text).ok_or_else(|| {
-        let message = format!("{text:?} is not one of the sixteen colours; use black, red, light-red, gray, ... or default");
+        let message =
+            format!("{text:?} is not one of the sixteen colours; use black, red, light-red, gray, ... or default");
         source.fault(at, message)
     })
 }
@@ -275,9 +275,8 @@ impl ThemeFile {
     pub fn resolve(&self, terminal: Depth, glyphs: Glyphs) -> Theme {
         let depth = self.depth.map_or(terminal, |wanted| terminal.at_most(wanted));
         let [fg, bg] = self.canvas;
-        let canvas = |ink: Option<Ink>, other: Color| {
-            ink.and_then(|ink| ink.rgb).map_or(other, |(r, g, b)| Color::Rgb(r, g, b))
-        };
+        let canvas =
+            |ink: Option<Ink>, other: Color| ink.and_then(|ink| ink.rgb).map_or(other, |(r, g, b)| Color::Rgb(r, g, b));
         Theme {
             name: self.name.clone(),
             glyphs,

@@ -117,8 +117,10 @@ pub const ASCII: Glyphs = Glyphs {
 /// Whether a locale (the first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set) is one with UTF-8. With
 /// none of them set the terminal is taken to be a modern one.
 pub fn locale_is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
-    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty()).is_none_or(|value| {
-        let value = value.to_ascii_lowercase();
-        value.contains("utf-8") || value.contains("utf8")
-    })
+    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty()).is_none_or(
+        |value| {
+            let value = value.to_ascii_lowercase();
+            value.contains("utf-8") || value.contains("utf8")
+        },
+    )
 }

@@ -31,10 +31,7 @@ pub fn why_off(model: &Model, act: Act) -> Option<String> {
 }
 
 const fn is_command(act: Act) -> bool {
-    matches!(
-        act,
-        Act::Halt | Act::CancelOrder | Act::CancelSet | Act::Pause | Act::Resume | Act::Reset | Act::Flatten
-    )
+    matches!(act, Act::Halt | Act::CancelOrder | Act::CancelSet | Act::Pause | Act::Resume | Act::Reset | Act::Flatten)
 }
 
 /// Whether a fact holds now.
@@ -47,7 +44,9 @@ pub fn holds(model: &Model, fact: Fact) -> bool {
         Fact::TableSortable => !Column::of(model.focus).is_empty(),
         Fact::TableMarks => model.focus == Pane::Orders,
         Fact::OrderSelected => order().is_some(),
-        Fact::OrderLive => !model.table(Pane::Orders).marks.is_empty() || order().is_some_and(|order| order.is_working()),
+        Fact::OrderLive => {
+            !model.table(Pane::Orders).marks.is_empty() || order().is_some_and(|order| order.is_working())
+        }
         // A cancel that is on its way shows on the row; asking again answers with its age.
         Fact::OrderPending => {
             model.table(Pane::Orders).marks.is_empty()

@@ -232,10 +232,8 @@ fn go(model: &mut Model) {
         model.state.positions.open().find(|position| position.key.symbol == *symbol).map(|position| position.id)
     });
     let order = alert.key.subject.trim_start_matches('#').parse::<u64>().ok().map(OrderNo);
-    let about_order = matches!(
-        alert.key.kind,
-        AlertKind::OrderRejected | AlertKind::OrderUnknown | AlertKind::CancelUnconfirmed
-    );
+    let about_order =
+        matches!(alert.key.kind, AlertKind::OrderRejected | AlertKind::OrderUnknown | AlertKind::CancelUnconfirmed);
     let (pane, row) = match (alert.key.kind, order, of_position) {
         (AlertKind::BreakerOpen, ..) => (Pane::Breakers, None),
         (_, Some(no), _) if about_order => (Pane::Orders, Some(RowId::Order(no))),

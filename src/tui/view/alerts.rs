@@ -5,7 +5,7 @@ use ratatui::style::Style;
 
 use super::canvas::{Canvas, Span};
 use super::{empty, joined, pane_frame, row_ground, severity_glyph, severity_role};
-use crate::model::{Alert, Severity, SessionState, escape_controls};
+use crate::model::{Alert, SessionState, Severity, escape_controls};
 use crate::tui::format;
 use crate::tui::keymap::Act;
 use crate::tui::model::{LocalAlert, Model, Pane, RowId};

@@ -61,10 +61,7 @@ fn sent(model: &Model, flight: &Flight, line: Rect, canvas: &mut Canvas<'_>) {
 fn answered(model: &Model, record: &CommandRecord, line: Rect, canvas: &mut Canvas<'_>) {
     let glyphs = *canvas.glyphs();
     let id = &record.command.id;
-    let took = model.flights.took(id).map_or_else(
-        || format::span(record.updated_at.since(record.at)),
-        format::span,
-    );
+    let took = model.flights.took(id).map_or_else(|| format::span(record.updated_at.since(record.at)), format::span);
     let style = |role| canvas.style(role);
     let (glyph, words, look) = match &record.status {
         CommandStatus::Accepted => (glyphs.sent, "accepted".to_owned(), style(Role::Pending)),

@@ -53,8 +53,7 @@ fn look(model: &Model, severity: Severity, canvas: &Canvas<'_>) -> Style {
         return canvas.style(Role::Warn);
     }
     let age = model.now.real.saturating_sub(model.banner.since);
-    let off = !model.setup.dashboard.reduce_motion
-        && (in_span(age, 250, 500) || in_span(age, 750, 1_000));
+    let off = !model.setup.dashboard.reduce_motion && (in_span(age, 250, 500) || in_span(age, 750, 1_000));
     canvas.style(if off { Role::Crit } else { Role::Banner })
 }
 

@@ -68,7 +68,14 @@ impl Canvas<'_> {
     }
 
     /// A frame with a title on the left and facts on the right; returns what is inside.
-    pub fn frame(&mut self, area: Rect, lines: [&str; 6], line: Style, title: &[(&str, Style)], facts: &[Span]) -> Rect {
+    pub fn frame(
+        &mut self,
+        area: Rect,
+        lines: [&str; 6],
+        line: Style,
+        title: &[(&str, Style)],
+        facts: &[Span],
+    ) -> Rect {
         if area.width < 2 || area.height < 2 {
             return Rect { height: 0, ..area };
         }

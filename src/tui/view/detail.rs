@@ -9,9 +9,7 @@ use super::canvas::{Canvas, Span};
 use super::positions::{closed_words, profit_style};
 use super::risk_bar::ratio_words;
 use super::{empty, pane_frame, severity_role, step};
-use crate::model::{
-    Alert, Decimal, MarginMode, Order, OrderType, PositionId, Price, escape_controls, mul,
-};
+use crate::model::{Alert, Decimal, MarginMode, Order, OrderType, PositionId, Price, escape_controls, mul};
 use crate::tui::model::{Model, Pane, RowId, SAMPLE_EVERY, SAMPLES, position_at};
 use crate::tui::theme::Role;
 use crate::tui::{figures, format};
@@ -144,7 +142,8 @@ fn position(model: &Model, id: PositionId, area: Rect, canvas: &mut Canvas<'_>) 
         value(format::age(model.now.session.since(position.opened_at))),
     ]);
     let y = lines(text_lines, inner, canvas);
-    let curve_area = Rect { y: y.saturating_add(1), height: inner.bottom().saturating_sub(y).saturating_sub(1), ..inner };
+    let curve_area =
+        Rect { y: y.saturating_add(1), height: inner.bottom().saturating_sub(y).saturating_sub(1), ..inner };
     curve(model, id, curve_area, danger_style, canvas);
 }
 
@@ -286,10 +285,7 @@ fn alert(model: &Model, alert: &Alert, area: Rect, canvas: &mut Canvas<'_>) {
     let raised = format!("raised {} x{} · {ended} · {seen}", format::clock(alert.raised_at), alert.count);
     all.push(vec![(raised, muted)]);
     for (name, value) in &alert.details {
-        all.push(vec![
-            (format!("{} ", escape_controls(name)), muted),
-            (escape_controls(value).into_owned(), text),
-        ]);
+        all.push(vec![(format!("{} ", escape_controls(name)), muted), (escape_controls(value).into_owned(), text)]);
     }
     lines(all, inner, canvas);
 }

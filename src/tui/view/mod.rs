@@ -93,14 +93,18 @@ pub(super) fn severity_role(severity: Severity) -> Role {
 }
 
 /// A frame around a pane; returns what is inside.
-fn pane_frame(model: &Model, pane: Pane, title: Option<&str>, area: Rect, facts: &[Span], canvas: &mut Canvas<'_>) -> Rect {
+fn pane_frame(
+    model: &Model,
+    pane: Pane,
+    title: Option<&str>,
+    area: Rect,
+    facts: &[Span],
+    canvas: &mut Canvas<'_>,
+) -> Rect {
     let focused = model.focus == pane;
     let glyphs = *canvas.glyphs();
-    let (lines, line) = if focused {
-        (glyphs.strong, canvas.style(Role::Focus))
-    } else {
-        (glyphs.frame, canvas.style(Role::Border))
-    };
+    let (lines, line) =
+        if focused { (glyphs.strong, canvas.style(Role::Focus)) } else { (glyphs.frame, canvas.style(Role::Border)) };
     let number = format!("{} ", pane.number());
     let title_style = canvas.style(Role::Title);
     let number_style = if focused { title_style } else { canvas.style(Role::Muted) };

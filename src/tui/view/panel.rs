@@ -51,9 +51,27 @@ pub fn draw(model: &Model, prompt: &Prompt, body: Rect, canvas: &mut Canvas<'_>)
         Subject::Halt { entries, protective, positions } => {
             let lines = vec![
                 step(1, "stop new orders", "signals that would open are refused from now on", text, muted),
-                step(2, &format!("cancel {}", count(*entries, "entry order", "entry orders")), "each is shown until the exchange proves it", text, muted),
-                step(3, &format!("keep {}", count(*protective, "protective order", "protective orders")), "exits go on", text, muted),
-                step(4, &format!("keep {}", count(*positions, "position", "positions")), &flatten_hint(model), text, muted),
+                step(
+                    2,
+                    &format!("cancel {}", count(*entries, "entry order", "entry orders")),
+                    "each is shown until the exchange proves it",
+                    text,
+                    muted,
+                ),
+                step(
+                    3,
+                    &format!("keep {}", count(*protective, "protective order", "protective orders")),
+                    "exits go on",
+                    text,
+                    muted,
+                ),
+                step(
+                    4,
+                    &format!("keep {}", count(*positions, "position", "positions")),
+                    &flatten_hint(model),
+                    text,
+                    muted,
+                ),
             ];
             (Role::Crit, format!("!! HALT SESSION ({environment})"), lines)
         }
@@ -115,7 +133,8 @@ pub fn quit(model: &Model, body: Rect, footer: Rect, canvas: &mut Canvas<'_>) {
         let style = canvas.style(Role::Prompt);
         canvas.clear(footer);
         canvas.paint(footer, style);
-        let words = if model.setup.same_process { "q: c cancel+stop l leave+stop Esc stay" } else { "q: d detach Esc stay" };
+        let words =
+            if model.setup.same_process { "q: c cancel+stop l leave+stop Esc stay" } else { "q: d detach Esc stay" };
         canvas.put(footer.x, footer.y, words, footer.width, style);
         return;
     }

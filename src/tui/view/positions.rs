@@ -7,9 +7,7 @@ use super::canvas::{Canvas, Span};
 use super::columns::{Placed, Spec, place};
 use super::risk_bar::ratio_words;
 use super::{empty, gauge, joined, pane_frame, row_ground, severity_role, step};
-use crate::model::{
-    ClosedPosition, MarginMode, Origin, Position, PositionKey, SessionState, Severity, Side, Usdt,
-};
+use crate::model::{ClosedPosition, MarginMode, Origin, Position, PositionKey, SessionState, Severity, Side, Usdt};
 use crate::tui::figures::{self, Danger};
 use crate::tui::format;
 use crate::tui::model::{Model, Pane, RowId, position_at};

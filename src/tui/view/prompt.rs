@@ -57,8 +57,13 @@ fn ways(model: &Model, prompt: &Prompt, style: Style, strong: Style) -> Vec<Fiel
         Tier::Word(word) => {
             let typed = crate::model::escape_controls(prompt.input.value()).into_owned();
             let blank: Span = (" ".to_owned(), style.add_modifier(Modifier::REVERSED));
-            let spans =
-                vec![("type ".to_owned(), style), (word.clone(), strong), (" Enter > ".to_owned(), style), (typed, style), blank];
+            let spans = vec![
+                ("type ".to_owned(), style),
+                (word.clone(), strong),
+                (" Enter > ".to_owned(), style),
+                (typed, style),
+                blank,
+            ];
             debug_assert!(width(&spans) > 0, "the way to confirm is never empty");
             vec![Field::new(0, spans)]
         }

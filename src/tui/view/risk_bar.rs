@@ -61,9 +61,10 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
         && let Some(bar_place) = fields.iter().position(has_bar)
         && let Some(field) = fields.get(bar_place)
     {
-        let before = fields.iter().take(bar_place).fold(0_u16, |sum, field| {
-            sum.saturating_add(super::canvas::width(&field.long)).saturating_add(2)
-        });
+        let before = fields
+            .iter()
+            .take(bar_place)
+            .fold(0_u16, |sum, field| sum.saturating_add(super::canvas::width(&field.long)).saturating_add(2));
         let label = field.long.first().map_or(0, |(text, _)| format::width(text));
         let style = severity.map_or(canvas.style(Role::Normal), |severity| canvas.style(severity_role(severity)));
         let x = area.x.saturating_add(1).saturating_add(before).saturating_add(label);

@@ -65,7 +65,9 @@ fn control(model: &Model, canvas: &Canvas<'_>) -> Field {
         return Field::new(0, vec![(text, loud)]);
     }
     match (state.phase, state.control) {
-        (Phase::Starting, Control::Running) => Field::new(0, vec![("STARTING".to_owned(), canvas.style(Role::Pending))]),
+        (Phase::Starting, Control::Running) => {
+            Field::new(0, vec![("STARTING".to_owned(), canvas.style(Role::Pending))])
+        }
         (Phase::Stopping, _) => Field::new(0, vec![(" STOPPING ".to_owned(), loud)]),
         (Phase::Stopped, _) => Field::new(0, vec![(" STOPPED ".to_owned(), loud)]),
         (_, Control::Running) => {
