@@ -12,7 +12,7 @@ use super::{Decimal, OrderNo, Price, Qty, Side, SignalId, StrategyId, Symbol, Ti
 pub struct RawSignal {
     /// Id; the same id again is the same signal.
     pub signal_id: String,
-    /// S1, Z1, ZE1, E1, O1, EMERGENCY_EXIT.
+    /// `S1`, `Z1`, `ZE1`, `E1`, `O1`, `EMERGENCY_EXIT`.
     pub signal_type: String,
     /// `BTC_USDT`.
     pub symbol: String,
@@ -59,7 +59,7 @@ pub enum SignalKind {
     /// ZE1: close a part.
     #[serde(rename = "ZE1")]
     PartialExit,
-    /// E1 and EMERGENCY_EXIT: close all.
+    /// `E1` and `EMERGENCY_EXIT`: close all.
     #[serde(rename = "E1")]
     FullExit,
     /// O1: cancel the entry that a named signal made.

@@ -130,15 +130,15 @@ fn cancel(turn: &mut Turn, id: &CommandId, by: &str, orders: &[OrderNo]) {
     for no in &working_ones {
         wish_cancel(turn, *no, by);
     }
-    wait_for(turn, id, working_ones);
+    wait_for(turn, id, &working_ones);
 }
 
 /// Waits until these orders have ended; those that ended at once count already.
-fn wait_for(turn: &mut Turn, id: &CommandId, orders: Vec<OrderNo>) {
+fn wait_for(turn: &mut Turn, id: &CommandId, orders: &[OrderNo]) {
     let open: Vec<OrderNo> =
         orders.iter().copied().filter(|no| turn.state().orders.get(*no).is_some_and(Order::is_working)).collect();
     if open.is_empty() {
-        let note = result_of(turn, id, &orders);
+        let note = result_of(turn, id, orders);
         return done(turn, id, note);
     }
     working(turn, id, format!("{} at the exchange", open.len()), open);
@@ -176,13 +176,13 @@ fn pause(turn: &mut Turn, id: &CommandId, by: &str, cancel_entries: bool) {
     }
     if cancel_entries {
         let entries = wish_cancel_entries(turn, "pause");
-        return wait_for_entries(turn, id, entries);
+        return wait_for_entries(turn, id, &entries);
     }
     let left = turn.state().orders.working_entries();
     done(turn, id, if left == 0 { "paused".to_owned() } else { format!("paused, {left} working entries stay") });
 }
 
-fn wait_for_entries(turn: &mut Turn, id: &CommandId, entries: Vec<OrderNo>) {
+fn wait_for_entries(turn: &mut Turn, id: &CommandId, entries: &[OrderNo]) {
     if entries.is_empty() {
         return done(turn, id, "no entry worked");
     }
@@ -194,7 +194,7 @@ fn halt(turn: &mut Turn, id: &CommandId, by: &str) {
         turn.emit(Event::ControlChanged { control: Control::Halted, by: by.to_owned(), reason: String::new() });
     }
     let entries = wish_cancel_entries(turn, "halt");
-    wait_for_entries(turn, id, entries);
+    wait_for_entries(turn, id, &entries);
 }
 
 /// Resuming opens the way for new exposure: only when nothing speaks against it.

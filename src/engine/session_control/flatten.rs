@@ -89,11 +89,10 @@ fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
     };
     let id = flatten.command.clone();
     match step {
-        FlattenStep::Pause => {}
+        FlattenStep::Pause | FlattenStep::AwaitCancels => {}
         FlattenStep::CancelEntries => {
             wish_cancel_entries(turn, "flatten");
         }
-        FlattenStep::AwaitCancels => {}
         FlattenStep::ClosePositions => {
             // What an entry filled meanwhile is closed as well.
             wish_cancel_entries(turn, "flatten");

@@ -34,17 +34,14 @@ pub(in crate::engine) fn resync_soon(turn: &mut Turn) {
 
 /// The journal failed, or works again.
 pub(in crate::engine) fn on_journal(turn: &mut Turn, error: Option<String>) {
-    match &error {
+    turn.emit(Event::JournalHealth { error: error.clone() });
+    match error {
         Some(what) => {
             let message =
                 format!("the journal cannot be written: {what}; no new entries, exits and cancels leave unjournaled");
-            turn.emit(Event::JournalHealth { error: error.clone() });
             raise(turn, NewAlert::holds(AlertKind::JournalFailed, "journal", Severity::Critical, message));
         }
-        None => {
-            turn.emit(Event::JournalHealth { error: None });
-            clear(turn, AlertKind::JournalFailed, "journal");
-        }
+        None => clear(turn, AlertKind::JournalFailed, "journal"),
     }
 }
 
