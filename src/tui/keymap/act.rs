@@ -114,7 +114,7 @@ pub const ACTS: [About; 40] = [
     about(Act::Quit, "quit", Some("quit"), "end the session or stay; asks first", true),
     about(Act::CancelSet, "cancel-set", Some("cancel all"), "cancel all working orders that the filter shows", true),
     about(Act::Flatten, "flatten", Some("flatten"), "end all exposure, step by step", true),
-    about(Act::Palette, "palette", Some("palette"), "find an action by its name", false),
+    about(Act::Palette, "palette", None, "find an action by its name", false),
     about(Act::SortDirection, "sort-direction", None, "turn the sort direction around", true),
     about(Act::Mark, "mark", None, "mark the row; cancel then acts on the marks", true),
     about(Act::Detail, "detail", None, "more about the selected row", true),

@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Vec<Row>, KeymapError> {
         let DeValue::Array(list) = value.get_ref() else {
             return Err(source.fault(at, format!("write [[{name}]] with double brackets for each row")).into());
         };
-        for value in list.iter() {
+        for value in list {
             rows.push(row(&source, section, value)?);
         }
     }
@@ -127,7 +127,7 @@ fn check_twice(source: &Source<'_>, rows: &[Row]) -> Result<(), Fault> {
 }
 
 /// Rows of the operator's own take the place of built-in ones.
-pub(super) fn merge(built_in: Vec<Row>, own: Vec<Row>) -> Vec<Row> {
+pub(super) fn merge(built_in: Vec<Row>, own: &[Row]) -> Vec<Row> {
     let replaced = |row: &Row| {
         own.iter().any(|mine| {
             mine.section == row.section
@@ -138,7 +138,7 @@ pub(super) fn merge(built_in: Vec<Row>, own: Vec<Row>) -> Vec<Row> {
     };
     let mut rows = Vec::with_capacity(built_in.len().saturating_add(own.len()));
     // A replacing row stands where the first one it replaces stood: the footer keeps its order.
-    let mut left: Vec<Row> = own.clone();
+    let mut left: Vec<Row> = own.to_vec();
     for row in built_in {
         if !replaced(&row) {
             rows.push(row);

@@ -71,7 +71,7 @@ impl Keymap {
     pub fn load(own: Option<&Path>) -> Result<Self, KeymapError> {
         let built_in = file::parse(BUILT_IN, "config/keymap.toml")?;
         let rows = match own {
-            Some(path) => file::merge(built_in, file::read(path)?),
+            Some(path) => file::merge(built_in, &file::read(path)?),
             None => built_in,
         };
         file::check_halt(&rows, own)?;
@@ -83,7 +83,7 @@ impl Keymap {
     /// # Errors
     /// As for [`Self::load`].
     pub fn over_built_in(text: &str, origin: &str) -> Result<Self, KeymapError> {
-        let rows = file::merge(file::parse(BUILT_IN, "config/keymap.toml")?, file::parse(text, origin)?);
+        let rows = file::merge(file::parse(BUILT_IN, "config/keymap.toml")?, &file::parse(text, origin)?);
         file::check_halt(&rows, Some(Path::new(origin)))?;
         Ok(Self { rows })
     }

@@ -103,19 +103,13 @@ impl From<KeyEvent> for Press {
 
 impl fmt::Display for Press {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        if self.ctrl {
-            text.push_str("ctrl-");
-        }
-        if self.alt {
-            text.push_str("alt-");
-        }
-        match self.code {
-            KeyCode::Char(' ') => text.push_str("space"),
-            KeyCode::Char(c) => text.push(c),
-            KeyCode::F(number) => text.push_str(&format!("f{number}")),
-            code => text.push_str(NAMED.into_iter().find(|(_, named)| *named == code).map_or("?", |(name, _)| name)),
-        }
+        let key = match self.code {
+            KeyCode::Char(' ') => "space".to_owned(),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::F(number) => format!("f{number}"),
+            code => NAMED.into_iter().find(|(_, named)| *named == code).map_or("?", |(name, _)| name).to_owned(),
+        };
+        let text = format!("{}{}{key}", if self.ctrl { "ctrl-" } else { "" }, if self.alt { "alt-" } else { "" });
         f.pad(&text)
     }
 }
@@ -126,6 +120,7 @@ pub fn shown(presses: &[Press]) -> String {
         let text = press.to_string();
         match press.code {
             KeyCode::Char(c) if !press.ctrl && c != ' ' => text,
+            KeyCode::BackTab => "S-Tab".to_owned(),
             KeyCode::Char(c) if press.ctrl => format!("Ctrl-{}", c.to_ascii_uppercase()),
             _ => {
                 let mut letters = text.chars();

@@ -102,6 +102,7 @@ pub struct Frozen {
 
 /// The dashboard's model.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the screen that have nothing to do with one another")]
 pub struct Model {
     /// The session, folded from its events.
     pub state: Box<SessionState>,

@@ -1,7 +1,7 @@
 //! The rows of each table and their order.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::{CompactString, ToCompactString};
 
@@ -115,7 +115,10 @@ fn unseen_liquidation(state: &SessionState, id: PositionId, symbol: &Symbol) -> 
     })
 }
 
-/// An open position by its id, or a closed one whose row is latched.
+/// An open position by its id.
+///
+/// # Errors
+/// When it is not open any more: the closed one, if it is kept.
 pub fn position_at(state: &SessionState, id: PositionId) -> Result<&Position, Option<&ClosedPosition>> {
     state.positions.by_id(id).ok_or_else(|| state.positions.closed_by_id(id))
 }
@@ -160,12 +163,12 @@ fn breakers() -> Vec<RowId> {
 /// are equally severe and equally seen; liquidations never fold.
 fn alerts(model: &Model, keep: Keep<'_>, total: &mut usize) -> Vec<RowId> {
     let state = model.shown();
-    let mut folds: BTreeMap<(AlertKind, Option<&Symbol>, Severity, bool), ()> = BTreeMap::new();
+    let mut folds: BTreeSet<(AlertKind, Option<&Symbol>, Severity, bool)> = BTreeSet::new();
     let mut rows = Vec::new();
     for alert in state.alerts.all().rev() {
         *total = total.saturating_add(1);
         let key = (alert.key.kind, alert.symbol.as_ref(), alert.severity, alert.is_unacknowledged());
-        let folded = !alert.is_liquidation() && folds.insert(key, ()).is_some();
+        let folded = !alert.is_liquidation() && !folds.insert(key);
         if !folded && keep(&|| format!("{} {}", alert.severity.word(), alert.message)) {
             rows.push((alert.updated_at, RowId::Alert(alert.id)));
         }

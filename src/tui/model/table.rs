@@ -141,8 +141,8 @@ impl Table {
         if hold {
             let fresh: BTreeSet<&RowId> = rows.iter().collect();
             self.rows.retain(|row| fresh.contains(row));
-            let held: BTreeSet<&RowId> = self.rows.iter().collect();
-            let new: Vec<RowId> = rows.iter().filter(|row| !held.contains(row)).cloned().collect();
+            let present: BTreeSet<&RowId> = self.rows.iter().collect();
+            let new: Vec<RowId> = rows.iter().filter(|row| !present.contains(row)).cloned().collect();
             self.rows.extend(new);
         } else {
             self.rows = rows;

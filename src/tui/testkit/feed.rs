@@ -469,7 +469,7 @@ fn order(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
         client_id: no.client_id(&session),
         venue_id: None,
         signal_id: None,
-        strategy: strategy,
+        strategy,
         intent: if *close { Intent::close(*side) } else { Intent::open(*side) },
         purpose: if *close { Purpose::PartialExit } else { Purpose::Entry },
         order_type: price.map_or(OrderType::Market, |price| OrderType::Limit(Price(price))),

@@ -45,7 +45,7 @@ impl Stage {
         let now = Now { real: Duration::from_secs(1), session: START };
         let limits = Limits { daily_loss_pct: Decimal::from(5), drawdown_pct: Decimal::from(15), max_positions: 3 };
         let setup = Setup { limits: Some(limits), ..Setup::default() };
-        let model = Model::new(Box::new(SessionState::default()), setup, keymap, size, now);
+        let model = Model::new(Box::default(), setup, keymap, size, now);
         Ok(Self {
             model,
             theme,

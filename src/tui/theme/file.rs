@@ -230,9 +230,10 @@ fn role<'a>(
         DeValue::Table(table) => painted(source, name, table, file)?,
         _ => {
             let text = source.text(name, value)?;
-            match Role::named(text).filter(|like| *like != role && !file.palette.contains_key(text)) {
-                Some(like) => Paint { like: Some(like), ..Paint::default() },
-                None => Paint { fg: Some(named(source, text, value.span().start, file)?), ..Paint::default() },
+            if let Some(like) = Role::named(text).filter(|like| *like != role && !file.palette.contains_key(text)) {
+                Paint { like: Some(like), ..Paint::default() }
+            } else {
+                Paint { fg: Some(named(source, text, value.span().start, file)?), ..Paint::default() }
             }
         }
     };
@@ -272,14 +273,14 @@ fn painted<'a>(source: &Source<'a>, name: &str, table: &DeTable<'a>, file: &Them
 
 impl ThemeFile {
     /// The theme at a depth.
-    pub fn resolve(&self, terminal: Depth, glyphs: Glyphs) -> Theme {
+    pub fn resolve(&self, terminal: Depth, glyphs: &Glyphs) -> Theme {
         let depth = self.depth.map_or(terminal, |wanted| terminal.at_most(wanted));
         let [fg, bg] = self.canvas;
         let canvas =
             |ink: Option<Ink>, other: Color| ink.and_then(|ink| ink.rgb).map_or(other, |(r, g, b)| Color::Rgb(r, g, b));
         Theme {
             name: self.name.clone(),
-            glyphs,
+            glyphs: *glyphs,
             canvas: (canvas(fg, Color::Rgb(0xd5, 0xd9, 0xe0)), canvas(bg, Color::Rgb(0x0f, 0x12, 0x16))),
             styles: Role::ALL.map(|role| self.style(role, depth, 0)),
         }

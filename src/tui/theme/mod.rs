@@ -51,7 +51,7 @@ impl Theme {
     pub fn load(name: &str, folder: Option<&Path>, depth: Depth, glyphs: Glyphs) -> Result<Self, ThemeError> {
         let name = if depth == Depth::Mono { "mono" } else { name };
         let file = file::find(name, folder, 0)?;
-        Ok(file.resolve(depth, glyphs))
+        Ok(file.resolve(depth, &glyphs))
     }
 
     /// Reads a theme from text.
@@ -59,7 +59,7 @@ impl Theme {
     /// # Errors
     /// When the text has an error; says which line.
     pub fn parse(text: &str, origin: &str, depth: Depth, glyphs: Glyphs) -> Result<Self, ThemeError> {
-        Ok(file::parse(text, origin, None, 0)?.resolve(depth, glyphs))
+        Ok(file::parse(text, origin, None, 0)?.resolve(depth, &glyphs))
     }
 
     /// The names of the built-in themes.
@@ -188,11 +188,11 @@ mod tests {
         (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
     }
 
-    fn lab([r, g, b]: [f64; 3]) -> [f64; 3] {
-        let f = |t: f64| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
-        let x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505);
-        let y = f(0.2126 * r + 0.7152 * g + 0.0722 * b);
-        let z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
+    fn lab([red, green, blue]: [f64; 3]) -> [f64; 3] {
+        let curve = |t: f64| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
+        let x = curve((0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505);
+        let y = curve(0.2126 * red + 0.7152 * green + 0.0722 * blue);
+        let z = curve((0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089);
         [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
     }
 }

@@ -45,7 +45,7 @@ pub fn holds(model: &Model, fact: Fact) -> bool {
         Fact::TableMarks => model.focus == Pane::Orders,
         Fact::OrderSelected => order().is_some(),
         Fact::OrderLive => {
-            !model.table(Pane::Orders).marks.is_empty() || order().is_some_and(|order| order.is_working())
+            !model.table(Pane::Orders).marks.is_empty() || order().is_some_and(crate::model::Order::is_working)
         }
         // A cancel that is on its way shows on the row; asking again answers with its age.
         Fact::OrderPending => {

@@ -10,7 +10,7 @@ use crate::tui::model::{BannerItem, Model, Notice, Pane, RowId};
 /// Time between rings while a critical alert is not acknowledged.
 const RING_EVERY: Duration = Duration::from_secs(30);
 /// When an alert that nobody acknowledged is told to the operator's command a second time.
-const ESCALATE_AFTER: Duration = Duration::from_secs(60);
+const ESCALATE_AFTER: Duration = Duration::from_mins(1);
 
 /// A notification; control characters are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]

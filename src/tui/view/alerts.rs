@@ -85,7 +85,7 @@ fn session_row(state: &SessionState, alert: &Alert, line: Rect, canvas: &mut Can
     if let Some(seen) = &alert.acknowledged {
         end = format!("  acked by {}", escape_controls(&seen.by));
     } else if alert.cleared_at.is_some() && alert.severity > Severity::Info && !alert.is_liquidation() {
-        end = "  cleared".to_owned();
+        end.push_str("  cleared");
     }
     let unseen = alert.is_unacknowledged() && alert.severity > Severity::Info;
     row(alert.severity, unseen, alert.updated_at, &alert.message, &format!("{count}{end}"), line, canvas);

@@ -1,5 +1,7 @@
 //! The progress of a flatten, step by step. It shows what the session says, and asks nothing.
 
+use std::cmp::Ordering;
+
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
@@ -39,12 +41,10 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
             return;
         }
         let glyphs = *canvas.glyphs();
-        let (glyph, role, words) = if step < flatten.step {
-            (glyphs.done, Role::Muted, "done".to_owned())
-        } else if step == flatten.step {
-            (spinner(model, model.now.real, canvas), Role::Warn, format::span(age))
-        } else {
-            (glyphs.dot, Role::Muted, String::new())
+        let (glyph, role, words) = match step.cmp(&flatten.step) {
+            Ordering::Less => (glyphs.done, Role::Muted, "done".to_owned()),
+            Ordering::Equal => (spinner(model, model.now.real, canvas), Role::Warn, format::span(age)),
+            Ordering::Greater => (glyphs.dot, Role::Muted, String::new()),
         };
         let left = match step {
             FlattenStep::AwaitCancels if step == flatten.step => format!(", {} working", state.orders.working_count()),

@@ -89,9 +89,9 @@ pub fn draw(model: &Model, help: &Help, body: Rect, canvas: &mut Canvas<'_>) {
             (canvas.style(Role::Key), canvas.style(Role::Text))
         };
         let x = rows.x.saturating_add(1);
-        canvas.put(x, y, &line.keys, 15, key);
-        canvas.put(x.saturating_add(16), y, line.name, 22, text);
-        let words_x = x.saturating_add(39);
+        canvas.put(x, y, &line.keys, 20, key);
+        canvas.put(x.saturating_add(21), y, line.name, 22, text);
+        let words_x = x.saturating_add(44);
         let room = rows.right().saturating_sub(words_x).saturating_sub(1);
         let after = canvas.put(words_x, y, line.words, room, text);
         if let Some(off) = &line.off {

@@ -135,12 +135,11 @@ fn small(body: Rect, overlay: Option<Pane>, focus: Pane) -> Vec<(Pane, Rect)> {
     let mut rows = rows.into_iter();
     let (Some(top), Some(middle), Some(bottom)) = (rows.next(), rows.next(), rows.next()) else { return Vec::new() };
     let mut panes = vec![(Pane::Positions, top), (Pane::Orders, middle)];
-    match overlay {
-        Some(pane) => panes.push((pane, bottom)),
-        None => {
-            let (left, right) = split_columns(bottom, body.width.saturating_sub(34));
-            panes.extend([(Pane::Alerts, left), (Pane::Breakers, right)]);
-        }
+    if let Some(pane) = overlay {
+        panes.push((pane, bottom));
+    } else {
+        let (left, right) = split_columns(bottom, body.width.saturating_sub(34));
+        panes.extend([(Pane::Alerts, left), (Pane::Breakers, right)]);
     }
     panes
 }

@@ -50,11 +50,11 @@ pub fn draw(model: &Model, prompt: &Prompt, body: Rect, canvas: &mut Canvas<'_>)
     let (role, title, mut lines) = match &prompt.subject {
         Subject::Halt { entries, protective, positions } => {
             let lines = vec![
-                step(1, "stop new orders", "signals that would open are refused from now on", text, muted),
+                step(1, "stop new orders", "signals that would open are refused", text, muted),
                 step(
                     2,
                     &format!("cancel {}", count(*entries, "entry order", "entry orders")),
-                    "each is shown until the exchange proves it",
+                    "shown as working until proven",
                     text,
                     muted,
                 ),
@@ -113,7 +113,7 @@ pub fn draw(model: &Model, prompt: &Prompt, body: Rect, canvas: &mut Canvas<'_>)
         if prompt.note.is_some() { accent } else { muted },
     )]);
     let height = u16::try_from(lines.len().saturating_add(2)).unwrap_or(u16::MAX);
-    let inner = panel(&title, (78, height), body, role, canvas);
+    let inner = panel(&title, (88, height), body, role, canvas);
     write(&lines, inner, canvas);
 }
 
@@ -122,7 +122,7 @@ fn flatten_hint(model: &Model) -> String {
 }
 
 fn step(no: usize, words: &str, note: &str, text: ratatui::style::Style, muted: ratatui::style::Style) -> Vec<Span> {
-    vec![(format!("{no}  {words:<34}"), text), (format!(" {note}"), muted)]
+    vec![(format!("{no}  {words:<32}"), text), (format!(" {note}"), muted)]
 }
 
 /// What becomes of the session.

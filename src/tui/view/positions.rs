@@ -236,18 +236,13 @@ pub fn closed_words(state: &SessionState, closed: &ClosedPosition) -> String {
     let PositionKey { symbol, .. } = &closed.key;
     let spec = state.contracts.get(symbol);
     let (tick, lot) = (spec.map(|spec| spec.tick), spec.map(step));
-    let mut words = String::new();
+    let mut words: Vec<String> = Vec::new();
     if closed.quantity.is_positive() {
-        words.push_str(&format::quantity(closed.quantity, lot));
-        words.push(' ');
+        words.push(format::quantity(closed.quantity, lot));
     }
-    if let Some(exit) = closed.exit_price {
-        words.push_str(&format!("@ {}  ", format::price(exit, tick)));
-    }
-    if let Some(entry) = closed.entry_price {
-        words.push_str(&format!("entry {}  ", format::price(entry, tick)));
-    }
+    words.extend(closed.exit_price.map(|exit| format!("@ {} ", format::price(exit, tick))));
+    words.extend(closed.entry_price.map(|entry| format!("entry {} ", format::price(entry, tick))));
     let realised = closed.realised.map_or_else(|| format::UNKNOWN.to_owned(), format::signed);
-    words.push_str(&format!("realised {realised}  at {}", format::clock(closed.closed_at)));
-    words
+    words.push(format!("realised {realised}  at {}", format::clock(closed.closed_at)));
+    words.join(" ")
 }
