@@ -1,5 +1,13 @@
 //! The real program, killed and started again: nothing is lost, nothing is doubled.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 #[path = "process/child.rs"]
 mod child;
 #[path = "process/kill.rs"]

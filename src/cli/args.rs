@@ -33,6 +33,14 @@ pub enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// List the dashboard's themes
+    Themes,
+    /// List the dashboard's keys, as they count
+    Keys {
+        /// Settings file, in place of the one in the user's configuration folder
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
 }
 
 /// Options of a session.
@@ -42,7 +50,7 @@ pub struct RunArgs {
     /// on standard input
     #[arg(long)]
     pub headless: bool,
-    /// With --headless: prices too, as market_data events
+    /// With --headless: prices too, as `market_data` events
     #[arg(long, requires = "headless")]
     pub market_data: bool,
     /// Settings file, in place of the one in the user's configuration folder
@@ -51,8 +59,8 @@ pub struct RunArgs {
     /// Where journal, projections and the embedded exchange's books lie
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// An exchange that runs apart, such as `perpdeck sim`; needs PERPDECK_API_KEY and
-    /// PERPDECK_API_SECRET
+    /// An exchange that runs apart, such as `perpdeck sim`; needs `PERPDECK_API_KEY` and
+    /// `PERPDECK_API_SECRET`
     #[arg(long, value_name = "URL")]
     pub exchange_url: Option<String>,
     /// Seed of the embedded exchange's market

@@ -9,10 +9,15 @@ use crate::config::{Loaded, Sources, default_file, load};
 
 /// Prints every setting as it counts.
 pub fn show(file: Option<&Path>, origin: bool) -> Result<(), Failure> {
-    let loaded = load(&sources(file)?)?;
+    let loaded = of_file(file)?;
     // A reader that stops reading has seen enough.
     let _ = write!(std::io::stdout(), "{}", loaded.show(origin));
     Ok(())
+}
+
+/// The settings without any option of a run.
+pub fn of_file(file: Option<&Path>) -> Result<Loaded, Failure> {
+    Ok(load(&sources(file)?)?)
 }
 
 /// The settings that a run counts with: defaults, file, environment, command line.

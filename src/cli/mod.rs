@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod failure;
+mod look;
 mod run;
 mod screen;
 mod sim;
@@ -25,6 +26,11 @@ pub fn run() -> ExitCode {
         Some(Command::Sim(args)) => sim::run(&args),
         Some(Command::Store(StoreCommand::Rebuild { json, data_dir })) => store::rebuild(data_dir, json),
         Some(Command::Config(ConfigCommand::Show { origin, config })) => config::show(config.as_deref(), origin),
+        Some(Command::Themes) => {
+            look::themes();
+            Ok(())
+        }
+        Some(Command::Keys { config }) => look::keys(config.as_deref()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use crate::clock::wall_time;
 use crate::config::Settings;
 use crate::model::{Action, Command, CommandId, StopPolicy};
+use crate::runtime::headless::STOP_DEADLINE;
 use crate::runtime::{Ended, Running};
 use crate::tui::{self, Dressing, Exit, Limits, Setup};
 
@@ -33,7 +34,8 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
     Ok(Prepared { setup, dressing })
 }
 
-fn themes() -> Option<PathBuf> {
+/// The user's folder of themes.
+pub fn themes() -> Option<PathBuf> {
     Some(crate::config::default_file()?.parent()?.join("themes"))
 }
 
@@ -57,7 +59,7 @@ pub fn show(running: Running, prepared: Prepared) -> Result<Ended, Failure> {
         // Gone means that it has stopped already.
         let _ = running.commands.send(Command { id, by, action: Action::Stop { policy } });
     }
-    let ended = running.join()?;
+    let ended = running.join_within(STOP_DEADLINE)?;
     outcome.map_err(|error| Failure::new(error.to_string()))?;
     Ok(ended)
 }

@@ -20,7 +20,7 @@ const SYMBOLS: [&str; 5] = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT", "DOG
 pub fn run(args: &SimArgs) -> Result<(), Failure> {
     let speed = match speed(Pace::try_from(args.speed.clone()).map_err(|why| usage("--speed", &args.speed, &why))?) {
         Speed::Max => return Err(usage("--speed", "max", "only a session with its embedded exchange can run so")),
-        speed => speed,
+        Speed::Times(times) => Speed::Times(times),
     };
     let (key, secret) = match (&args.api_key, &args.api_secret) {
         (Some(key), Some(secret)) => (key.clone(), secret.clone()),

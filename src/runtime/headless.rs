@@ -50,6 +50,9 @@ pub struct Headless {
 type Answer = Pin<Box<dyn Future<Output = (String, Option<SignalAnswer>)> + Send>>;
 
 /// Runs until the session has ended. Reads standard input and writes standard output.
+///
+/// # Errors
+/// When the system refuses a thread or a signal handler.
 pub async fn run(headless: Headless) -> std::io::Result<()> {
     let Headless { mut updates, market_data, commands, intake, abandon, data_dir } = headless;
     let mut desk = Desk {
@@ -356,7 +359,7 @@ impl Stops {
             asked = self.interrupt.recv() => asked,
         };
         if asked.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -128,6 +128,8 @@ pub struct Running {
     /// Where its data lies.
     pub data_dir: PathBuf,
     thread: JoinHandle<Result<Ended, LaunchError>>,
+    /// Closed when the thread is done.
+    over: std::sync::mpsc::Receiver<()>,
 }
 
 impl Running {
@@ -141,9 +143,17 @@ impl Running {
         }
     }
 
-    /// Whether its thread is done.
-    pub fn is_over(&self) -> bool {
-        self.thread.is_finished()
+    /// Waits for the end of a session that was asked to stop; after this much real time it is
+    /// ended as it stands, and its journal is still closed in order.
+    ///
+    /// # Errors
+    /// As [`Running::join`].
+    pub fn join_within(self, deadline: std::time::Duration) -> Result<Ended, LaunchError> {
+        if self.over.recv_timeout(deadline) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            // Gone means that it has just ended by itself.
+            let _ = self.abandon.send(format!("it did not stop within {} s", deadline.as_secs()));
+        }
+        self.join()
     }
 
     /// Waits for the end.
@@ -177,6 +187,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     snapshot.phase = Phase::Starting;
     let origin = origin(&launch, recovered.last_at);
     let (tell_clock, clock) = std::sync::mpsc::sync_channel(1);
+    let (until_over, over) = std::sync::mpsc::channel::<()>();
     let root = data_dir.root().to_path_buf();
     let parts = Parts {
         launch,
@@ -199,6 +210,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         });
         // Calls that are still under way have nobody to answer to.
         runtime.shutdown_background();
+        drop(until_over);
         ended
     })?;
     let Ok(clock) = clock.recv() else {
@@ -209,7 +221,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         };
     };
     let snapshot = Arc::new(snapshot);
-    Ok(Running { subscriptions, commands, intake, abandon, clock, snapshot, data_dir: root, thread })
+    Ok(Running { subscriptions, commands, intake, abandon, clock, snapshot, data_dir: root, thread, over })
 }
 
 /// When session time begins: with the recorded prices, or now, or at a fixed time under virtual time;
@@ -336,16 +348,14 @@ async fn open(venue: Venue, settings: &Settings, clock: &Clock) -> Result<Opened
                 });
             }
             let mut loopback = embedded::start(*exchange_settings, clock.clone())?;
-            let addresses = match loopback.ready.await {
-                Ok(result) => result?,
-                Err(_) => {
-                    let why = match loopback.ended.recv().await {
-                        Some(ExchangeEnd::Failed(why)) => format!(": {why}"),
-                        _ => String::new(),
-                    };
-                    return Err(LaunchError::NoExchange(why));
-                }
+            let Ok(addresses) = loopback.ready.await else {
+                let why = match loopback.ended.recv().await {
+                    Some(ExchangeEnd::Failed(why)) => format!(": {why}"),
+                    _ => String::new(),
+                };
+                return Err(LaunchError::NoExchange(why));
             };
+            let addresses = addresses?;
             let options = options(&addresses.rest, &addresses.ws, credentials, settings, Permit::Loopback);
             Ok(Opened {
                 exchange: Arc::new(Adapter::new(options, clock.clone(), None)?),

@@ -205,9 +205,7 @@ pub async fn run(mut strategy: Momentum, mut updates: Subscription, intake: Inta
         for signal in strategy.take(&update) {
             // A signal that does not fit in is one that comes too late anyway: the intake is only
             // full when the engine has ten thousand before it.
-            if intake.submit(signal).is_err() {
-                continue;
-            }
+            drop(intake.submit(signal));
         }
     }
 }

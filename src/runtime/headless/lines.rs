@@ -177,7 +177,7 @@ mod tests {
     fn signal_of(text: &str) -> RawSignal {
         match take(text).unwrap().unwrap().wish {
             Wish::Signal(signal) => *signal,
-            other => panic!("{other:?}"),
+            other @ Wish::Command(..) => panic!("{other:?}"),
         }
     }
 

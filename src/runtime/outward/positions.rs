@@ -53,13 +53,13 @@ fn open(state: &SessionState, id: PositionId) -> Option<&Position> {
 }
 
 fn updated(record: &Record, position: &Position, state: &SessionState, status: &str) -> Line {
-    let (mark, unrealised, ratio) = match &record.event {
-        Event::PositionSnapshot { mark, unrealised, margin_ratio_pct, .. } => (*mark, *unrealised, *margin_ratio_pct),
-        _ => {
+    let (mark, unrealised, ratio) =
+        if let Event::PositionSnapshot { mark, unrealised, margin_ratio_pct, .. } = &record.event {
+            (*mark, *unrealised, *margin_ratio_pct)
+        } else {
             let mark = state.quote(&position.key.symbol).and_then(crate::model::Quote::risk_price);
             (mark, mark.and_then(|mark| position.unrealised(mark)), None)
-        }
-    };
+        };
     Line::of("position_updated", record)
         .with("position_id", &position.id)
         .with("symbol", &position.key.symbol)
