@@ -1,5 +1,5 @@
 //! An independent MEXC client with response validation passes 25 of 25 against the simulator.
-
+#![cfg(test)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

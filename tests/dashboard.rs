@@ -1,4 +1,5 @@
 //! Every scene in `tests/dashboard/scenes` plays as it says.
+#![cfg(test)]
 
 #[path = "dashboard/scene.rs"]
 mod scene;

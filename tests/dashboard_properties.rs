@@ -1,6 +1,8 @@
 //! What holds for every row of keys: no command leaves without the confirmation that its risk asks
 //! for, and nothing that anybody types or that happens makes the dashboard fall over.
+#![cfg(test)]
 
+#[expect(dead_code, reason = "the stage is used here, the pictures are not")]
 #[path = "dashboard/scene.rs"]
 mod scene;
 

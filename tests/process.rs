@@ -1,5 +1,5 @@
 //! The real program, killed and started again: nothing is lost, nothing is doubled.
-
+#![cfg(test)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
 //! The pictures in `screenshots/` are what the dashboard draws: each named scene is drawn again, and
 //! any difference fails. `PERPDECK_BLESS=1 cargo test --test screenshots` writes them anew.
+#![cfg(test)]
 
 #[path = "dashboard/scene.rs"]
 mod scene;

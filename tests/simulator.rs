@@ -1,5 +1,5 @@
 //! The simulator over real sockets, in memory, and across restarts.
-
+#![cfg(test)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -2,6 +2,7 @@
 //!
 //! The tests of panics and of typed keys run the dashboard on a stage session: this test program
 //! starts itself again inside the pseudo-terminal. The others run `perpdeck` itself.
+#![cfg(test)]
 
 #[path = "terminal/child.rs"]
 mod child;

@@ -23,6 +23,8 @@ use crate::report::{Table, micros, percentile};
 
 const SAMPLES: usize = 2_000;
 const WARM_UP: usize = 200;
+/// The contract, as the exchange tells it.
+const DETAIL: &str = r#"{"id":10,"symbol":"BTC_USDT","displayNameEn":"BTC_USDT PERPETUAL","positionOpenType":3,"baseCoin":"BTC","quoteCoin":"USDT","settleCoin":"USDT","contractSize":0.0001,"minLeverage":1,"maxLeverage":200,"priceScale":1,"volScale":0,"amountScale":4,"priceUnit":0.1,"volUnit":1,"minVol":1,"maxVol":400000,"limitMaxVol":400000,"bidLimitPriceRate":0.1,"askLimitPriceRate":0.1,"takerFeeRate":0.0006,"makerFeeRate":0.0002,"maintenanceMarginRate":0.004,"initialMarginRate":0.005,"liquidationFeeRate":0.0004,"riskLimitType":"BY_VOLUME","riskLimitMode":"INCREASE","riskBaseVol":150000,"riskIncrVol":150000,"riskIncrMmr":0.004,"riskIncrImr":0.005,"riskLevelLimit":5,"maxNumOrders":[200,50],"state":0,"apiAllowed":true}"#;
 const PATH: &str = "/api/v1/private/order/create";
 
 pub fn run(table: &mut Table) {
@@ -93,6 +95,8 @@ fn serve(mut stream: TcpStream, tell: &mpsc::Sender<Instant>) {
         let body = if order {
             orders += 1;
             format!(r#"{{"success":true,"code":0,"data":{{"orderId":"81421808341{orders:08}","ts":1795401565487}}}}"#)
+        } else if head.starts_with("get /api/v1/contract/detail") {
+            format!(r#"{{"success":true,"code":0,"data":{DETAIL}}}"#)
         } else {
             r#"{"success":false,"code":510,"message":"Requests are too frequent"}"#.to_owned()
         };

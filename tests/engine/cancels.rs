@@ -108,7 +108,7 @@ fn a_set_is_one_request_and_all_is_every_working_order() {
     );
     bench.command("all", Action::CancelAll { symbol: None });
     for no in [first, second, third] {
-        assert!(bench.command_status("all").is_final() == false);
+        assert!(!bench.command_status("all").is_final());
         bench.push_order(no, VenueOrderState::Cancelled, "0", 2);
     }
     for id in ["set", "btc", "all"] {

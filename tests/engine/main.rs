@@ -1,4 +1,5 @@
 //! The engine's behaviour, stepped by hand against scripted answers.
+#![cfg(test)]
 #![allow(
     dead_code,
     missing_docs,

@@ -412,14 +412,11 @@ fn fills_that_do_not_come_are_asked_for_at_a_calm_pace() {
     for _ in 0..100 {
         let requests = bench.pass_quoted(std::time::Duration::from_millis(100));
         for request in requests {
-            match request {
-                Request::OrderFills { .. } => {
-                    asked += 1;
-                    bench.reply(perpdeck::engine::Reply::OrderFills { no, result: Ok(Vec::new()) });
-                    let report = bench.report(no, VenueOrderState::Filled, "100", 3);
-                    bench.looked_up(no, Some(report));
-                }
-                _ => {}
+            if let Request::OrderFills { .. } = request {
+                asked += 1;
+                bench.reply(perpdeck::engine::Reply::OrderFills { no, result: Ok(Vec::new()) });
+                let report = bench.report(no, VenueOrderState::Filled, "100", 3);
+                bench.looked_up(no, Some(report));
             }
         }
     }

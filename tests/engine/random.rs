@@ -430,7 +430,7 @@ impl World {
         self.commands += 1;
         let last = self.bench.state().orders.next_no().0.max(2) - 1;
         let action = match which {
-            0 => Action::Pause { cancel_entries: order % 2 == 0 },
+            0 => Action::Pause { cancel_entries: order.is_multiple_of(2) },
             1 | 2 => Action::Resume,
             3 => Action::Halt,
             4 => Action::Flatten,

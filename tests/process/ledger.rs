@@ -62,18 +62,18 @@ pub fn compare(ledger: &Value, state: &SessionState, about: &str) -> usize {
         if let Some(signal) = &order.signal_id {
             assert!(signals.insert(signal.clone()), "{about}: signal {signal} has two orders");
         }
-        match there.get(&client) {
-            Some((id, filled, open)) => {
-                assert_eq!(order.venue_id.as_ref().map(|id| id.as_str()), Some(*id), "{about}: {client}");
-                assert_eq!(order.filled_contracts.0.normalize(), *filled, "{about}: {client} filled");
-                assert_eq!(order.is_working(), *open, "{about}: {client} is {:?} here", order.state);
-                here.insert(client);
-            }
-            None => {
-                let never =
-                    order.venue_id.is_none() && matches!(order.state, OrderState::Failed | OrderState::Cancelled);
-                assert!(never, "{about}: {client} is {:?} here and not at the exchange", order.state);
-            }
+        if let Some((id, filled, open)) = there.get(&client) {
+            assert_eq!(
+                order.venue_id.as_ref().map(perpdeck::model::VenueOrderId::as_str),
+                Some(*id),
+                "{about}: {client}"
+            );
+            assert_eq!(order.filled_contracts.0.normalize(), *filled, "{about}: {client} filled");
+            assert_eq!(order.is_working(), *open, "{about}: {client} is {:?} here", order.state);
+            here.insert(client);
+        } else {
+            let never = order.venue_id.is_none() && matches!(order.state, OrderState::Failed | OrderState::Cancelled);
+            assert!(never, "{about}: {client} is {:?} here and not at the exchange", order.state);
         }
     }
     for client in there.keys() {

@@ -54,6 +54,11 @@ async fn dashboard(what: &str) {
     let _ = tui::run(handle, setup, dressing).await.unwrap();
 }
 
+#[derive(serde::Deserialize)]
+struct Facts {
+    facts: Vec<Fact>,
+}
+
 fn facts(what: &str) -> Vec<Fact> {
     let mut text = String::from("facts = [{ fact = \"session\", label = \"stage\" },");
     if what == "critical" {
@@ -62,9 +67,5 @@ fn facts(what: &str) -> Vec<Fact> {
         );
     }
     text.push(']');
-    #[derive(serde::Deserialize)]
-    struct Facts {
-        facts: Vec<Fact>,
-    }
     toml::from_str::<Facts>(&text).unwrap().facts
 }

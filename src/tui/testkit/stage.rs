@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Fact, Feed};
-use crate::model::{Command, Decimal, Event, Record, SessionState, Timestamp};
+use crate::model::{Command, Decimal, Event, Record, Timestamp};
 use crate::tui::keymap::{Keymap, Press};
 use crate::tui::model::{Limits, Model, Now, Setup};
 use crate::tui::theme::{ASCII, Depth, Theme, UNICODE};

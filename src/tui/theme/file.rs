@@ -226,15 +226,14 @@ fn role<'a>(
         let allowed = Role::ALL.map(Role::name).join(", ");
         return Err(source.fault(at, format!("unknown key role.{name}; allowed are {allowed}")));
     };
-    let paint = match value.get_ref() {
-        DeValue::Table(table) => painted(source, name, table, file)?,
-        _ => {
-            let text = source.text(name, value)?;
-            if let Some(like) = Role::named(text).filter(|like| *like != role && !file.palette.contains_key(text)) {
-                Paint { like: Some(like), ..Paint::default() }
-            } else {
-                Paint { fg: Some(named(source, text, value.span().start, file)?), ..Paint::default() }
-            }
+    let paint = if let DeValue::Table(table) = value.get_ref() {
+        painted(source, name, table, file)?
+    } else {
+        let text = source.text(name, value)?;
+        if let Some(like) = Role::named(text).filter(|like| *like != role && !file.palette.contains_key(text)) {
+            Paint { like: Some(like), ..Paint::default() }
+        } else {
+            Paint { fg: Some(named(source, text, value.span().start, file)?), ..Paint::default() }
         }
     };
     file.roles.insert(role, paint);

@@ -90,9 +90,9 @@ fn check(venue: &Venue) {
     let nets: BTreeMap<Leg, Contracts> = venue.fills.iter().fold(BTreeMap::new(), |mut nets, fill| {
         let net = nets.entry((fill.symbol.clone(), fill.side.leg_is_long())).or_default();
         if fill.side.opens() {
-            *net += fill.vol
+            *net += fill.vol;
         } else {
-            *net -= fill.vol
+            *net -= fill.vol;
         }
         nets
     });
