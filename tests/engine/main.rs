@@ -22,6 +22,7 @@ mod fold;
 mod harness;
 mod journal_lines;
 mod liquidation;
+mod order_defects;
 mod orders;
 mod position_sync;
 mod random;
