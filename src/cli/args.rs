@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::PastTable;
 
 /// A live-trading core for MEXC USDT-M perpetual futures, and its terminal dashboard.
 ///
@@ -27,6 +29,8 @@ pub enum Command {
     Run(RunArgs),
     /// Run the simulated exchange alone; prints its addresses as one JSON line
     Sim(SimArgs),
+    /// Print orders, positions, signals or alerts of past and present sessions, newest first
+    History(HistoryArgs),
     /// Look after the projections that people query
     #[command(subcommand)]
     Store(StoreCommand),
@@ -107,6 +111,73 @@ pub struct SimArgs {
     /// Where its books are kept; in memory only when absent
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+/// What to print of the past.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// What to print
+    pub table: HistoryTable,
+    /// Only what began then or later; positions: what was still open then, too.
+    /// 2026-11-23T14:22:07Z, 2026-11-23 (UTC), or how long ago by the wall clock: 90s, 30m, 2h, 3d, 1w
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only what began before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only this contract
+    #[arg(long, value_name = "SYMBOL")]
+    pub symbol: Option<String>,
+    /// Only this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// So many rows at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// The oldest first
+    #[arg(long)]
+    pub oldest_first: bool,
+    /// A table for people has the main columns; JSON lines and CSV have all
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// The session's data directory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// A table of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HistoryTable {
+    /// Each order as it was last
+    Orders,
+    /// Each position from flat to flat, as it was last
+    Positions,
+    /// Each signal and what was decided
+    Signals,
+    /// Each alert
+    Alerts,
+}
+
+impl From<HistoryTable> for PastTable {
+    fn from(table: HistoryTable) -> Self {
+        match table {
+            HistoryTable::Orders => Self::Orders,
+            HistoryTable::Positions => Self::Positions,
+            HistoryTable::Signals => Self::Signals,
+            HistoryTable::Alerts => Self::Alerts,
+        }
+    }
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Columns for people; what is not known is ?
+    Table,
+    /// One JSON object a line; numbers of money are strings
+    Json,
+    /// RFC 4180, with a header
+    Csv,
 }
 
 /// What to do with the projections.

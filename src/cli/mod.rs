@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod failure;
+mod history;
 mod look;
 mod run;
 mod screen;
@@ -24,6 +25,7 @@ pub fn run() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Sim(args)) => sim::run(&args),
+        Some(Command::History(args)) => history::show(&args),
         Some(Command::Store(StoreCommand::Rebuild { json, data_dir })) => store::rebuild(data_dir, json),
         Some(Command::Config(ConfigCommand::Show { origin, config })) => config::show(config.as_deref(), origin),
         Some(Command::Themes) => {

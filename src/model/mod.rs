@@ -11,6 +11,7 @@ mod fill;
 mod ids;
 mod money;
 mod order;
+mod past;
 mod position;
 mod quote;
 mod risk;
@@ -34,6 +35,10 @@ pub use ids::{
 };
 pub use money::{Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, in_bounds, mul, round_down, round_up, sub};
 pub use order::{CancelWish, Order, OrderState, OrderType, Purpose};
+pub use past::{
+    PastCell, PastColumn, PastError, PastFrom, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort,
+    PastTable,
+};
 pub use position::{
     CloseCause, ClosedPosition, LiquidationWatch, Origin, Position, PositionKey, VenueFigures, account_margin_ratio_pct,
 };

@@ -68,6 +68,14 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// ISO 8601 in UTC with microseconds: nothing is rounded.
+    pub fn exact(self) -> String {
+        match self.to_datetime() {
+            Some(at) => at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            None => format!("{}us", self.0),
+        }
+    }
+
     /// The same instant as a calendar time, when chrono can express it.
     pub fn to_datetime(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros(self.0)

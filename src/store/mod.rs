@@ -1,7 +1,8 @@
 //! What people query: projections of the journal's facts. Trading never waits for them.
 
 mod error;
+mod past_sql;
 mod sqlite;
 
 pub use error::StoreError;
-pub use sqlite::{Projections, Projector, ProjectorStatus, TABLES, Table, rebuild, record_of};
+pub use sqlite::{PastOfSqlite, Projections, Projector, ProjectorStatus, TABLES, Table, rebuild, record_of};

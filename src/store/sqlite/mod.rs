@@ -9,6 +9,7 @@ mod audit;
 mod catch_up;
 mod fold;
 mod orders;
+mod past;
 mod positions;
 mod projector;
 mod table;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
 pub use catch_up::{rebuild, record_of};
+pub use past::PastOfSqlite;
 pub use projector::{Projector, ProjectorStatus};
 pub use table::Table;
 
@@ -94,6 +96,9 @@ impl Projections {
              state TEXT NOT NULL) STRICT;
              CREATE INDEX IF NOT EXISTS orders_created ON orders (created_at);
              CREATE INDEX IF NOT EXISTS fills_order ON fills (order_no);
+             CREATE INDEX IF NOT EXISTS positions_opened ON positions (opened_at);
+             CREATE INDEX IF NOT EXISTS signals_created ON signals (created_at);
+             CREATE INDEX IF NOT EXISTS alerts_raised ON alerts (raised_at);
              CREATE INDEX IF NOT EXISTS signals_id ON signals (signal_id);
              CREATE INDEX IF NOT EXISTS snapshots_position ON position_snapshots (position_id, updated_at);",
         )?;
