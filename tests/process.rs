@@ -10,6 +10,8 @@
 
 #[path = "process/child.rs"]
 mod child;
+#[path = "process/history.rs"]
+mod history;
 #[path = "process/kill.rs"]
 mod kill;
 #[path = "process/ledger.rs"]

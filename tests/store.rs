@@ -4,6 +4,8 @@
 
 #[path = "store/facts.rs"]
 mod facts;
+#[path = "store/past.rs"]
+mod past;
 #[path = "store/projections.rs"]
 mod projections;
 #[path = "store/projector.rs"]

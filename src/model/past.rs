@@ -159,9 +159,7 @@ impl PastTable {
     /// What it can be sorted by; the first by default.
     pub const fn sorts(self) -> &'static [PastSort] {
         match self {
-            Self::Orders | Self::Positions => {
-                &[PastSort::Time, PastSort::Symbol, PastSort::Side, PastSort::State]
-            }
+            Self::Orders | Self::Positions => &[PastSort::Time, PastSort::Symbol, PastSort::Side, PastSort::State],
             Self::Signals => &[PastSort::Time, PastSort::Symbol, PastSort::Kind, PastSort::State],
             Self::Alerts => &[PastSort::Time, PastSort::State, PastSort::Kind, PastSort::Symbol],
         }

@@ -68,8 +68,7 @@ pub fn page(shape: &Shape, query: &PastQuery, dialect: &mut impl Dialect) -> Str
     let mut columns: Vec<&str> = shape.columns.to_vec();
     columns.extend(order.sorted);
     columns.extend([shape.time, shape.key]);
-    let conditions =
-        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    let conditions = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     format!(
         "SELECT {} FROM {}{conditions} ORDER BY {} LIMIT {}",
         columns.join(", "),

@@ -48,9 +48,8 @@ pub fn show(args: &HistoryArgs) -> Result<(), Failure> {
 fn query(args: &HistoryArgs) -> Result<PastQuery, Failure> {
     let now = wall_time();
     let time = |option: &str, text: &Option<String>| -> Result<Option<Timestamp>, Failure> {
-        let parse = |text: &String| {
-            when::parse(text, now).map_err(|why| Failure::usage(format!("{option} {text:?} {why}")))
-        };
+        let parse =
+            |text: &String| when::parse(text, now).map_err(|why| Failure::usage(format!("{option} {text:?} {why}")));
         text.as_ref().map(parse).transpose()
     };
     let (since, until) = (time("--since", &args.since)?, time("--until", &args.until)?);

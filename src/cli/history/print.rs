@@ -58,7 +58,9 @@ impl<W: Write> Printer<W> {
         let columns = self.table.columns();
         let shown: Vec<Vec<String>> = rows
             .iter()
-            .map(|row| columns.iter().zip(&row.cells).filter(|(column, _)| column.main).map(|(_, c)| plain(c)).collect())
+            .map(|row| {
+                columns.iter().zip(&row.cells).filter(|(column, _)| column.main).map(|(_, c)| plain(c)).collect()
+            })
             .collect();
         let main: Vec<&PastColumn> = columns.iter().filter(|column| column.main).collect();
         let widths = self.widths.get_or_insert_with(|| {
