@@ -10,6 +10,9 @@ use crate::model::{
     div, in_bounds, mul, sub,
 };
 
+/// A division by a hundred that is a shift of the point.
+const ONE_PERCENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+
 /// An entry as the gate sees it.
 pub(super) struct Entry<'a> {
     pub key: &'a PositionKey,
@@ -230,7 +233,7 @@ fn used(value: Decimal, limit: Decimal) -> Option<Decimal> {
 }
 
 fn share(of: Usdt, pct: Decimal) -> Usdt {
-    Usdt(div(mul(of.0, pct), Decimal::ONE_HUNDRED).unwrap_or_default())
+    Usdt(mul(of.0, mul(pct, ONE_PERCENT)))
 }
 
 fn round(amount: Usdt) -> Decimal {

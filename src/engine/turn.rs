@@ -1,6 +1,7 @@
 //! One turn of the engine: the time, the settings, the session as it is, and what comes out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Out, Request};
 use crate::config::Settings;
@@ -47,9 +48,9 @@ impl<'a> Turn<'a> {
         self.out.requests.push(request);
     }
 
-    /// An order, copied, so that events can be emitted while looking at it.
-    pub fn order(&self, no: OrderNo) -> Option<Order> {
-        self.state.orders.get(no).cloned()
+    /// An order as it is now, to look at while events are emitted; it does not follow them.
+    pub fn order(&self, no: OrderNo) -> Option<Arc<Order>> {
+        self.state.orders.shared(no)
     }
 
     /// The price at which risk in a symbol is measured now.

@@ -102,8 +102,9 @@ impl Scribe {
         Ok(Self { place, handed })
     }
 
-    /// Takes the facts of a batch; the quotes in it are passed over.
-    pub fn append(&mut self, batch: &Arc<[Record]>) {
+    /// Takes the facts of a batch; the quotes in it are passed over. `urgent`: something waits for
+    /// them, so they are made safe at once.
+    pub fn append(&mut self, batch: &Arc<[Record]>, urgent: bool) {
         let Some(last) = batch.iter().rev().find(|record| record.event.is_fact()) else { return };
         self.handed = last.seq;
         match &mut self.place {
@@ -115,13 +116,14 @@ impl Scribe {
                 kill_point("before-journal-append");
                 let mut inbox = shared.inbox();
                 inbox.batches.push(Arc::clone(batch));
+                inbox.urgent |= urgent;
                 drop(inbox);
                 shared.called.notify_one();
             }
         }
     }
 
-    /// Something waits for what was handed over: it is made safe at once.
+    /// Something waits for what was handed over before: it is made safe at once.
     pub fn hurry(&mut self) {
         if let Place::Thread { shared, .. } = &self.place
             && shared.safe.load(Ordering::Acquire) < self.handed

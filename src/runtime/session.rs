@@ -237,7 +237,7 @@ impl Session {
     fn deliver(&mut self) {
         if !self.out.events.is_empty() {
             let batch: Arc<[Record]> = std::mem::take(&mut self.out.events).into();
-            self.scribe.append(&batch);
+            self.scribe.append(&batch, !self.outbox.is_empty());
             kill_point("before-publish");
             // The bus is shut down only after the loop has ended.
             let _ = self.bus.publish(&batch);

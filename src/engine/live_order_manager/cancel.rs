@@ -24,7 +24,7 @@ const TELL_AFTER: u32 = 3;
 
 /// Wants an order cancelled, in any working state.
 pub(in crate::engine) fn wish_cancel(turn: &mut Turn, no: OrderNo, by: &str) {
-    let Some(order) = turn.order(no).filter(Order::is_working) else { return };
+    let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
     let known = order.cancel.as_ref().map(|cancel| cancel.by.as_str());
     // A full exit that follows another's cancel still has to close what that gives back.
     if known.is_none() || (by == FULL_EXIT && known != Some(FULL_EXIT)) {
@@ -63,10 +63,12 @@ pub(in crate::engine) fn leave_cancels(turn: &mut Turn) {
     let due = std::mem::take(&mut turn.cancels);
     let mut orders = Vec::new();
     for no in due {
-        let Some(order) = turn.order(no).filter(Order::is_working) else { continue };
+        let Some(order) = turn.order(no).filter(|order| order.is_working()) else { continue };
         let attempt = order.cancel.as_ref().map_or(1, |cancel| cancel.attempts.saturating_add(1));
+        let (symbol, client_id) = (order.symbol.clone(), order.client_id.clone());
+        orders.push(CancelOrder { no, symbol, venue_id: order.venue_id.clone(), client_id });
+        drop(order);
         turn.emit(Event::OrderCancelSent { no, attempt });
-        orders.push(CancelOrder { no, symbol: order.symbol, venue_id: order.venue_id, client_id: order.client_id });
     }
     if !orders.is_empty() {
         turn.request(Request::Cancel { orders });
@@ -109,7 +111,7 @@ fn answered(turn: &mut Turn, no: OrderNo, outcome: &CancelOutcome) {
 }
 
 fn not_through(turn: &mut Turn, no: OrderNo, error: &str) {
-    let Some(order) = turn.order(no).filter(Order::is_working) else { return };
+    let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
     turn.emit(Event::OrderCancelFailed { no, error: error.to_owned() });
     let attempts = order.cancel.as_ref().map_or(0, |cancel| cancel.attempts);
     if attempts >= TELL_AFTER {

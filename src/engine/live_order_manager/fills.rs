@@ -1,5 +1,7 @@
 //! Fills: each trade id once, to its order and its position at the same time.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use super::send::access_refused;
@@ -39,7 +41,7 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
         _ => {}
     }
     let key = PositionKey { symbol: report.symbol.clone(), side: report.intent.side };
-    let part = Part { report, order: order.as_ref(), key: &key, size };
+    let part = Part { report, order: order.as_deref(), key: &key, size };
     match report.intent.effect {
         Effect::Open => open(turn, &part, report.contracts, report.id.clone()),
         Effect::Close => close(turn, &part),
@@ -74,15 +76,13 @@ struct Part<'a> {
     size: Decimal,
 }
 
-fn find(turn: &Turn, report: &FillReport) -> Option<Order> {
+fn find(turn: &Turn, report: &FillReport) -> Option<Arc<Order>> {
     let session = &turn.state().info.as_ref()?.id;
     let by_client_id = report.client_id.as_ref().and_then(|id| OrderNo::of_client_id(session, id));
-    let orders = &turn.state().orders;
     by_client_id
-        .and_then(|no| orders.get(no))
-        .or_else(|| orders.by_venue_id(report.venue_order.as_ref()?))
+        .and_then(|no| turn.order(no))
+        .or_else(|| turn.order(turn.state().orders.by_venue_id(report.venue_order.as_ref()?)?))
         .filter(|order| order.symbol == report.symbol)
-        .cloned()
 }
 
 /// A deal that names no client id, while an order that could have made it is not yet answered:

@@ -11,7 +11,7 @@ use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, Ord
 
 /// Asks what became of an order, unless the question is out already.
 pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
-    let Some(order) = turn.order(no).filter(Order::is_working) else { return };
+    let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
     if turn.state().upkeep.lookups.contains_key(&no) {
         return;
     }
@@ -19,7 +19,7 @@ pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
         return;
     }
     turn.emit(Event::LookupMoved { no, asked_at: Some(turn.now) });
-    turn.request(Request::Lookup { no, symbol: order.symbol, client_id: order.client_id });
+    turn.request(Request::Lookup { no, symbol: order.symbol.clone(), client_id: order.client_id.clone() });
 }
 
 /// The answer to a look-up.
@@ -34,7 +34,7 @@ pub(in crate::engine) fn on_looked_up(
     match result {
         Ok(Some(report)) => apply_report(turn, report, asked_at),
         Ok(None) => {
-            if let Some(order) = turn.order(no).filter(Order::is_working) {
+            if let Some(order) = turn.order(no).filter(|order| order.is_working()) {
                 not_there(turn, &order, asked_at);
             }
         }

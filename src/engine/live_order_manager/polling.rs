@@ -25,7 +25,7 @@ const CANCEL_RETRY_MAX: Duration = Duration::from_secs(10);
 pub(in crate::engine) fn due_work(turn: &mut Turn) {
     let working: Vec<OrderNo> = turn.state().orders.working().map(|order| order.no).collect();
     for no in working {
-        let Some(order) = turn.order(no).filter(Order::is_working) else { continue };
+        let Some(order) = turn.order(no).filter(|order| order.is_working()) else { continue };
         if timed_out(turn, &order) {
             wish_cancel(turn, no, TIME_OUT);
             continue;

@@ -1,6 +1,8 @@
 //! What the exchange says of an order, by push, poll or look-up: one function for all three, so
 //! that they cannot disagree.
 
+use std::sync::Arc;
+
 use super::cancel::ended_by_cancel;
 use super::lookup::look_up;
 use super::send::fail;
@@ -50,13 +52,12 @@ pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_
 }
 
 /// Our order that a report speaks of: by our id, else by the exchange's.
-fn find(turn: &Turn, report: &OrderReport) -> Option<Order> {
+fn find(turn: &Turn, report: &OrderReport) -> Option<Arc<Order>> {
     let session = &turn.state().info.as_ref()?.id;
     let by_client_id = report.client_id.as_ref().and_then(|id| OrderNo::of_client_id(session, id));
     by_client_id
-        .and_then(|no| turn.state().orders.get(no))
-        .or_else(|| turn.state().orders.by_venue_id(&report.venue_id))
-        .cloned()
+        .and_then(|no| turn.order(no))
+        .or_else(|| turn.order(turn.state().orders.by_venue_id(&report.venue_id)?))
 }
 
 /// Draws the conclusion of a state, once every fill that it speaks of has arrived.

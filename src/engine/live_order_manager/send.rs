@@ -34,8 +34,16 @@ pub(super) fn attempt(turn: &mut Turn, no: OrderNo) {
         return fail(turn, &order, &why);
     }
     let attempt = order.attempts.saturating_add(1);
-    // All of it is fixed when the order is made: one id never goes out with two payloads.
-    let place = PlaceOrder {
+    let place = Box::new(placement(&order));
+    // Let go of before it changes, so that the change copies nothing.
+    drop(order);
+    turn.emit(Event::OrderSent { no, attempt });
+    turn.request(Request::Place { no, attempt, order: place });
+}
+
+/// All of it is fixed when the order is made: one id never goes out with two payloads.
+fn placement(order: &Order) -> PlaceOrder {
+    PlaceOrder {
         client_id: order.client_id.clone(),
         symbol: order.symbol.clone(),
         intent: order.intent,
@@ -44,12 +52,10 @@ pub(super) fn attempt(turn: &mut Turn, no: OrderNo) {
         leverage: order.leverage,
         margin_mode: order.margin_mode,
         position_mode: order.position_mode,
-        position_id: order.position_id,
+        position_id: order.position_id.clone(),
         stop_loss: order.stop_loss,
         take_profit: order.take_profit,
-    };
-    turn.emit(Event::OrderSent { no, attempt });
-    turn.request(Request::Place { no, attempt, order: Box::new(place) });
+    }
 }
 
 /// The exchange answered a placement, or did not.

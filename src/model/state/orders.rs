@@ -1,6 +1,7 @@
 //! The orders of the session and the sums that the risk gate needs of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,8 @@ use crate::model::{
 /// Orders by number, with the working ones indexed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
-    by_no: BTreeMap<OrderNo, Order>,
+    /// Shared, so that whoever looks at an order while it changes copies nothing.
+    by_no: BTreeMap<OrderNo, Arc<Order>>,
     working: BTreeSet<OrderNo>,
     unknown: BTreeSet<OrderNo>,
     by_venue_id: BTreeMap<VenueOrderId, OrderNo>,
@@ -29,27 +31,32 @@ pub struct Orders {
 impl Orders {
     /// An order by its number.
     pub fn get(&self, no: OrderNo) -> Option<&Order> {
-        self.by_no.get(&no)
+        self.by_no.get(&no).map(Arc::as_ref)
+    }
+
+    /// The same, to keep while it changes.
+    pub fn shared(&self, no: OrderNo) -> Option<Arc<Order>> {
+        self.by_no.get(&no).cloned()
     }
 
     /// The order that the exchange knows by this id.
-    pub fn by_venue_id(&self, id: &VenueOrderId) -> Option<&Order> {
-        self.by_no.get(self.by_venue_id.get(id)?)
+    pub fn by_venue_id(&self, id: &VenueOrderId) -> Option<OrderNo> {
+        self.by_venue_id.get(id).copied()
     }
 
     /// All orders that are kept, in order of number; of one symbol when given.
     pub fn all<'a>(&'a self, symbol: Option<&'a Symbol>) -> impl DoubleEndedIterator<Item = &'a Order> {
-        self.by_no.values().filter(move |order| symbol.is_none_or(|symbol| order.symbol == *symbol))
+        self.by_no.values().map(Arc::as_ref).filter(move |order| symbol.is_none_or(|symbol| order.symbol == *symbol))
     }
 
     /// Working orders, in order of number.
     pub fn working(&self) -> impl DoubleEndedIterator<Item = &Order> {
-        self.working.iter().filter_map(|no| self.by_no.get(no))
+        self.working.iter().filter_map(|no| self.by_no.get(no)).map(Arc::as_ref)
     }
 
     /// Orders of which it is not known whether they are at the exchange.
     pub fn unknown(&self) -> impl Iterator<Item = &Order> {
-        self.unknown.iter().filter_map(|no| self.by_no.get(no))
+        self.unknown.iter().filter_map(|no| self.by_no.get(no)).map(Arc::as_ref)
     }
 
     /// How many orders work, exits included.
@@ -131,12 +138,12 @@ impl Orders {
         } else {
             self.reserve(&order.position_key(), order.quantity);
         }
-        self.by_no.insert(order.no, order.clone());
+        self.by_no.insert(order.no, Arc::new(order.clone()));
     }
 
     /// Applies an event about one order; returns the state that it came to, when it moved.
     pub(super) fn apply(&mut self, at: Timestamp, no: OrderNo, event: &Event) -> Option<OrderState> {
-        let order = self.by_no.get_mut(&no)?;
+        let order = Arc::make_mut(self.by_no.get_mut(&no)?);
         let moved = state_after(event, order);
         let was_working = order.is_working();
         let unfilled = order.remaining();
@@ -185,9 +192,9 @@ impl Orders {
     pub(super) fn forget(&mut self, orders: &[OrderNo], fills_before: Timestamp) {
         for no in orders {
             if let Some(order) = self.by_no.remove(no)
-                && let Some(venue_id) = order.venue_id
+                && let Some(venue_id) = &order.venue_id
             {
-                self.by_venue_id.remove(&venue_id);
+                self.by_venue_id.remove(venue_id);
             }
         }
         self.fills_from = self.fills_from.max(fills_before);
