@@ -17,6 +17,7 @@ mod quote;
 mod risk;
 mod side;
 mod signal;
+mod sink;
 mod state;
 mod text;
 mod time;
@@ -46,6 +47,7 @@ pub use quote::Quote;
 pub use risk::{CheckResult, RiskCheck, RiskLimit, RiskVerdict, TrippedLimit};
 pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
+pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
     Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep,
 };

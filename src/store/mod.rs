@@ -2,7 +2,8 @@
 
 mod error;
 mod past_sql;
+pub mod questdb;
 mod sqlite;
 
 pub use error::StoreError;
-pub use sqlite::{PastOfSqlite, Projections, Projector, ProjectorStatus, TABLES, Table, rebuild, record_of};
+pub use sqlite::{PastOfSqlite, Projections, Projector, ProjectorStatus, Sent, TABLES, Table, rebuild, record_of};

@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 use rusqlite::types::Value;
 
 use super::orders::session;
-use super::table::{Table, exact, maybe, maybe_exact, maybe_number, maybe_time, number, text, time, word};
+use super::table::{Sent, Table, exact, maybe, maybe_exact, maybe_number, maybe_time, number, text, time, word};
 use crate::model::{
-    Alert, Amount, Command, CommandStatus, Price, RawSignal, SessionState, Signal, SignalOutcome, Timestamp,
+    Alert, Amount, Command, CommandStatus, OrderNo, Price, RawSignal, SessionState, Signal, SignalOutcome, Timestamp,
 };
 
 /// One row for each signal that came in; its number is that of the fact.
@@ -31,12 +31,14 @@ pub static SIGNALS: Table = Table {
         ("risk_score", "INTEGER"),
         ("outcome", "TEXT NOT NULL"),
         ("order_no", "INTEGER"),
+        ("client_order_id", "TEXT"),
         ("reason", "TEXT"),
         ("failed_checks", "TEXT"),
         ("indicator_values", "TEXT NOT NULL"),
         ("made_at", "INTEGER"),
         ("created_at", "INTEGER NOT NULL"),
     ],
+    sent: Sent::ByCursor,
     insert: OnceLock::new(),
 };
 
@@ -61,6 +63,7 @@ pub static ALERTS: Table = Table {
         ("acknowledged_by", "TEXT"),
         ("acknowledged_at", "INTEGER"),
     ],
+    sent: Sent::ByRow,
     insert: OnceLock::new(),
 };
 
@@ -79,6 +82,7 @@ pub static COMMANDS: Table = Table {
         ("created_at", "INTEGER NOT NULL"),
         ("updated_at", "INTEGER NOT NULL"),
     ],
+    sent: Sent::Never,
     insert: OnceLock::new(),
 };
 
@@ -128,6 +132,7 @@ pub fn signal_row(
         maybe_number(decision.risk_score),
         text(outcome),
         maybe_number(order),
+        maybe(order.and_then(|no| Some(OrderNo(no).client_id(&state.info.as_ref()?.id)))),
         maybe(reason),
         checks,
         word(&signal.indicator_values),
@@ -154,6 +159,7 @@ pub fn refused_row(seq: u64, raw: &RawSignal, reason: &str, at: Timestamp, state
         Value::Null,
         Value::Null,
         text("refused"),
+        Value::Null,
         Value::Null,
         text(reason),
         Value::Null,

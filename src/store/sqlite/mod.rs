@@ -22,17 +22,28 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 pub use catch_up::{rebuild, record_of};
 pub use past::PastOfSqlite;
 pub use projector::{Projector, ProjectorStatus};
-pub use table::Table;
+pub use table::{Sent, Table};
 
 use super::StoreError;
 use crate::model::{Record, SessionState, Timestamp};
 
 /// `PRAGMA application_id`: "prpd".
 const APPLICATION: i64 = 0x7072_7064;
-/// `PRAGMA user_version`: rises with every change of a table.
-const VERSION: i64 = 1;
+/// `PRAGMA user_version`: rises with every change of a table; what an older program made is folded
+/// anew from the journal.
+const VERSION: i64 = 2;
 /// Facts between two saves of the fold's state; after a crash so many are folded again.
 const SAVE_EVERY: u64 = 5_000;
+
+/// What a sink remembers: up to which `rev` it has sent the tables whose rows only come, and the rows
+/// that it could not place, with the reason.
+const CREATE_SINK: &str = "
+CREATE TABLE IF NOT EXISTS sink_cursors (name TEXT PRIMARY KEY, rev INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS sink_dead_letters (
+    name TEXT NOT NULL, row INTEGER NOT NULL, key TEXT NOT NULL, rev INTEGER NOT NULL, message TEXT NOT NULL,
+    at INTEGER NOT NULL, PRIMARY KEY (name, row)
+) STRICT;
+";
 
 /// All tables.
 pub static TABLES: &[&Table] = &[
@@ -57,7 +68,7 @@ impl Projections {
     /// Opens the database, or makes it.
     ///
     /// # Errors
-    /// When it is locked, no database, of another program or version, or cannot be written.
+    /// When it is locked, no database, of another program or a newer version, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
         let connection = Connection::open(path).map_err(fail)?;
@@ -72,23 +83,29 @@ impl Projections {
         if tables > 0 && application != APPLICATION {
             return Err(unusable("it belongs to another program".into()));
         }
-        if tables > 0 && version != VERSION {
+        if tables > 0 && version > VERSION {
             return Err(unusable(format!("it has version {version}, this program writes version {VERSION}")));
         }
         let mut projections = Self { path: path.to_path_buf(), connection, state: SessionState::default(), saved: 0 };
-        projections.prepare().map_err(fail)?;
+        projections.prepare(tables > 0 && version < VERSION).map_err(fail)?;
         projections.load().map_err(fail)?;
         Ok(projections)
     }
 
-    fn prepare(&mut self) -> rusqlite::Result<()> {
+    /// Makes what is not there. Tables of an older version are dropped: nothing of them counts that
+    /// is not in the journal.
+    fn prepare(&mut self, outdated: bool) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "journal_mode", "WAL")?;
         self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         self.connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if outdated {
+            drop_tables(&transaction)?;
+        }
         for table in TABLES {
             transaction.execute_batch(&table.create())?;
         }
+        transaction.execute_batch(CREATE_SINK)?;
         transaction.execute_batch(
             "CREATE TABLE IF NOT EXISTS folded (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, \
              at INTEGER NOT NULL) STRICT;
@@ -198,7 +215,8 @@ impl Projections {
         let path = self.path.clone();
         let fail = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
         let transaction = immediate(&mut self.connection).map_err(fail)?;
-        for table in TABLES.iter().map(|table| table.name).chain(["folded", "fold_state"]) {
+        let others = ["folded", "fold_state", "sink_cursors", "sink_dead_letters"];
+        for table in TABLES.iter().map(|table| table.name).chain(others) {
             transaction.execute(&format!("DELETE FROM {table}"), []).map_err(fail)?;
         }
         transaction.commit().map_err(fail)?;
@@ -214,6 +232,21 @@ impl Projections {
         self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE").map_err(fail)?;
         self.connection.close().map_err(|(_, error)| fail(error))
     }
+}
+
+/// Whether a database is one of ours in the version of today.
+pub fn is_current(connection: &Connection) -> rusqlite::Result<bool> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok(pragma("application_id")? == APPLICATION && pragma("user_version")? == VERSION)
+}
+
+fn drop_tables(from: &Connection) -> rusqlite::Result<()> {
+    let mut names = from.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")?;
+    let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for name in names {
+        from.execute(&format!("DROP TABLE \"{}\"", name.replace('"', "\"\"")), [])?;
+    }
+    Ok(())
 }
 
 fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {

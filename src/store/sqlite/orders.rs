@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use rusqlite::types::Value;
 
-use super::table::{Table, exact, maybe, maybe_exact, maybe_number, maybe_time, number, text, time, word};
+use super::table::{Sent, Table, exact, maybe, maybe_exact, maybe_number, maybe_time, number, text, time, word};
 use crate::model::{Effect, Fill, Order, OrderState, SessionState};
 
 /// One row for each order, as it is now.
@@ -47,6 +47,7 @@ pub static ORDERS: Table = Table {
         ("filled_at", "INTEGER"),
         ("ended_at", "INTEGER"),
     ],
+    sent: Sent::ByRow,
     insert: OnceLock::new(),
 };
 
@@ -73,6 +74,7 @@ pub static FILLS: Table = Table {
         ("category", "TEXT NOT NULL"),
         ("filled_at", "INTEGER NOT NULL"),
     ],
+    sent: Sent::Never,
     insert: OnceLock::new(),
 };
 

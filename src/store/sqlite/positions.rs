@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rusqlite::types::Value;
 
 use super::orders::session;
-use super::table::{Table, exact, maybe_exact, maybe_number, maybe_time, number, text, time, word};
+use super::table::{Sent, Table, exact, maybe_exact, maybe_number, maybe_time, number, text, time, word};
 use crate::model::{CloseCause, ClosedPosition, Decimal, Position, PositionKey, Price, SessionState, Timestamp, Usdt};
 
 /// One row for each opening of a position, from flat to flat.
@@ -34,10 +34,12 @@ pub static POSITIONS: Table = Table {
         ("updated_at", "INTEGER NOT NULL"),
         ("closed_at", "INTEGER"),
     ],
+    sent: Sent::Never,
     insert: OnceLock::new(),
 };
 
-/// What a position was at each fact about it; only the last of those with one time is kept.
+/// What a position was at each fact about it; of those with one time only the last is kept, and its
+/// `rev` says so.
 pub static POSITION_SNAPSHOTS: Table = Table {
     name: "position_snapshots",
     key: &["updated_at", "position_id"],
@@ -56,8 +58,12 @@ pub static POSITION_SNAPSHOTS: Table = Table {
         ("margin", "TEXT"),
         ("margin_ratio_pct", "TEXT"),
         ("unrealized_pnl", "TEXT"),
+        ("unrealized_pnl_pct", "TEXT"),
         ("realized_pnl", "TEXT"),
+        ("opened_at", "INTEGER NOT NULL"),
+        ("closed_at", "INTEGER"),
     ],
+    sent: Sent::ByCursor,
     insert: OnceLock::new(),
 };
 
@@ -146,7 +152,10 @@ pub fn open_snapshot(
         maybe_exact(position.venue.margin),
         maybe_exact(figures.ratio),
         maybe_exact(figures.unrealised),
+        maybe_exact(figures.mark.and_then(|mark| position.unrealised_pct(mark))),
         exact(position.realised),
+        time(position.opened_at),
+        Value::Null,
     ]);
     row
 }
@@ -164,7 +173,10 @@ pub fn closed_snapshot(closed: &ClosedPosition, at: Timestamp, state: &SessionSt
         Value::Null,
         Value::Null,
         Value::Null,
+        Value::Null,
         maybe_exact(closed.realised),
+        time(closed.opened_at),
+        maybe_time(Some(closed.closed_at)),
     ]);
     row
 }

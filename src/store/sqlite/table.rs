@@ -8,6 +8,17 @@ use serde::Serialize;
 
 use crate::model::{Contracts, Decimal, Price, Qty, Timestamp, Usdt};
 
+/// How it is remembered which rows of a table were sent on elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// They are not.
+    Never,
+    /// Rows change: each has `synced_rev`, the `rev` that was sent last, NULL when none was.
+    ByRow,
+    /// Rows only come: everything up to one `rev` was sent.
+    ByCursor,
+}
+
 /// A table of projections.
 #[derive(Debug)]
 pub struct Table {
@@ -15,25 +26,31 @@ pub struct Table {
     pub name: &'static str,
     /// The columns that tell its rows apart.
     pub key: &'static [&'static str],
-    /// All columns with their types, but `rev` and `synced_rev`, which every table has.
+    /// All columns with their types, but `rev`, which every table has, and `synced_rev`.
     pub columns: &'static [(&'static str, &'static str)],
+    /// How it is remembered which rows were sent on elsewhere.
+    pub sent: Sent,
     /// The statement that writes a row, once it is made.
     pub insert: OnceLock<String>,
 }
 
 impl Table {
-    /// The statement that makes it. `rev` is the number of the last fact that touched a row;
-    /// `synced_rev` is the `rev` that was sent on elsewhere, NULL when none was.
+    /// The statement that makes it. `rev` is the number of the last fact that touched a row.
     pub fn create(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        let (columns, key, name) = (columns.join(", "), self.key.join(", "), self.name);
+        let (synced, index) = match self.sent {
+            Sent::Never => ("", String::new()),
+            Sent::ByRow => (
+                "synced_rev INTEGER, ",
+                format!(
+                    "CREATE INDEX IF NOT EXISTS {name}_unsynced ON {name} (rev) WHERE synced_rev IS NULL OR synced_rev < rev;"
+                ),
+            ),
+            Sent::ByCursor => ("", format!("CREATE INDEX IF NOT EXISTS {name}_rev ON {name} (rev);")),
+        };
         format!(
-            "CREATE TABLE IF NOT EXISTS {} ({}, rev INTEGER NOT NULL, synced_rev INTEGER, PRIMARY KEY ({})) STRICT;\n\
-             CREATE INDEX IF NOT EXISTS {}_unsynced ON {} (rev) WHERE synced_rev IS NULL OR synced_rev < rev;",
-            self.name,
-            columns.join(", "),
-            self.key.join(", "),
-            self.name,
-            self.name
+            "CREATE TABLE IF NOT EXISTS {name} ({columns}, rev INTEGER NOT NULL, {synced}PRIMARY KEY ({key})) STRICT;\n{index}"
         )
     }
 

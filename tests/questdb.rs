@@ -1,0 +1,14 @@
+//! The drain into QuestDB: on a real server where one can be started, and on a stub for what a real
+//! server does not do on command.
+
+
+#[path = "store/facts.rs"]
+mod facts;
+#[path = "questdb/drain.rs"]
+mod drain;
+#[path = "questdb/migrations.rs"]
+mod migrations;
+#[path = "questdb/server.rs"]
+mod server;
+#[path = "questdb/support.rs"]
+mod support;
