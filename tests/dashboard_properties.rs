@@ -63,6 +63,9 @@ const KEYS: &[&str] = &[
     "s",
     "S",
     "backspace",
+    "H",
+    "r",
+    "G",
 ];
 const WORDS: &[&str] = &["halt", "resume", "flatten 2", "cancel 3", "cancel 2", "1", "2", "3", "entries", "daily-loss"];
 

@@ -43,14 +43,23 @@ pub struct PastColumn {
     pub kind: PastKind,
     /// Whether it is shown where there is no room for all.
     pub main: bool,
+    /// Whether a value that is not stored means that there is none (an order that did not fail has
+    /// no error), and not that it is unknown.
+    pub optional: bool,
 }
 
 const fn main(name: &'static str, kind: PastKind) -> PastColumn {
-    PastColumn { name, kind, main: true }
+    PastColumn { name, kind, main: true, optional: false }
 }
 
 const fn more(name: &'static str, kind: PastKind) -> PastColumn {
-    PastColumn { name, kind, main: false }
+    PastColumn { name, kind, main: false, optional: false }
+}
+
+impl PastColumn {
+    const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
 }
 
 const ORDERS: [PastColumn; 18] = [
@@ -60,16 +69,16 @@ const ORDERS: [PastColumn; 18] = [
     main("side", PastKind::Text),
     main("order_type", PastKind::Text),
     main("quantity", PastKind::Number),
-    main("requested_price", PastKind::Number),
+    main("requested_price", PastKind::Number).optional(),
     main("filled_quantity", PastKind::Number),
     main("average_fill_price", PastKind::Number),
     main("status", PastKind::Text),
     main("slippage", PastKind::Number),
     main("commission", PastKind::Number),
-    main("error_message", PastKind::Text),
+    main("error_message", PastKind::Text).optional(),
     more("exchange_order_id", PastKind::Text),
     more("updated_at", PastKind::Time),
-    more("filled_at", PastKind::Time),
+    more("filled_at", PastKind::Time).optional(),
     more("session_id", PastKind::Text),
     more("rev", PastKind::Whole),
 ];
@@ -87,12 +96,12 @@ const POSITIONS: [PastColumn; 21] = [
     main("unrealized_pnl", PastKind::Number),
     main("realized_pnl", PastKind::Number),
     main("status", PastKind::Text),
-    main("closed_at", PastKind::Time),
+    main("closed_at", PastKind::Time).optional(),
     more("unrealized_pnl_pct", PastKind::Number),
     more("margin", PastKind::Number),
     more("leverage", PastKind::Whole),
     more("fees", PastKind::Number),
-    more("cause", PastKind::Text),
+    more("cause", PastKind::Text).optional(),
     more("updated_at", PastKind::Time),
     more("session_id", PastKind::Text),
     more("rev", PastKind::Whole),
@@ -103,14 +112,14 @@ const SIGNALS: [PastColumn; 16] = [
     main("signal_id", PastKind::Text),
     main("signal_type", PastKind::Text),
     main("symbol", PastKind::Text),
-    main("side", PastKind::Text),
-    main("quantity", PastKind::Number),
-    main("price", PastKind::Number),
-    main("strategy_name", PastKind::Text),
+    main("side", PastKind::Text).optional(),
+    main("quantity", PastKind::Number).optional(),
+    main("price", PastKind::Number).optional(),
+    main("strategy_name", PastKind::Text).optional(),
     main("approved", PastKind::Flag),
-    main("rejection_reason", PastKind::Text),
-    main("order_id", PastKind::Text),
-    more("confidence", PastKind::Number),
+    main("rejection_reason", PastKind::Text).optional(),
+    main("order_id", PastKind::Text).optional(),
+    more("confidence", PastKind::Number).optional(),
     more("risk_score", PastKind::Number),
     more("indicator_values", PastKind::Json),
     more("session_id", PastKind::Text),
@@ -122,11 +131,11 @@ const ALERTS: [PastColumn; 12] = [
     main("alert_id", PastKind::Text),
     main("severity", PastKind::Text),
     main("alert_type", PastKind::Text),
-    main("symbol", PastKind::Text),
+    main("symbol", PastKind::Text).optional(),
     main("message", PastKind::Text),
-    main("acknowledged_by", PastKind::Text),
-    more("acknowledged_at", PastKind::Time),
-    more("position_id", PastKind::Text),
+    main("acknowledged_by", PastKind::Text).optional(),
+    more("acknowledged_at", PastKind::Time).optional(),
+    more("position_id", PastKind::Text).optional(),
     more("details", PastKind::Json),
     more("session_id", PastKind::Text),
     more("rev", PastKind::Whole),

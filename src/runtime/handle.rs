@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::archive::Archive;
 use super::bus::Subscription;
 use crate::clock::Clock;
 use crate::model::{Command, Record, SessionState};
@@ -57,4 +58,6 @@ pub struct SessionHandle {
     pub commands: CommandSender,
     /// The session's time.
     pub clock: Clock,
+    /// What has been, here and in sessions before.
+    pub archive: Archive,
 }

@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
+use super::archive::Archive;
 use super::bus::{DEFAULT_CAPACITY, EventBus, Interest, Subscriptions};
-use super::data_dir::{DataDir, DataDirError};
+use super::data_dir::{DataDir, DataDirError, projections_of};
 use super::embedded::{self, ExchangeEnd};
 use super::gateway::{Gateway, panic_text};
 use super::handle::{CommandSender, SessionHandle};
@@ -28,7 +29,7 @@ use crate::model::{
     Action, Command, CommandId, Environment, Phase, SessionInfo, SessionState, StopPolicy, Symbol, Timestamp,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
-use crate::store::{Projector, StoreError};
+use crate::store::{PastOfSqlite, Projector, StoreError};
 
 /// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
 const VIRTUAL_START: Timestamp = Timestamp::from_secs(1_767_225_600);
@@ -140,7 +141,13 @@ impl Running {
             updates: self.subscriptions.folding("dashboard", Interest::Everything, DEFAULT_CAPACITY),
             commands: self.commands.clone(),
             clock: self.clock.clone(),
+            archive: self.archive(),
         }
+    }
+
+    fn archive(&self) -> Archive {
+        let here = PastOfSqlite::new(&projections_of(&self.data_dir));
+        Archive::new(vec![("this machine".to_owned(), Box::new(here))])
     }
 
     /// Waits for the end of a session that was asked to stop; after this much real time it is

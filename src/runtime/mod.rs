@@ -1,6 +1,7 @@
 //! The shell around the engine: the session loop, the bus, the gateway to the exchange, recovery,
 //! signal intake, the built-in strategy, and the headless surface.
 
+mod archive;
 mod bus;
 mod data_dir;
 mod embedded;
@@ -19,6 +20,7 @@ mod session;
 pub mod strategy;
 mod watched;
 
+pub use archive::{Archive, PastAnswer};
 pub use bus::{DEFAULT_CAPACITY, EventBus, Interest, ShutDown, Subscription, Subscriptions};
 pub use data_dir::{DataDir, DataDirError, LAYOUT_VERSION, journal_of, projections_of};
 pub use gateway::Gateway;

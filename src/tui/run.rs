@@ -114,6 +114,7 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
     let state = Box::new((*handle.snapshot).clone());
     let size = screen.size()?;
     let mut model = Model::new(state, setup, Arc::clone(&dressing.keymap), size, now());
+    model.past.sources = handle.archive.names();
     let mut keyboard = EventStream::new();
     let mut tick_at = Instant::now();
     let mut last_frame: Option<Instant> = None;
@@ -125,7 +126,7 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
             urgent = false;
             last_frame = Some(Instant::now());
             let effects = update(&mut model, Msg::Drawn, now());
-            if let Some(exit) = perform(effects, &mut model, &handle, &mut screen, &mut keyboard, now())? {
+            if let Some(exit) = perform(effects, &mut model, &mut handle, &mut screen, &mut keyboard, now())? {
                 return Ok(exit);
             }
         }
@@ -142,6 +143,9 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
                 None => return Ok(Exit::Terminated),
             },
             next = handle.updates.next(), if !model.ended => messages.push(next.map_or(Msg::Ended, told)),
+            answer = handle.archive.next() => {
+                messages.push(Msg::Past(answer.ticket, answer.page.map_err(|error| error.to_string())));
+            }
             () = tokio::time::sleep_until(wake) => {}
         }
         drain(&mut handle, &mut keyboard, &mut messages)?;
@@ -155,7 +159,7 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
             let effects = update(&mut model, msg, now());
             // What is critical does not wait for the next frame.
             urgent |= model.banner.head != head && model.banner.severity(&model.state) == Some(Severity::Critical);
-            if let Some(exit) = perform(effects, &mut model, &handle, &mut screen, &mut keyboard, now())? {
+            if let Some(exit) = perform(effects, &mut model, &mut handle, &mut screen, &mut keyboard, now())? {
                 return Ok(exit);
             }
         }
@@ -202,7 +206,7 @@ fn message(event: &TerminalEvent) -> Option<Msg> {
 fn perform(
     effects: Vec<Effect>,
     model: &mut Model,
-    handle: &SessionHandle,
+    handle: &mut SessionHandle,
     screen: &mut Screen,
     keyboard: &mut EventStream,
     now: Now,
@@ -222,6 +226,7 @@ fn perform(
             Effect::Notify(notification) => notify(model, &notification),
             Effect::Copy(text) => screen.write(&terminal::copy(&text))?,
             Effect::Suspend => suspend(model, screen, keyboard, now)?,
+            Effect::Look { source, ticket, query } => handle.archive.ask(source, ticket, query),
             Effect::Leave(exit) => return Ok(Some(exit)),
         }
     }

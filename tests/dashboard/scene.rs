@@ -1,8 +1,10 @@
 //! Scenes: a size, a theme, and steps that happen, press, wait and expect.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use perpdeck::model::{PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, Timestamp};
 use perpdeck::tui::testkit::{Fact, Stage};
 use perpdeck::tui::theme::Depth;
 use serde::Deserialize;
@@ -21,8 +23,53 @@ pub struct Scene {
     /// Whether its last frame is a picture in `screenshots/`.
     #[serde(default)]
     pub picture: bool,
+    /// What the history pane is told: rows of the past, each with its table.
+    #[serde(default)]
+    pub past: Vec<PastFact>,
     #[serde(default)]
     pub step: Vec<Step>,
+}
+
+/// A row of the past: values by column, those that are left out are not known.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PastFact {
+    pub table: String,
+    #[serde(flatten)]
+    pub cells: BTreeMap<String, String>,
+}
+
+/// A past of a few rows, newest first, on one page.
+struct Kept(Vec<PastFact>);
+
+impl PastReader for Kept {
+    fn page(&mut self, query: &PastQuery) -> Result<PastPage, PastError> {
+        let time =
+            |text: &str| Timestamp::from_micros(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros());
+        let cell = |kind: PastKind, text: &String| match kind {
+            PastKind::Time => PastCell::Time(time(text)),
+            PastKind::Number => PastCell::Number(text.clone()),
+            PastKind::Whole => PastCell::Whole(text.parse().unwrap()),
+            PastKind::Flag => PastCell::Flag(text == "yes"),
+            PastKind::Text | PastKind::Json => PastCell::Text(text.clone()),
+        };
+        let mut rows: Vec<PastRow> = Vec::new();
+        for (i, fact) in self.0.iter().enumerate().filter(|(_, fact)| fact.table == query.table.word()) {
+            let columns = query.table.columns();
+            let unknown = fact.cells.keys().find(|name| query.table.place_of(name).is_none());
+            assert_eq!(unknown, None, "no such column in {}", fact.table);
+            let cells = columns.iter().map(|column| match fact.cells.get(column.name) {
+                Some(text) => cell(column.kind, text),
+                None => PastCell::Unknown,
+            });
+            let at = time(&fact.cells[columns[0].name]);
+            rows.push(PastRow {
+                cells: cells.collect(),
+                place: PastPlace { sorted: String::new(), at, key: i.to_string() },
+            });
+        }
+        rows.sort_by(|a, b| b.place.cmp(&a.place));
+        Ok(PastPage { rows, more: false })
+    }
 }
 
 /// One step; its parts happen in this order.
@@ -80,7 +127,11 @@ impl Scene {
             "none" => Depth::Mono,
             other => panic!("depth {other:?}"),
         };
-        Stage::new(self.size, &self.theme, depth, self.ascii).unwrap()
+        let mut stage = Stage::new(self.size, &self.theme, depth, self.ascii).unwrap();
+        if !self.past.is_empty() {
+            stage.keep_past(Box::new(Kept(self.past.clone())), &["this machine"]);
+        }
+        stage
     }
 
     /// Plays all steps on a stage of this scene; panics where something expected is not so.

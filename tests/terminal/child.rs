@@ -30,7 +30,13 @@ async fn dashboard(what: &str) {
     let bus = EventBus::new();
     let updates = bus.subscriptions().folding("dashboard", Interest::Everything, 64);
     let (commands, _received) = CommandSender::channel();
-    let handle = SessionHandle { snapshot: Arc::new(state), updates, commands, clock };
+    let handle = SessionHandle {
+        snapshot: Arc::new(state),
+        updates,
+        commands,
+        clock,
+        archive: perpdeck::runtime::Archive::new(Vec::new()),
+    };
     let setup = Setup::default();
     let dressing = Dressing::load(&setup, None).unwrap();
     match what {

@@ -1,5 +1,6 @@
 //! Rows of the past as a table for people, as JSON lines and as CSV for programs. Numbers are
-//! printed as they were stored. What is not known is `?`, `null` and empty.
+//! printed as they were stored. What is not known is `?`, `null` and empty; what is not there at all
+//! (the error of an order that did not fail) is `-` in a table.
 
 use std::io::{self, Write};
 
@@ -11,6 +12,10 @@ use crate::model::{PastCell, PastColumn, PastKind, PastRow, PastTable, Timestamp
 
 /// What stands in a table where nothing is known.
 const UNKNOWN: &str = "?";
+/// What stands in a table where there is nothing.
+const NONE: &str = "-";
+/// Decimals of a number in a table; the finest tick of the exchange has 10.
+const DECIMALS: usize = 12;
 /// A column of a table is not made wider than this for one long text.
 const WIDEST: usize = 60;
 
@@ -59,7 +64,8 @@ impl<W: Write> Printer<W> {
         let shown: Vec<Vec<String>> = rows
             .iter()
             .map(|row| {
-                columns.iter().zip(&row.cells).filter(|(column, _)| column.main).map(|(_, c)| plain(c)).collect()
+                let cells = columns.iter().zip(&row.cells).filter(|(column, _)| column.main);
+                cells.map(|(column, cell)| plain(column, cell)).collect()
             })
             .collect();
         let main: Vec<&PastColumn> = columns.iter().filter(|column| column.main).collect();
@@ -94,10 +100,27 @@ fn line<'a>(columns: &[&PastColumn], widths: &[usize], cells: impl Iterator<Item
 }
 
 /// For people: control characters escaped, times to the millisecond.
-fn plain(cell: &PastCell) -> String {
+fn plain(column: &PastColumn, cell: &PastCell) -> String {
     match cell {
         PastCell::Time(at) => day_and_time(*at),
-        other => other.words().map_or_else(|| UNKNOWN.to_owned(), |words| escape_controls(&words).into_owned()),
+        PastCell::Number(text) => shortened(text),
+        other => match other.words() {
+            Some(words) => escape_controls(&words).into_owned(),
+            None => if column.optional { NONE } else { UNKNOWN }.to_owned(),
+        },
+    }
+}
+
+/// A number as it is stored; of one with very many decimals the first, and a mark that there are
+/// more. JSON and CSV have them all.
+fn shortened(text: &str) -> String {
+    let text = escape_controls(text);
+    match text.split_once('.') {
+        Some((whole, decimals)) if decimals.len() > DECIMALS => {
+            let shown: String = decimals.chars().take(DECIMALS).collect();
+            format!("{whole}.{shown}~")
+        }
+        _ => text.into_owned(),
     }
 }
 
@@ -191,8 +214,15 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "one header and two rows: {text}");
         assert!(lines[0].starts_with("created_at"));
-        assert!(lines[1].starts_with("2026-11-23 14:22:07.000  7         CRITICAL  ORDER_REJECTED  ?       said"));
+        assert!(lines[1].starts_with("2026-11-23 14:22:07.000  7         CRITICAL  ORDER_REJECTED  -       said"));
         assert!(lines[1].contains("then\\u{a}\\u{1b}[2Jleft") && !text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_number_is_printed_as_it_is_stored_and_says_when_it_goes_on() {
+        assert_eq!(shortened("123456789012345678901.123456789012"), "123456789012345678901.123456789012");
+        assert_eq!(shortened("0.0088691796008869179600"), "0.008869179600~");
+        assert_eq!(shortened("50%"), "50%");
     }
 
     #[test]

@@ -70,6 +70,14 @@ pub enum Act {
     First,
     /// To the last row.
     Last,
+    /// The history's next table.
+    NextTable,
+    /// The history's table before.
+    PreviousTable,
+    /// The history's page again, as it is now.
+    Reload,
+    /// The history from another place.
+    Source,
     /// Confirms a prompt that asks yes or no.
     Yes,
     /// Confirms a pause that also cancels entries.
@@ -98,7 +106,7 @@ const fn about(act: Act, name: &'static str, hint: Option<&'static str>, help: &
 }
 
 /// All actions.
-pub const ACTS: [About; 40] = [
+pub const ACTS: [About; 45] = [
     about(Act::Halt, "halt", Some("HALT"), "no new orders, cancel entries, keep protective orders", true),
     about(Act::CancelOrder, "cancel-order", Some("cancel"), "cancel the selected order, or the marked ones", true),
     about(Act::Pause, "pause", Some("pause"), "no new exposure; exits and cancels go on", true),
@@ -129,6 +137,11 @@ pub const ACTS: [About; 40] = [
     about(Act::Focus(Pane::Alerts), "focus-alerts", None, "to the alerts", true),
     about(Act::Focus(Pane::Detail), "focus-detail", None, "to the detail of the selected row", true),
     about(Act::Focus(Pane::Audit), "focus-audit", None, "to the commands and what became of them", true),
+    about(Act::Focus(Pane::History), "focus-history", Some("history"), "past orders, positions, signals, alerts", true),
+    about(Act::NextTable, "next-table", Some("table"), "the next table of the history", true),
+    about(Act::PreviousTable, "previous-table", None, "the table of the history before", true),
+    about(Act::Reload, "reload", Some("reload"), "read this page of the history again", true),
+    about(Act::Source, "source", Some("source"), "the history from this machine, or from QuestDB", true),
     about(Act::NextPane, "next-pane", None, "to the next pane", false),
     about(Act::PreviousPane, "previous-pane", None, "to the pane before", false),
     about(Act::Up, "up", None, "one row up", false),
@@ -144,7 +157,7 @@ pub const ACTS: [About; 40] = [
 impl Act {
     /// What is said of it.
     pub fn about(self) -> Option<&'static About> {
-        static TABLE: [About; 40] = ACTS;
+        static TABLE: [About; 45] = ACTS;
         TABLE.iter().find(|about| about.act == self)
     }
 

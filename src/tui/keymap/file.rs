@@ -34,7 +34,7 @@ pub enum KeymapError {
     },
 }
 
-const SECTIONS: &str = "global, table, positions, orders, breakers, alerts, detail, audit, prompt";
+const SECTIONS: &str = "global, table, positions, orders, breakers, alerts, detail, audit, history, prompt";
 
 fn section(name: &str) -> Option<Section> {
     Some(match name {

@@ -35,9 +35,13 @@ pub enum Fact {
     AlertBanner,
     /// Some alert is not acknowledged.
     AlertsUnseen,
+    /// The history fills the screen.
+    HistoryOpen,
+    /// The past is kept in more than one place.
+    HistorySources,
 }
 
-const FACTS: [(Fact, &str, &str, &str); 14] = [
+const FACTS: [(Fact, &str, &str, &str); 16] = [
     (Fact::RowsVisible, "rows.visible", "too small a window to see the target", "rows are in sight"),
     (Fact::RowSelected, "row.selected", "no row is selected", "a row is selected"),
     (Fact::TableSortable, "table.sortable", "this pane has one order only", "this pane can be sorted"),
@@ -52,6 +56,8 @@ const FACTS: [(Fact, &str, &str, &str); 14] = [
     (Fact::BreakerTripped, "breaker.tripped", "it is not open", "it is open"),
     (Fact::AlertBanner, "alert.banner", "no alert waits to be acknowledged", "an alert waits"),
     (Fact::AlertsUnseen, "alerts.unseen", "all alerts are acknowledged", "alerts wait"),
+    (Fact::HistoryOpen, "history.open", "the history is not open", "the history fills the screen"),
+    (Fact::HistorySources, "history.sources", "QuestDB is not configured", "QuestDB is configured"),
 ];
 
 /// A condition.

@@ -7,6 +7,7 @@ mod history;
 mod mode;
 mod notice;
 mod pane;
+mod past;
 mod rows;
 mod table;
 
@@ -19,6 +20,7 @@ pub use history::{History, SAMPLE_EVERY, SAMPLES};
 pub use mode::{Help, Mode, Palette};
 pub use notice::Notice;
 pub use pane::Pane;
+pub use past::{Landing, PAST_PAGE, Past};
 pub use rows::{ENDED_SHOWN, position_at};
 pub use table::{Column, RowId, Sort, Table};
 
@@ -123,7 +125,7 @@ pub struct Model {
     /// The pane that lies over the alerts where there is no room for all: detail or audit.
     pub overlay: Option<Pane>,
     /// The tables behind the panes.
-    pub tables: [Table; 6],
+    pub tables: [Table; 7],
     /// What keys mean now.
     pub mode: Mode,
     /// The banner.
@@ -132,6 +134,8 @@ pub struct Model {
     pub flights: Flights,
     /// Margin ratios of the last minutes.
     pub history: History,
+    /// The history pane.
+    pub past: Past,
     /// A message in the footer.
     pub notice: Option<Notice>,
     /// A display that stands still.
@@ -171,6 +175,7 @@ impl Model {
             banner: Banner::default(),
             flights: Flights::default(),
             history: History::default(),
+            past: Past::default(),
             notice: None,
             frozen: None,
             updated: now.real,
@@ -242,7 +247,7 @@ impl Model {
 
     /// The table of a pane.
     pub fn table(&self, pane: Pane) -> &Table {
-        let [positions, orders, breakers, alerts, detail, audit] = &self.tables;
+        let [positions, orders, breakers, alerts, detail, audit, history] = &self.tables;
         match pane {
             Pane::Positions => positions,
             Pane::Orders => orders,
@@ -250,12 +255,13 @@ impl Model {
             Pane::Alerts => alerts,
             Pane::Detail => detail,
             Pane::Audit => audit,
+            Pane::History => history,
         }
     }
 
     /// The table of a pane, to change it.
     pub fn table_mut(&mut self, pane: Pane) -> &mut Table {
-        let [positions, orders, breakers, alerts, detail, audit] = &mut self.tables;
+        let [positions, orders, breakers, alerts, detail, audit, history] = &mut self.tables;
         match pane {
             Pane::Positions => positions,
             Pane::Orders => orders,
@@ -263,6 +269,7 @@ impl Model {
             Pane::Alerts => alerts,
             Pane::Detail => detail,
             Pane::Audit => audit,
+            Pane::History => history,
         }
     }
 

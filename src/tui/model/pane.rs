@@ -15,11 +15,14 @@ pub enum Pane {
     Detail,
     /// 6: commands and what became of them.
     Audit,
+    /// 7: orders, positions, signals and alerts of the past; over all others.
+    History,
 }
 
 impl Pane {
     /// All panes, by number.
-    pub const ALL: [Self; 6] = [Self::Positions, Self::Orders, Self::Breakers, Self::Alerts, Self::Detail, Self::Audit];
+    pub const ALL: [Self; 7] =
+        [Self::Positions, Self::Orders, Self::Breakers, Self::Alerts, Self::Detail, Self::Audit, Self::History];
 
     /// The key that focuses it.
     pub const fn number(self) -> char {
@@ -30,6 +33,7 @@ impl Pane {
             Self::Alerts => '4',
             Self::Detail => '5',
             Self::Audit => '6',
+            Self::History => '7',
         }
     }
 
@@ -42,6 +46,7 @@ impl Pane {
             Self::Alerts => "Alerts",
             Self::Detail => "Detail",
             Self::Audit => "Audit",
+            Self::History => "History",
         }
     }
 
@@ -54,6 +59,7 @@ impl Pane {
             Self::Alerts => "alerts",
             Self::Detail => "detail",
             Self::Audit => "audit",
+            Self::History => "history",
         }
     }
 

@@ -44,6 +44,7 @@ pub fn rows(model: &Model, table: &mut Table) -> Vec<RowId> {
             let kept = state.commands.iter().rev().filter(|record| keep(&|| record.command.action.summary()));
             kept.map(|record| RowId::Command(record.command.id.clone())).collect()
         }
+        (Pane::History, _) => model.past.row_ids(),
         _ => Vec::new(),
     };
     table.total = total.max(rows.len());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Pane;
-use crate::model::{AlertId, CallClass, CommandId, OrderNo, PositionId, RiskLimit};
+use crate::model::{AlertId, CallClass, CommandId, OrderNo, PastPlace, PositionId, RiskLimit};
 
 /// What a row stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,8 @@ pub enum RowId {
     Local(u64),
     /// A command.
     Command(CommandId),
+    /// A row of the past.
+    Past(PastPlace),
 }
 
 /// What a table is sorted by.

@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Fact, Feed};
-use crate::model::{Command, Decimal, Event, Record, Timestamp};
+use crate::model::{Command, Decimal, Event, PastReader, Record, Timestamp};
 use crate::tui::keymap::{Keymap, Press};
 use crate::tui::model::{Limits, Model, Now, Setup};
 use crate::tui::theme::{ASCII, Depth, Theme, UNICODE};
@@ -29,6 +29,8 @@ pub struct Stage {
     pub sent: Vec<Command>,
     /// Time between two keys.
     pub key_gap: Duration,
+    /// Who answers questions about the past; without it they stay open.
+    pub past: Option<Box<dyn PastReader>>,
     real: Duration,
     feed: Feed,
 }
@@ -52,6 +54,7 @@ impl Stage {
             effects: Vec::new(),
             sent: Vec::new(),
             key_gap: Duration::from_millis(400),
+            past: None,
             real: now.real,
             feed: Feed::default(),
         })
@@ -71,7 +74,26 @@ impl Stage {
                 self.sent.push(armed.get().clone());
             }
         }
+        let asked: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Look { ticket, query, .. } => Some((*ticket, query.clone())),
+                _ => None,
+            })
+            .collect();
         self.effects.extend(effects);
+        for (ticket, query) in asked {
+            if let Some(reader) = &mut self.past {
+                let page = reader.page(&query).map_err(|error| error.to_string());
+                self.tell(Msg::Past(ticket, page));
+            }
+        }
+    }
+
+    /// Gives it a past, kept in places of these names.
+    pub fn keep_past(&mut self, reader: Box<dyn PastReader>, names: &[&str]) {
+        self.model.past.sources = names.iter().map(|name| (*name).to_owned()).collect();
+        self.past = Some(reader);
     }
 
     /// Something happens in the session.

@@ -41,7 +41,7 @@ pub fn holds(model: &Model, fact: Fact) -> bool {
     match fact {
         Fact::RowsVisible => model.rows_visible(),
         Fact::RowSelected => model.table(model.focus).selected.is_some(),
-        Fact::TableSortable => !Column::of(model.focus).is_empty(),
+        Fact::TableSortable => model.focus == Pane::History || !Column::of(model.focus).is_empty(),
         Fact::TableMarks => model.focus == Pane::Orders,
         Fact::OrderSelected => order().is_some(),
         Fact::OrderLive => {
@@ -63,6 +63,8 @@ pub fn holds(model: &Model, fact: Fact) -> bool {
             Some(RowId::Limit(limit)) => state.limits.contains_key(limit),
             _ => false,
         },
+        Fact::HistoryOpen => model.focus == Pane::History,
+        Fact::HistorySources => model.past.sources.len() > 1,
         Fact::AlertBanner => model.banner.head.is_some(),
         Fact::AlertsUnseen => {
             state.alerts.unacknowledged().any(|alert| alert.severity > Severity::Info)

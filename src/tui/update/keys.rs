@@ -95,6 +95,7 @@ fn perform(model: &mut Model, act: Act, effects: &mut Vec<Effect>) {
         Act::AckAll => commands::ack_all(model),
         Act::Go => go(model),
         Act::Filter => typing::begin_filter(model),
+        Act::Sort | Act::SortDirection if model.focus == Pane::History => model.past.step_sort(act == Act::Sort),
         Act::Sort | Act::SortDirection => sort(model, act == Act::Sort),
         Act::Mark => {
             let focus = model.focus;
@@ -103,6 +104,7 @@ fn perform(model: &mut Model, act: Act, effects: &mut Vec<Effect>) {
             table.move_by(1, true);
         }
         Act::Zoom => model.zoom = !model.zoom,
+        Act::Detail if model.focus == Pane::History => model.past.detail = !model.past.detail,
         Act::Detail => detail(model),
         Act::Freeze => freeze(model),
         Act::Palette => model.mode = Mode::Palette(crate::tui::model::Palette::default()),
@@ -115,6 +117,9 @@ fn perform(model: &mut Model, act: Act, effects: &mut Vec<Effect>) {
         Act::Focus(pane) => focus(model, pane),
         Act::NextPane | Act::PreviousPane => next_pane(model, act == Act::NextPane),
         Act::Up | Act::Down | Act::PageUp | Act::PageDown | Act::First | Act::Last => move_rows(model, act),
+        Act::NextTable | Act::PreviousTable => model.past.step_table(act == Act::NextTable),
+        Act::Reload => model.past.reload(),
+        Act::Source => model.past.step_source(),
         Act::Yes | Act::YesAndCancel => {}
     }
 }
@@ -133,6 +138,9 @@ fn sort(model: &mut Model, next: bool) {
 fn move_rows(model: &mut Model, act: Act) {
     let focus = model.focus;
     let page = usize::from(layout::layout(model).rows_of(focus));
+    if focus == Pane::History {
+        return super::past::move_rows(model, act, page);
+    }
     let table = model.table_mut(focus);
     match act {
         Act::Up => table.move_by(1, false),
@@ -146,6 +154,10 @@ fn move_rows(model: &mut Model, act: Act) {
 
 /// Moves the keyboard; detail and audit come over the alerts where they have no place of their own.
 pub fn focus(model: &mut Model, pane: Pane) {
+    if pane == Pane::History && model.focus != Pane::History {
+        model.past.before = model.focus;
+        model.past.reload();
+    }
     model.focus = pane;
     model.table_mut(pane).pinned = true;
     if matches!(pane, Pane::Positions | Pane::Orders | Pane::Alerts) {
@@ -154,7 +166,7 @@ pub fn focus(model: &mut Model, pane: Pane) {
     match pane {
         Pane::Detail | Pane::Audit => model.overlay = Some(pane),
         Pane::Alerts => model.overlay = None,
-        Pane::Positions | Pane::Orders => {}
+        Pane::Positions | Pane::Orders | Pane::History => {}
         // In one column the breakers stand beside the alerts.
         Pane::Breakers => {
             if layout::layout(model).of(Pane::Breakers).is_none() {
@@ -165,7 +177,13 @@ pub fn focus(model: &mut Model, pane: Pane) {
 }
 
 fn next_pane(model: &mut Model, forward: bool) {
+    if model.focus == Pane::History {
+        return focus(model, model.past.before);
+    }
     let mut pane = model.focus.step(forward);
+    if pane == Pane::History {
+        pane = pane.step(forward);
+    }
     if !model.zoom {
         let layout = layout::layout(model);
         for _ in Pane::ALL {
@@ -193,9 +211,13 @@ fn detail(model: &mut Model) {
 
 fn back(model: &mut Model) {
     let focus_now = model.focus;
-    if model.zoom {
+    if focus_now == Pane::History && (model.past.detail || model.table(focus_now).filter.is_empty()) {
+        if !std::mem::take(&mut model.past.detail) {
+            focus(model, model.past.before);
+        }
+    } else if model.zoom && focus_now != Pane::History {
         model.zoom = false;
-    } else if model.overlay.is_some() {
+    } else if model.overlay.is_some() && focus_now != Pane::History {
         model.overlay = None;
         if matches!(focus_now, Pane::Detail | Pane::Audit) {
             let to = model.detail_of;
@@ -262,6 +284,7 @@ fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(RowId::Command(id)) => Some(id.to_string()),
         Some(RowId::Class(class)) => Some(class.to_string()),
         Some(RowId::Limit(limit)) => Some(limit.word().to_owned()),
+        Some(row @ RowId::Past(_)) => super::past::id_of(model, row),
         Some(RowId::Local(_)) | None => None,
     };
     if let Some(text) = text {

@@ -6,6 +6,7 @@ pub mod facts;
 mod fingers;
 mod keys;
 mod outward;
+mod past;
 mod typing;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::confirm::Armed;
 use super::keymap::Press;
 use super::model::{LOST, Mode, Model, Notice, Now};
 use super::view;
-use crate::model::{Command, Record, SessionState, Severity, StopPolicy};
+use crate::model::{Command, PastPage, PastQuery, Record, SessionState, Severity, StopPolicy};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub enum Msg {
     Events(Arc<[Record]>),
     /// The whole state, in place of events that were lost.
     Snapshot(Arc<SessionState>),
+    /// A page of the past, with the number of its question.
+    Past(u64, Result<PastPage, String>),
     /// A frame was drawn.
     Drawn,
     /// The session has ended.
@@ -67,6 +70,15 @@ pub enum Effect {
     Copy(String),
     /// Suspend to the shell.
     Suspend,
+    /// Ask a place for a page of the past; the answer bears this number.
+    Look {
+        /// Which place.
+        source: usize,
+        /// The number of the question.
+        ticket: u64,
+        /// The question.
+        query: PastQuery,
+    },
     /// Leave the dashboard.
     Leave(Exit),
 }
@@ -112,6 +124,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Tick => tick(model, second, &mut effects),
         Msg::Events(records) => model.fold(&records),
         Msg::Snapshot(state) => model.adopt(Box::new(Arc::unwrap_or_clone(state))),
+        Msg::Past(ticket, page) => past::answered(model, ticket, page),
         Msg::Drawn => {
             if let Mode::Prompt(prompt) = &mut model.mode {
                 prompt.drawn(now.real);
@@ -131,6 +144,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
             model.banner.raise("panic", Severity::Critical, text, now);
         }
     }
+    past::ask(model, &mut effects);
     watch_prompt(model);
     model.banner.settle(&model.state, now.real);
     outward::speak(model, &mut effects);
@@ -186,6 +200,7 @@ fn is_moving(model: &Model) -> bool {
         || model.frozen.is_some()
         || model.state.flatten.is_some()
         || view::blinks(model)
+        || model.past.is_waiting()
 }
 
 /// How long until the next tick is wanted.

@@ -117,6 +117,9 @@ impl Canvas<'_> {
                 break;
             }
             facts = facts.split_last().map_or(&[], |(_, rest)| rest);
+            // A dot stands between facts, never after the last.
+            let dot = |(text, _): &Span| text.trim() == self.theme.glyphs.dot;
+            facts = facts.split_last().filter(|(last, _)| dot(last)).map_or(facts, |(_, rest)| rest);
         }
         Rect {
             x: area.x.saturating_add(1),

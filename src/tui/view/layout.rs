@@ -31,6 +31,8 @@ pub struct Layout {
     pub body: Rect,
     /// Hints, or a prompt.
     pub footer: Rect,
+    /// All of the selected row of the history, when that is wanted.
+    pub past_detail: Option<Rect>,
     /// The panes.
     pub panes: Vec<(Pane, Rect)>,
 }
@@ -44,7 +46,7 @@ impl Layout {
     /// Rows of data that a pane shows.
     pub fn rows_of(&self, pane: Pane) -> u16 {
         let header = match pane {
-            Pane::Positions | Pane::Orders => 3,
+            Pane::Positions | Pane::Orders | Pane::History => 3,
             _ => 2,
         };
         self.of(pane).map_or(1, |area| area.height.saturating_sub(header)).max(1)
@@ -74,6 +76,7 @@ pub fn layout(model: &Model) -> Layout {
         banner: row(2),
         body,
         footer: row(height.saturating_sub(1)),
+        past_detail: None,
         panes: Vec::new(),
     };
     if tiny {
@@ -86,7 +89,11 @@ pub fn layout(model: &Model) -> Layout {
         }
         return layout;
     }
-    layout.panes = if model.zoom {
+    layout.panes = if model.focus == Pane::History {
+        let (list, detail) = past(body, model.past.detail);
+        layout.past_detail = detail;
+        vec![(Pane::History, list)]
+    } else if model.zoom {
         vec![(model.focus, body)]
     } else if has_side_panes(model.size) {
         large(body)
@@ -142,6 +149,19 @@ fn small(body: Rect, overlay: Option<Pane>, focus: Pane) -> Vec<(Pane, Rect)> {
         panes.extend([(Pane::Alerts, left), (Pane::Breakers, right)]);
     }
     panes
+}
+
+/// The history over all panes: its rows, and beside or below them all of one row.
+fn past(body: Rect, detail: bool) -> (Rect, Option<Rect>) {
+    if !detail {
+        (body, None)
+    } else if body.width >= 160 {
+        let (list, detail) = split_columns(body, share(body.width, 66));
+        (list, Some(detail))
+    } else {
+        let rows = split_rows(body, &[share(body.height, 50), 0]);
+        (rows.first().copied().unwrap_or(body), rows.get(1).copied())
+    }
 }
 
 fn medium(body: Rect, overlay: Option<Pane>) -> Vec<(Pane, Rect)> {

@@ -17,6 +17,7 @@ pub mod layout;
 mod orders;
 mod palette;
 mod panel;
+mod past;
 mod positions;
 mod prompt;
 mod risk_bar;
@@ -52,6 +53,7 @@ pub fn draw(model: &Model, theme: &Theme, buffer: &mut Buffer) {
                 Pane::Alerts => alerts::draw(model, *area, &mut canvas),
                 Pane::Detail => detail::draw(model, *area, &mut canvas),
                 Pane::Audit => audit::draw(model, *area, &mut canvas),
+                Pane::History => past::draw(model, *area, layout.past_detail, &mut canvas),
             }
         }
         flatten::draw(model, layout.body, &mut canvas);
