@@ -4,10 +4,12 @@
 //! Sizes are notional at the mark price; open positions, working entries and this order count
 //! together, so what is approved is reserved until it fills or ends.
 
+use rust_decimal::prelude::ToPrimitive;
+
 use super::turn::Turn;
 use crate::model::{
     CheckResult, Decimal, MarginMode, PositionKey, Price, Qty, RiskCheck, RiskLimit, RiskVerdict, SessionState, Usdt,
-    div, in_bounds, mul, sub,
+    div, in_bounds, mul,
 };
 
 /// A division by a hundred that is a shift of the point.
@@ -83,8 +85,13 @@ fn used_by(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Option
             used(symbol_exposure(state, entry).0, share(equity, risk.symbol_concentration_pct).0)
         }
         RiskCheck::DailyLossLimit => used(daily_loss(state).0, daily_loss_limit(state, risk.daily_loss_pct)?.0),
-        RiskCheck::MaxDrawdown => used(drawdown_pct(state, equity)?, risk.max_drawdown_pct),
-        RiskCheck::MarginUtilization => used(utilisation(turn, entry, equity)?, risk.margin_utilisation_pct),
+        RiskCheck::MaxDrawdown => {
+            let peak = state.equity.peak?;
+            used(below(peak, equity).0, share(peak, risk.max_drawdown_pct).0)
+        }
+        RiskCheck::MarginUtilization => {
+            used(margin_in_use(turn, Some(entry))?.0, share(equity, risk.margin_utilisation_pct).0)
+        }
         RiskCheck::InputValidation | RiskCheck::InsufficientCapital => Some(Decimal::ZERO),
     }
 }
@@ -115,16 +122,12 @@ fn in_words(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Strin
             format!("{} % below the peak, limit {} %", shown(now), risk.max_drawdown_pct)
         }
         RiskCheck::MarginUtilization => {
-            let after = utilisation(turn, entry, equity).map(|pct| pct.round_dp(1));
+            let after = margin_in_use(turn, Some(entry)).and_then(|margin| used(margin.0, equity.0));
+            let after = after.map(|pct| pct.round_dp(1));
             format!("{} % of equity would be margin, at most {} %", shown(after), risk.margin_utilisation_pct)
         }
         RiskCheck::InputValidation | RiskCheck::InsufficientCapital => String::new(),
     }
-}
-
-/// Margin in use with this entry, in percent of equity.
-fn utilisation(turn: &Turn, entry: &Entry, equity: Usdt) -> Option<Decimal> {
-    div(margin_in_use(turn, Some(entry))?.0, equity.0).map(|part| mul(part, Decimal::ONE_HUNDRED))
 }
 
 /// Equity at the latest mark prices, or as last told while one of them is missing; `None` while
@@ -154,8 +157,11 @@ pub(super) fn daily_loss_limit(state: &SessionState, pct: Decimal) -> Option<Usd
 /// How far equity is below its peak, in percent of the peak.
 pub(super) fn drawdown_pct(state: &SessionState, equity: Usdt) -> Option<Decimal> {
     let peak = state.equity.peak?;
-    let below = sub(peak.0, equity.0).max(Decimal::ZERO);
-    div(below, peak.0).map(|part| mul(part, Decimal::ONE_HUNDRED))
+    used(below(peak, equity).0, peak.0)
+}
+
+fn below(peak: Usdt, equity: Usdt) -> Usdt {
+    (peak - equity).max(Usdt::ZERO)
 }
 
 /// Margin of positions and reservations, with an entry added when given; `None` when a price for
@@ -225,7 +231,7 @@ fn fail(verdict: &mut RiskVerdict, check: RiskCheck, used_pct: Option<Decimal>, 
 
 /// A passed check adds 0 to 10: a tenth of how full its limit is.
 fn passed_score(used_pct: Option<Decimal>) -> u32 {
-    used_pct.and_then(|used| u32::try_from(used.trunc()).ok()).map_or(0, |used| used.min(100).div_euclid(10))
+    used_pct.and_then(|used| used.to_u32()).map_or(0, |used| used.min(100).div_euclid(10))
 }
 
 fn used(value: Decimal, limit: Decimal) -> Option<Decimal> {

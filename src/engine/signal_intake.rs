@@ -60,7 +60,7 @@ pub(super) fn rejected_by(reason: String, failed_checks: Vec<RiskCheck>) -> Sign
 pub(super) fn cleanup(turn: &mut Turn) {
     let keep = turn.settings.orders.signal_max_age.saturating_mul(2).max(REMEMBERED_FOR);
     let before = turn.now.minus(keep);
-    if turn.state().signal_order.front().is_some_and(|(decided, _)| *decided < before) {
+    if turn.state().signals.first().is_some_and(|(_, oldest)| oldest.at < before) {
         turn.emit(Event::SignalsForgotten { before });
     }
 }

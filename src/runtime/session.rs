@@ -110,12 +110,11 @@ impl Session {
         self.step(start);
         self.deliver();
         while self.engine.state().phase != Phase::Stopped && self.abandoned.is_none() {
-            if self.round(&mut ports) {
-                // The tasks that carry requests and answers get their turn.
-                tokio::task::yield_now().await;
-            } else {
+            if !self.round(&mut ports) {
                 self.wait(&mut ports).await;
             }
+            // The tasks that carry requests and answers get their turn at once.
+            tokio::task::yield_now().await;
         }
         self.end()
     }

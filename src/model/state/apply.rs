@@ -124,18 +124,14 @@ impl SessionState {
                     self.counters.signals_refused = self.counters.signals_refused.saturating_add(1);
                 }
                 self.signals.insert(signal.id.clone(), SignalRecord { outcome: outcome.clone(), at });
-                self.signal_order.push_back((at, signal.id.clone()));
             }
             Event::SignalRefused { .. } => {
                 self.counters.signals = self.counters.signals.saturating_add(1);
                 self.counters.signals_refused = self.counters.signals_refused.saturating_add(1);
             }
             Event::SignalsForgotten { before } => {
-                while self.signal_order.front().is_some_and(|(decided, _)| decided < before) {
-                    if let Some((_, id)) = self.signal_order.pop_front() {
-                        self.signals.remove(&id);
-                    }
-                }
+                let old = self.signals.values().take_while(|signal| signal.at < *before).count();
+                self.signals.drain(..old);
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use alerts::{Alerts, KEPT_ALERTS};
@@ -53,11 +54,10 @@ pub struct SessionState {
     pub orders: Orders,
     /// Positions: open ones, and the last closed ones.
     pub positions: Positions,
-    /// Signals that a second delivery could still repeat.
+    /// Signals that a second delivery could still repeat, oldest first: an index map keeps the
+    /// order in which they came, whatever its hashes are.
     #[serde(with = "signal_map")]
-    pub signals: BTreeMap<SignalId, SignalRecord>,
-    /// The same, oldest first.
-    pub signal_order: VecDeque<(Timestamp, SignalId)>,
+    pub signals: IndexMap<SignalId, SignalRecord>,
     /// Alerts.
     pub alerts: Alerts,
     /// Circuit breakers.
@@ -156,17 +156,16 @@ mod key_map {
 
 /// Signals travel as a list of pairs, in order of id.
 mod signal_map {
-    use std::collections::BTreeMap;
-
+    use indexmap::IndexMap;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::model::{SignalId, SignalRecord};
 
-    pub fn serialize<S: Serializer>(map: &BTreeMap<SignalId, SignalRecord>, out: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(map: &IndexMap<SignalId, SignalRecord>, out: S) -> Result<S::Ok, S::Error> {
         map.iter().collect::<Vec<_>>().serialize(out)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<SignalId, SignalRecord>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<IndexMap<SignalId, SignalRecord>, D::Error> {
         Ok(Vec::<(SignalId, SignalRecord)>::deserialize(from)?.into_iter().collect())
     }
 }
