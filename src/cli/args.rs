@@ -31,7 +31,9 @@ pub enum Command {
     Sim(SimArgs),
     /// Print orders, positions, signals or alerts of past and present sessions, newest first
     History(HistoryArgs),
-    /// Look after the projections that people query
+    /// Make the tables in QuestDB, or bring them up to this version
+    Migrate(MigrateArgs),
+    /// Look after the projections that people query, and their copy in QuestDB
     #[command(subcommand)]
     Store(StoreCommand),
     /// Look at the configuration
@@ -79,6 +81,10 @@ pub struct RunArgs {
     /// How many times as fast as real time, or "max"
     #[arg(long, value_name = "X")]
     pub speed: Option<String>,
+    /// Copy all that happens into a QuestDB, such as "http::addr=127.0.0.1:9000;"; an empty one is
+    /// migrated
+    #[arg(long, value_name = "CONF")]
+    pub questdb: Option<String>,
     /// Trade for real; also needs session.mode = "live" and keys
     #[arg(long)]
     pub live: bool,
@@ -180,9 +186,64 @@ pub enum Format {
     Csv,
 }
 
+/// Which QuestDB.
+#[derive(Clone, Debug, Default, Args)]
+pub struct QuestDbArgs {
+    /// Where QuestDB is, such as "http::addr=127.0.0.1:9000;", in place of the setting questdb.conf
+    #[arg(long, value_name = "CONF")]
+    pub questdb: Option<String>,
+    /// Settings file, in place of the one in the user's configuration folder
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON object in place of sentences
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Only say which migrations the server has
+    #[arg(long)]
+    pub status: bool,
+    /// Which QuestDB.
+    #[command(flatten)]
+    pub questdb: QuestDbArgs,
+}
+
 /// What to do with the projections.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
+    /// Say how far the copy in QuestDB is: rows and seconds behind, refused rows, suspended tables
+    Status {
+        /// Which QuestDB.
+        #[command(flatten)]
+        questdb: QuestDbArgs,
+        /// The session's data directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Compare both sides, day by day; exit code 1 when they differ
+    Verify {
+        /// Which QuestDB.
+        #[command(flatten)]
+        questdb: QuestDbArgs,
+        /// The session's data directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Send everything since a time once more; what is there already replaces itself
+    Resync {
+        /// 2026-11-23T14:22:07Z, 2026-11-23 (UTC), or how long ago by the wall clock: 90s, 30m, 2h, 3d, 1w
+        #[arg(long, value_name = "TIME")]
+        since: String,
+        /// Which QuestDB.
+        #[command(flatten)]
+        questdb: QuestDbArgs,
+        /// The session's data directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
     /// Fold the projections anew from the journal
     Rebuild {
         /// One JSON object in place of a sentence

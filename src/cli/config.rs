@@ -33,6 +33,7 @@ pub fn of_run(args: &RunArgs) -> Result<Loaded, Failure> {
     set("--seed", "simulator.seed", args.seed.clone());
     set("--scenario", "simulator.scenario", args.scenario.clone());
     set("--candles", "simulator.candles", args.candles.clone());
+    set("--questdb", "questdb.conf", args.questdb.clone());
     set("--speed", "simulator.speed", args.speed.clone());
     Ok(load(&sources)?)
 }

@@ -5,6 +5,7 @@ mod config;
 mod failure;
 mod history;
 mod look;
+mod questdb;
 mod run;
 mod screen;
 mod sim;
@@ -26,7 +27,13 @@ pub fn run() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Sim(args)) => sim::run(&args),
         Some(Command::History(args)) => history::show(&args),
+        Some(Command::Migrate(args)) => questdb::migrate(&args),
         Some(Command::Store(StoreCommand::Rebuild { json, data_dir })) => store::rebuild(data_dir, json),
+        Some(Command::Store(StoreCommand::Status { questdb, data_dir })) => questdb::status(&questdb, data_dir),
+        Some(Command::Store(StoreCommand::Verify { questdb, data_dir })) => questdb::verify(&questdb, data_dir),
+        Some(Command::Store(StoreCommand::Resync { since, questdb, data_dir })) => {
+            questdb::resync(&since, &questdb, data_dir)
+        }
         Some(Command::Config(ConfigCommand::Show { origin, config })) => config::show(config.as_deref(), origin),
         Some(Command::Themes) => {
             look::themes();

@@ -11,6 +11,7 @@ use crate::exchange::mexc::Permit;
 use crate::model::{Environment, escape_controls};
 use crate::runtime::headless::{self, Headless};
 use crate::runtime::{self, DataDirError, Ended, Interest, Launch, Running, Venue};
+use crate::store::questdb::Conf;
 
 /// MEXC's addresses (mexc-contract-api.md section 1).
 const LIVE_REST: &str = "https://api.mexc.com";
@@ -25,6 +26,11 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         return Err(Failure::usage(
             "standard output is not a terminal, and the dashboard needs one. For scripts and pipes use: perpdeck run --headless",
         ));
+    }
+    if let Some(text) = loaded.settings.questdb.conf.expose()
+        && let Err(error) = Conf::parse(text)
+    {
+        return Err(Failure::usage(format!("questdb.conf ({}): {error}", loaded.origin("questdb.conf"))));
     }
     let prepared = if args.headless { None } else { Some(screen::prepare(&loaded.settings)?) };
     let launch = launch(args, loaded)?;
@@ -61,6 +67,14 @@ fn finish(ended: &Ended) -> Result<(), Failure> {
     }
     if let Some(error) = &ended.journal_error {
         return Err(Failure::new(format!("the last facts could not be written: {error}")));
+    }
+    if let Some(sink) = ended.sink.as_ref().filter(|sink| sink.rows() > 0 || sink.is_troubled()) {
+        let why = sink.problem.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        let _ = writeln!(
+            std::io::stderr(),
+            "perpdeck: {} rows are not in QuestDB yet{why}; the next session on this data directory sends them",
+            sink.rows()
+        );
     }
     let working = ended.state.orders.working_count();
     if working > 0 {

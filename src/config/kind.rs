@@ -16,6 +16,8 @@ pub enum Kind {
     Text,
     /// A text; empty is "not set".
     OptionalText,
+    /// A connection string, which may hold a password and is not printed whole; empty is "not set".
+    Connection,
     /// A path; empty is "not set".
     Path,
     /// An address with one of these schemes; empty is "not set".
@@ -90,7 +92,7 @@ impl Kind {
             },
             Self::Choice(names) => written.quoted().filter(|text| names.contains(text)).map(Value::from),
             Self::Text => written.quoted().filter(|text| !text.trim().is_empty()).map(Value::from),
-            Self::OptionalText | Self::Path => written.quoted().map(Value::from),
+            Self::OptionalText | Self::Connection | Self::Path => written.quoted().map(Value::from),
             Self::Url(schemes) => {
                 written.quoted().filter(|text| text.is_empty() || url(text, schemes)).map(Value::from)
             }
@@ -131,6 +133,7 @@ impl Kind {
             }
             Self::Text => "a text in quotes that is not empty".into(),
             Self::OptionalText => "a text in quotes (\"\": not set)".into(),
+            Self::Connection => "a connection string in quotes (\"\": not set)".into(),
             Self::Path => "a path in quotes (\"\": not set)".into(),
             Self::Url(schemes) => {
                 let (plain, safe) = (schemes.first().unwrap_or(&""), schemes.last().unwrap_or(&""));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::connection::redacted;
 use super::error::{ConfigError, Origin};
 use super::kind::{Kind, Written};
 use super::rows::{ROWS, Row, find};
@@ -165,6 +166,7 @@ fn as_toml(kind: &Kind, value: &Value) -> String {
     let bare = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToString::to_string);
     match (kind, value) {
         (Kind::Percent(..) | Kind::Money(..), value) => bare(value),
+        (Kind::Connection, Value::String(text)) => Value::from(redacted(text)).to_string(),
         (Kind::Pace, Value::String(text)) if text != "max" => text.clone(),
         (Kind::Tiers(..), Value::Array(items)) => {
             format!("[{}]", items.iter().map(bare).collect::<Vec<_>>().join(", "))

@@ -2,6 +2,7 @@
 //! value checked against one table (`rows.rs`) that also words the error.
 
 mod codec;
+mod connection;
 mod credentials;
 mod error;
 mod file;
@@ -15,6 +16,7 @@ mod settings;
 mod span;
 mod suggest;
 
+pub use connection::{Connection, redacted};
 pub use credentials::{Credentials, CredentialsError, KEY_VARIABLE, SECRET_VARIABLE};
 pub use error::{ConfigError, Origin};
 pub use load::{CommandOption, DEFAULT_FILE, Loaded, Sources, load, variable_of};
@@ -22,7 +24,7 @@ pub use permit::{LivePermit, NotLive, live_permit};
 pub use places::{default_data_dir, default_file};
 pub use settings::{
     BreakerSettings, DashboardSettings, ExchangeSettings, JournalSettings, LiquidationSettings, MarginMode, Mode,
-    OrderSettings, Pace, PositionSettings, RiskSettings, SessionSettings, Settings, SimulatorSettings, StopPolicy,
+    OrderSettings, Pace, PositionSettings, QuestDbSettings, RiskSettings, SessionSettings, Settings, SimulatorSettings, StopPolicy,
     StrategySettings,
 };
 

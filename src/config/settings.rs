@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{optional_text, path_text, percent, percents};
+use super::connection::Connection;
 use super::span;
 use crate::model::{Decimal, Usdt};
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// The journal.
     pub journal: JournalSettings,
+    /// The copy of the projections in QuestDB.
+    pub questdb: QuestDbSettings,
     /// The terminal dashboard.
     pub dashboard: DashboardSettings,
     /// The built-in momentum strategy.
@@ -414,6 +417,25 @@ impl Default for JournalSettings {
             segment_bytes: 67_108_864,
             snapshot_every: 100_000,
         }
+    }
+}
+
+/// The copy of the projections in QuestDB.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuestDbSettings {
+    /// Where it is; not set: there is none.
+    pub conf: Connection,
+    /// Days that QuestDB keeps; older ones are dropped there, never here. 0: all are kept.
+    pub retention_days: u32,
+    /// How long a stop goes on sending what is left.
+    #[serde(with = "span::text")]
+    pub stop_drain: Duration,
+}
+
+impl Default for QuestDbSettings {
+    fn default() -> Self {
+        Self { conf: Connection::default(), retention_days: 0, stop_drain: Duration::from_secs(5) }
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::archive::Archive;
 use super::bus::Subscription;
+use super::sink::SinkView;
 use crate::clock::Clock;
 use crate::model::{Command, Record, SessionState};
 
@@ -60,4 +61,6 @@ pub struct SessionHandle {
     pub clock: Clock,
     /// What has been, here and in sessions before.
     pub archive: Archive,
+    /// How far the copy elsewhere is, when there is one.
+    pub sink: SinkView,
 }

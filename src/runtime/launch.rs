@@ -18,6 +18,7 @@ use super::kill::kill_point;
 use super::recovery::{self, Recovered, RecoveryError};
 use super::scribe::{Manner, Scribe};
 use super::session::{Ended, Ports, Session};
+use super::sink::{Configured, Sink, SinkView};
 use super::strategy::{self, Momentum};
 use super::watched;
 use crate::clock::{Clock, Speed, wall_time};
@@ -29,6 +30,7 @@ use crate::model::{
     Action, Command, CommandId, Environment, Phase, SessionInfo, SessionState, StopPolicy, Symbol, Timestamp,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
+use crate::store::questdb::QuestDbError;
 use crate::store::{PastOfSqlite, Projector, StoreError};
 
 /// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
@@ -97,6 +99,9 @@ pub enum LaunchError {
     /// The projections' thread.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The copy in QuestDB.
+    #[error(transparent)]
+    QuestDb(#[from] QuestDbError),
     /// Threads and runtimes.
     #[error("the system refuses a thread or an event queue: {0}")]
     System(#[from] std::io::Error),
@@ -128,6 +133,8 @@ pub struct Running {
     pub snapshot: Arc<SessionState>,
     /// Where its data lies.
     pub data_dir: PathBuf,
+    /// How far the copy in QuestDB is, when there is one.
+    pub sink: SinkView,
     thread: JoinHandle<Result<Ended, LaunchError>>,
     /// Closed when the thread is done.
     over: std::sync::mpsc::Receiver<()>,
@@ -142,6 +149,7 @@ impl Running {
             commands: self.commands.clone(),
             clock: self.clock.clone(),
             archive: self.archive(),
+            sink: self.sink.clone(),
         }
     }
 
@@ -181,6 +189,8 @@ impl Running {
 /// # Errors
 /// When the data directory or its journal cannot be used.
 pub fn start(launch: Launch) -> Result<Running, LaunchError> {
+    let sink = Configured::of(&launch.settings.questdb)?;
+    let view = sink.as_ref().map(Configured::view);
     let data_dir = DataDir::open(&launch.data_dir)?;
     let recovered = recovery::recover(&data_dir.journal(), launch.settings.journal.segment_bytes)?;
     kill_point("after-recovery");
@@ -204,6 +214,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         subscriptions: subscriptions.clone(),
         intake: intake.clone(),
         commands: commands.clone(),
+        sink,
     };
     let waiting = Waiting { commands: take_commands, signals: take_signals, abandon: take_abandon };
     let thread = std::thread::Builder::new().name("session".into()).spawn(move || {
@@ -228,7 +239,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         };
     };
     let snapshot = Arc::new(snapshot);
-    Ok(Running { subscriptions, commands, intake, abandon, clock, snapshot, data_dir: root, thread, over })
+    Ok(Running { subscriptions, commands, intake, abandon, clock, snapshot, data_dir: root, sink: view, thread, over })
 }
 
 /// When session time begins: with the recorded prices, or now, or at a fixed time under virtual time;
@@ -255,6 +266,7 @@ struct Parts {
     subscriptions: Subscriptions,
     intake: Intake,
     commands: CommandSender,
+    sink: Option<Configured>,
 }
 
 struct Waiting {
@@ -280,7 +292,7 @@ enum Keep {
 
 impl Parts {
     async fn run(self, clock: Clock, mut waiting: Waiting) -> Result<Ended, LaunchError> {
-        let Self { launch, data_dir, recovered, bus, subscriptions, intake, commands } = self;
+        let Self { launch, data_dir, recovered, bus, subscriptions, intake, commands, sink } = self;
         let Launch { settings, venue, speed, strategy, label, symbols, .. } = launch;
         let (tell, internal) = mpsc::unbounded_channel();
         let seed = match (&venue, speed) {
@@ -321,12 +333,15 @@ impl Parts {
         }
         let engine = Engine::new(settings, recovered.state);
         let projector = Projector::start(&data_dir.journal(), &data_dir.projections())?;
+        let sink = sink.map(|sink| sink.start(&data_dir.projections())).transpose()?;
         let session = Session::new(engine, clock, bus, scribe, gateway).with_projections(projector);
         let ports =
             Ports { commands: waiting.commands, internal, pushes, signals: waiting.signals, abandon: waiting.abandon };
         let start = Input::Start { info: Box::new(info), note: recovered.note };
-        let ended = session.run(start, ports).await;
+        let mut ended = session.run(start, ports).await;
         drop(keep);
+        // Everything is over; what waits here is only the end of the process.
+        ended.sink = sink.map(Sink::stop);
         drop(data_dir);
         Ok(ended)
     }

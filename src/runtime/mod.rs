@@ -17,6 +17,7 @@ mod outward;
 mod recovery;
 mod scribe;
 mod session;
+mod sink;
 pub mod strategy;
 mod watched;
 
@@ -33,3 +34,4 @@ pub use outward::{Line, Outward};
 pub use recovery::{Recovered, RecoveryError, recover};
 pub use scribe::{Manner, Scribe};
 pub use session::{Ended, Ports, Session};
+pub use sink::SinkView;

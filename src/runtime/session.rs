@@ -14,7 +14,9 @@ use super::outbox::{Held, Outbox, Release};
 use super::scribe::Scribe;
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Out, Request};
-use crate::model::{Command, Event, OrderNo, Phase, Push, RawSignal, Record, SessionState, SignalId, Timestamp};
+use crate::model::{
+    Command, Event, OrderNo, Phase, Push, RawSignal, Record, SessionState, SignalId, SinkStatus, Timestamp,
+};
 use crate::store::Projector;
 
 /// Pushes that are taken before everything else gets its turn again.
@@ -50,6 +52,8 @@ pub struct Ended {
     pub abandoned: Option<String>,
     /// What the journal could not be given.
     pub journal_error: Option<String>,
+    /// How far the copy elsewhere came, when there is one.
+    pub sink: Option<SinkStatus>,
 }
 
 /// A session that runs.
@@ -364,7 +368,7 @@ impl Session {
             }
         });
         self.bus.shut_down();
-        Ended { state, abandoned: self.abandoned, journal_error }
+        Ended { state, abandoned: self.abandoned, journal_error, sink: None }
     }
 }
 

@@ -36,6 +36,7 @@ async fn dashboard(what: &str) {
         commands,
         clock,
         archive: perpdeck::runtime::Archive::new(Vec::new()),
+        sink: None,
     };
     let setup = Setup::default();
     let dressing = Dressing::load(&setup, None).unwrap();

@@ -1,7 +1,7 @@
 //! `perpdeck history`: what has been, from the projections of this machine or from QuestDB.
 
 mod print;
-mod when;
+pub mod when;
 
 use std::io::{BufWriter, ErrorKind, Write as _};
 
