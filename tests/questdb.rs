@@ -1,11 +1,10 @@
 //! The drain into QuestDB: on a real server where one can be started, and on a stub for what a real
 //! server does not do on command.
 
-
-#[path = "store/facts.rs"]
-mod facts;
 #[path = "questdb/drain.rs"]
 mod drain;
+#[path = "store/facts.rs"]
+mod facts;
 #[path = "questdb/migrations.rs"]
 mod migrations;
 #[path = "questdb/server.rs"]

@@ -154,7 +154,7 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
             messages.push(Msg::Tick);
         }
         for msg in messages {
-            urgent |= !matches!(msg, Msg::Tick | Msg::Events(_) | Msg::Snapshot(_));
+            urgent |= !matches!(msg, Msg::Tick | Msg::Events(_) | Msg::Snapshot(_) | Msg::Sink(_));
             let head = model.banner.head;
             let effects = update(&mut model, msg, now());
             // What is critical does not wait for the next frame.
@@ -180,6 +180,11 @@ fn drain(handle: &mut SessionHandle, keyboard: &mut EventStream, messages: &mut 
     for _ in 0..DRAIN {
         let Some(next) = handle.updates.try_next() else { break };
         messages.push(told(next));
+    }
+    if let Some(sink) = &mut handle.sink
+        && sink.has_changed().unwrap_or(false)
+    {
+        messages.push(Msg::Sink(Box::new(sink.borrow_and_update().clone())));
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ fn every_row_arrives_once_and_whole() {
     assert_equal(&session, shared());
     assert!(last(&records) > 500);
     // Twenty digits before the point and more behind it come back as they were.
-    let price = shared().sql("SELECT price FROM signal_history WHERE session_id = 'drainaaa' AND signal_id = 'signal-1'");
+    let price =
+        shared().sql("SELECT price FROM signal_history WHERE session_id = 'drainaaa' AND signal_id = 'signal-1'");
     assert_eq!(price.text(0, 0), Some("12345678901234567890.123450000000000000"));
 }

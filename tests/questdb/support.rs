@@ -127,7 +127,8 @@ fn here(database: &Path, target: &'static perpdeck::store::questdb::Target) -> R
     use perpdeck::store::questdb::{Kind, rounded};
     let connection = rusqlite::Connection::open(database).unwrap();
     let columns: Vec<&str> = target.columns.iter().map(|column| column.from).collect();
-    let sql = format!("SELECT {}, {}, rev FROM {} ORDER BY rev, 1, 2", columns.join(", "), target.time.1, target.source);
+    let sql =
+        format!("SELECT {}, {}, rev FROM {} ORDER BY rev, 1, 2", columns.join(", "), target.time.1, target.source);
     let mut statement = connection.prepare(&sql).unwrap();
     let kinds: Vec<Kind> = target.all_columns().map(|(_, kind)| kind).collect();
     let mut found = statement.query([]).unwrap();

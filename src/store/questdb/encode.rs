@@ -61,8 +61,7 @@ pub fn next_batch(
             ),
         ),
     };
-    let mut statement =
-        source.connection.prepare_cached(&format!("{} {which}", target.select())).map_err(fail)?;
+    let mut statement = source.connection.prepare_cached(&format!("{} {which}", target.select())).map_err(fail)?;
     let mut found = statement.query([cursor]).map_err(fail)?;
     buffer.clear();
     let mut batch: Option<Batch> = None;
@@ -109,9 +108,10 @@ pub fn single_rows(source: &Source, target: &Target, rows: &[i64], buffer: &mut 
 pub fn describe(source: &Source, target: &Target, place: i64) -> Result<(i64, String), StoreError> {
     let sql = format!("SELECT rev, CAST({} AS TEXT) FROM {} WHERE rowid = ?1", target.label, target.source);
     let read = || {
-        source.connection.prepare_cached(&sql)?.query_row([place], |row| {
-            Ok((row.get(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default()))
-        })
+        source
+            .connection
+            .prepare_cached(&sql)?
+            .query_row([place], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default())))
     };
     read().map_err(|error| source.fail(&error))
 }

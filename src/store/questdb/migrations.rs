@@ -71,7 +71,8 @@ pub fn status(server: &Server) -> Result<Vec<(&'static Migration, Applied)>, Que
         Vec::new()
     } else {
         let found = server.exec("SELECT version, checksum, applied_at FROM schema_migrations ORDER BY applied_at")?;
-        let row = |row: usize| Some((found.whole(row, 0)?, found.text(row, 1)?.to_owned(), found.text(row, 2)?.to_owned()));
+        let row =
+            |row: usize| Some((found.whole(row, 0)?, found.text(row, 1)?.to_owned(), found.text(row, 2)?.to_owned()));
         (0..found.rows.len()).filter_map(row).collect()
     };
     let of = |migration: &Migration| {

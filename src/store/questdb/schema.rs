@@ -48,8 +48,7 @@ pub fn check(server: &Server, targets: &[&Target]) -> Result<(), QuestDbError> {
 
 fn columns(server: &Server, target: &Target, wrong: &mut Vec<String>) -> Result<(), QuestDbError> {
     let name = target.name;
-    let found = server
-        .exec(&format!("SELECT \"column\", type, upsertKey FROM table_columns({})", quoted(name)))?;
+    let found = server.exec(&format!("SELECT \"column\", type, upsertKey FROM table_columns({})", quoted(name)))?;
     let mut there: BTreeMap<&str, (&str, bool)> = BTreeMap::new();
     for row in 0..found.rows.len() {
         if let (Some(column), Some(kind)) = (found.text(row, 0), found.text(row, 1)) {

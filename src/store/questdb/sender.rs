@@ -86,9 +86,7 @@ impl Rows {
             return Failure::Refused { line, why };
         }
         match error.code() {
-            ErrorCode::AuthError => {
-                Failure::Unsent(QuestDbError::Auth { address: self.conf.url() })
-            }
+            ErrorCode::AuthError => Failure::Unsent(QuestDbError::Auth { address: self.conf.url() }),
             // The one failure that certainly comes before anything was sent.
             ErrorCode::SocketError if error.msg().contains("onnection refused") => Failure::Unsent(self.words(error)),
             _ => Failure::InDoubt(self.words(error)),

@@ -199,12 +199,7 @@ impl Source {
     }
 }
 
-fn settle(
-    connection: &mut Connection,
-    target: &Target,
-    range: &Range,
-    dead: &[DeadLetter],
-) -> rusqlite::Result<()> {
+fn settle(connection: &mut Connection, target: &Target, range: &Range, dead: &[DeadLetter]) -> rusqlite::Result<()> {
     let (source, name) = (target.source, target.name);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Letters of rows that were taken now, or are refused once more below.
@@ -273,8 +268,10 @@ fn resend(connection: &mut Connection, from: i64, to: i64, only: Option<&Target>
                 }
             }
             _ => {
-                let marked = transaction
-                    .execute(&format!("UPDATE {source} SET synced_rev = NULL WHERE {time} BETWEEN ?1 AND ?2"), (from, to))?;
+                let marked = transaction.execute(
+                    &format!("UPDATE {source} SET synced_rev = NULL WHERE {time} BETWEEN ?1 AND ?2"),
+                    (from, to),
+                )?;
                 rows = rows.saturating_add(marked);
             }
         }

@@ -102,7 +102,12 @@ pub fn compare(
 ///
 /// # Errors
 /// When either side cannot be read.
-pub(super) fn agree(source: &Source, server: &Server, target: &Target, range: (i64, i64)) -> Result<bool, QuestDbError> {
+pub(super) fn agree(
+    source: &Source,
+    server: &Server,
+    target: &Target,
+    range: (i64, i64),
+) -> Result<bool, QuestDbError> {
     let here = here(source, target, range, true)?;
     let there = there(server, target, &sessions(&here), range)?;
     Ok(here == there)

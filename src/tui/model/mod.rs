@@ -27,7 +27,7 @@ pub use table::{Column, RowId, Sort, Table};
 use super::keymap::Keymap;
 use super::view::layout;
 use crate::config::{DashboardSettings, RiskSettings};
-use crate::model::{Decimal, OrderNo, Record, SessionState, Timestamp};
+use crate::model::{Decimal, OrderNo, Record, SessionState, SinkStatus, Timestamp};
 
 /// The two times that matter: real time since the dashboard began (for people's fingers) and the
 /// session's time (for ages).
@@ -140,6 +140,8 @@ pub struct Model {
     pub notice: Option<Notice>,
     /// A display that stands still.
     pub frozen: Option<Frozen>,
+    /// How far the copy in QuestDB is, when there is one.
+    pub sink: Option<SinkStatus>,
     /// When an update of the session last came.
     pub updated: Duration,
     /// Whether the session has ended, or cannot be reached.
@@ -178,6 +180,7 @@ impl Model {
             past: Past::default(),
             notice: None,
             frozen: None,
+            sink: None,
             updated: now.real,
             ended: false,
             settled: now.real,

@@ -20,7 +20,7 @@ use super::confirm::Armed;
 use super::keymap::Press;
 use super::model::{LOST, Mode, Model, Notice, Now};
 use super::view;
-use crate::model::{Command, PastPage, PastQuery, Record, SessionState, Severity, StopPolicy};
+use crate::model::{Command, PastPage, PastQuery, Record, SessionState, Severity, SinkStatus, StopPolicy};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -41,8 +41,13 @@ pub enum Msg {
     Events(Arc<[Record]>),
     /// The whole state, in place of events that were lost.
     Snapshot(Arc<SessionState>),
+<<<<<<< HEAD
     /// A page of the past, with the number of its question.
     Past(u64, Result<PastPage, String>),
+=======
+    /// How far the copy in QuestDB is.
+    Sink(Box<SinkStatus>),
+>>>>>>> 7c8283d (The dashboard says how far the copy in QuestDB is: quiet when well, in words when not)
     /// A frame was drawn.
     Drawn,
     /// The session has ended.
@@ -124,7 +129,14 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Tick => tick(model, second, &mut effects),
         Msg::Events(records) => model.fold(&records),
         Msg::Snapshot(state) => model.adopt(Box::new(Arc::unwrap_or_clone(state))),
+<<<<<<< HEAD
         Msg::Past(ticket, page) => past::answered(model, ticket, page),
+=======
+        Msg::Sink(sink) => {
+            model.sink = Some(*sink);
+            model.dirty = true;
+        }
+>>>>>>> 7c8283d (The dashboard says how far the copy in QuestDB is: quiet when well, in words when not)
         Msg::Drawn => {
             if let Mode::Prompt(prompt) = &mut model.mode {
                 prompt.drawn(now.real);

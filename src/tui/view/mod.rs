@@ -22,6 +22,7 @@ mod positions;
 mod prompt;
 mod risk_bar;
 mod session_bar;
+mod sink;
 mod tiny;
 
 use ratatui::buffer::Buffer;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Field, Span, draw_fields, fit, width};
+use super::sink;
 use crate::model::{Control, Environment, FlattenStep, LinkState, Phase, SessionState};
 use crate::tui::format;
 use crate::tui::model::Model;
@@ -19,6 +20,7 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     fields.insert(1, label(state, canvas));
     fields.extend(feed(model, canvas));
     fields.extend(trouble(state, canvas));
+    fields.extend(sink::field(model, canvas));
     let clock: Span = (format!("{}Z ", format::clock(model.now.session)), canvas.style(Role::Muted));
     let clock_width = width(std::slice::from_ref(&clock));
     let room = area.width.saturating_sub(clock_width).saturating_sub(2);
