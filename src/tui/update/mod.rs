@@ -41,13 +41,10 @@ pub enum Msg {
     Events(Arc<[Record]>),
     /// The whole state, in place of events that were lost.
     Snapshot(Arc<SessionState>),
-<<<<<<< HEAD
     /// A page of the past, with the number of its question.
     Past(u64, Result<PastPage, String>),
-=======
     /// How far the copy in QuestDB is.
     Sink(Box<SinkStatus>),
->>>>>>> 7c8283d (The dashboard says how far the copy in QuestDB is: quiet when well, in words when not)
     /// A frame was drawn.
     Drawn,
     /// The session has ended.
@@ -129,14 +126,11 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Tick => tick(model, second, &mut effects),
         Msg::Events(records) => model.fold(&records),
         Msg::Snapshot(state) => model.adopt(Box::new(Arc::unwrap_or_clone(state))),
-<<<<<<< HEAD
         Msg::Past(ticket, page) => past::answered(model, ticket, page),
-=======
         Msg::Sink(sink) => {
             model.sink = Some(*sink);
             model.dirty = true;
         }
->>>>>>> 7c8283d (The dashboard says how far the copy in QuestDB is: quiet when well, in words when not)
         Msg::Drawn => {
             if let Mode::Prompt(prompt) = &mut model.mode {
                 prompt.drawn(now.real);
