@@ -7,6 +7,8 @@ mod drain;
 mod facts;
 #[path = "questdb/migrations.rs"]
 mod migrations;
+#[path = "questdb/past.rs"]
+mod past;
 #[path = "questdb/server.rs"]
 mod server;
 #[path = "questdb/support.rs"]

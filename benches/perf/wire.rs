@@ -16,8 +16,7 @@ use perpdeck::engine::Input;
 use perpdeck::exchange::mexc::{Adapter, Options, Permit};
 use perpdeck::journal::{Journal, Options as JournalOptions};
 use perpdeck::model::{
-    Category, Contracts, Decimal, Intent, OrderReport, Push, Side, SignalOutcome, Symbol, VenueOrderId,
-    VenueOrderState,
+    Category, Contracts, Decimal, Intent, OrderReport, Push, Side, SignalOutcome, Symbol, VenueOrderId, VenueOrderState,
 };
 use perpdeck::runtime::{EventBus, Gateway, Intake, Manner, Ports, Scribe, Session, SignalAnswer};
 use sha2::Sha256;

@@ -147,8 +147,12 @@ pub struct HistoryArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
     /// The session's data directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "questdb")]
     pub data_dir: Option<PathBuf>,
+    /// From the QuestDB that all sessions drain into, in place of a data directory:
+    /// http::addr=127.0.0.1:9000;
+    #[arg(long, value_name = "CONF")]
+    pub questdb: Option<String>,
 }
 
 /// A table of the past.

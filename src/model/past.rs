@@ -114,7 +114,7 @@ const SIGNALS: [PastColumn; 16] = [
     main("symbol", PastKind::Text),
     main("side", PastKind::Text).optional(),
     main("quantity", PastKind::Number).optional(),
-    main("price", PastKind::Number).optional(),
+    main("price", PastKind::Number),
     main("strategy_name", PastKind::Text).optional(),
     main("approved", PastKind::Flag),
     main("rejection_reason", PastKind::Text).optional(),

@@ -41,10 +41,47 @@ pub trait Dialect {
     fn contains(&mut self, expression: &str, text: &str) -> String;
 }
 
-/// The statement for a page, and one row more, which tells whether there are more. Its columns are
-/// those of the table, then the sort value (when it is not sorted by time), the time and the key.
-/// A page that is reached from its end comes in reverse.
-pub fn page(shape: &Shape, query: &PastQuery, dialect: &mut impl Dialect) -> String {
+/// A statement for a page, in parts: a store may add a condition of its own.
+pub struct Statement {
+    columns: String,
+    from: &'static str,
+    time: &'static str,
+    /// What rows fulfil, all of them.
+    pub conditions: Vec<String>,
+    order: String,
+    time_order: &'static str,
+    limit: usize,
+}
+
+impl Statement {
+    /// The page, and one row more, which tells whether there are more. Its columns are those of the
+    /// table, then the sort value (when it is not sorted by time), the time and the key. A page that
+    /// is reached from its end comes in reverse.
+    pub fn page(&self) -> String {
+        let Self { columns, from, order, .. } = self;
+        format!("SELECT {columns} FROM {from}{} ORDER BY {order} LIMIT {}", self.filter(), self.limit.saturating_add(1))
+    }
+
+    /// The time of the last row of the page alone, in the order of time alone, as QuestDB counts
+    /// rows; nothing when the page is not full.
+    pub fn edge(&self) -> String {
+        let Self { time, from, time_order, limit, .. } = self;
+        let next = limit.saturating_add(1);
+        format!("SELECT {time} FROM {from}{} ORDER BY {time} {time_order} LIMIT {limit}, {next}", self.filter())
+    }
+
+    fn filter(&self) -> String {
+        if self.conditions.is_empty() { String::new() } else { format!(" WHERE {}", self.conditions.join(" AND ")) }
+    }
+}
+
+/// Whether the times of a page fall.
+pub fn falls(query: &PastQuery) -> bool {
+    (query.sort != PastSort::Time || !query.reversed) != query.from.is_backward()
+}
+
+/// The statement for a page.
+pub fn statement(shape: &Shape, query: &PastQuery, dialect: &mut impl Dialect) -> Statement {
     let order = Order::of(shape, query);
     let mut conditions = Vec::new();
     if let Some(since) = query.since {
@@ -65,17 +102,23 @@ pub fn page(shape: &Shape, query: &PastQuery, dialect: &mut impl Dialect) -> Str
     if let PastFrom::After(place) | PastFrom::Before(place) = &query.from {
         conditions.push(order.beyond(place, dialect));
     }
-    let mut columns: Vec<&str> = shape.columns.to_vec();
-    columns.extend(order.sorted);
-    columns.extend([shape.time, shape.key]);
-    let conditions = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    format!(
-        "SELECT {} FROM {}{conditions} ORDER BY {} LIMIT {}",
-        columns.join(", "),
-        shape.from,
-        order.words(),
-        query.limit.saturating_add(1),
-    )
+    let mut columns: Vec<String> = shape.columns.iter().map(ToString::to_string).collect();
+    columns.extend(order.sorted.map(|sorted| format!("{sorted} AS place_sorted")));
+    columns.push(format!("{} AS place_at", shape.time));
+    columns.push(format!("{} AS place_key", shape.key));
+    Statement {
+        columns: columns.join(", "),
+        from: shape.from,
+        time: shape.time,
+        conditions,
+        order: order.words(),
+        time_order: way(order.time_falls),
+        limit: query.limit,
+    }
+}
+
+const fn way(falls: bool) -> &'static str {
+    if falls { "DESC" } else { "ASC" }
 }
 
 /// The order in which rows are read.
@@ -90,38 +133,34 @@ struct Order<'a> {
 
 impl<'a> Order<'a> {
     fn of(shape: &'a Shape, query: &PastQuery) -> Self {
-        let backward = query.from.is_backward();
-        let sorted = (query.sort != PastSort::Time).then(|| (shape.sorts)(query.sort));
-        let time_falls = sorted.is_some() || !query.reversed;
         Self {
-            sorted,
-            sorted_falls: query.reversed != backward,
+            sorted: (query.sort != PastSort::Time).then(|| (shape.sorts)(query.sort)),
+            sorted_falls: query.reversed != query.from.is_backward(),
             time: shape.time,
             key: shape.key,
-            time_falls: time_falls != backward,
+            time_falls: falls(query),
         }
     }
 
     fn words(&self) -> String {
-        let way = |falls: bool| if falls { "DESC" } else { "ASC" };
-        let rest = format!("{} {}, {} {}", self.time, way(self.time_falls), self.key, way(self.time_falls));
+        let rest = format!("place_at {0}, place_key {0}", way(self.time_falls));
         match self.sorted {
-            Some(sorted) => format!("{sorted} {}, {rest}", way(self.sorted_falls)),
+            Some(_) => format!("place_sorted {}, {rest}", way(self.sorted_falls)),
             None => rest,
         }
     }
 
     /// The condition that a row comes after a place.
     fn beyond(&self, place: &PastPlace, dialect: &mut impl Dialect) -> String {
-        let way = |falls: bool| if falls { "<" } else { ">" };
+        let sign = |falls: bool| if falls { "<" } else { ">" };
         let Self { time, key, .. } = self;
-        let (at, id, beyond) = (dialect.time(place.at), dialect.key(&place.key), way(self.time_falls));
+        let (at, id, beyond) = (dialect.time(place.at), dialect.key(&place.key), sign(self.time_falls));
         match self.sorted {
             // The first part alone lets an index on the time find the page.
             None => format!("{time} {beyond}= {at} AND ({time} {beyond} {at} OR {key} {beyond} {id})"),
             Some(sorted) => {
                 let value = dialect.text(&place.sorted);
-                let over = way(self.sorted_falls);
+                let over = sign(self.sorted_falls);
                 format!(
                     "({sorted} {over} {value} OR ({sorted} = {value} AND ({time} {beyond} {at} OR \
                      ({time} = {at} AND {key} {beyond} {id}))))"

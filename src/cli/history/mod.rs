@@ -13,6 +13,7 @@ use crate::config::Mode;
 use crate::model::{PastFrom, PastQuery, PastReader, Symbol, Timestamp};
 use crate::runtime::projections_of;
 use crate::store::PastOfSqlite;
+use crate::store::questdb::{Conf, PastOfQuestDb};
 use print::Printer;
 
 /// Rows that are fetched, and held, at a time.
@@ -74,6 +75,10 @@ fn query(args: &HistoryArgs) -> Result<PastQuery, Failure> {
 }
 
 fn reader(args: &HistoryArgs) -> Result<Box<dyn PastReader>, Failure> {
+    if let Some(text) = &args.questdb {
+        let conf = Conf::parse(text).map_err(|error| Failure::usage(error.to_string()))?;
+        return Ok(Box::new(PastOfQuestDb::new(conf)));
+    }
     let session = config::of_file(None)?.settings.session;
     let named = args.data_dir.clone().or(session.data_dir);
     let root = run::data_dir(named, session.mode == Mode::Live)?;

@@ -13,7 +13,7 @@ use crate::model::{
     PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort, PastTable, Timestamp,
     escape_controls,
 };
-use crate::store::past_sql::{Dialect, Shape, page};
+use crate::store::past_sql::{Dialect, Shape, statement};
 
 /// How long a reader waits for a database that is being made or repaired.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -75,7 +75,7 @@ impl PastOfSqlite {
 
     fn read(connection: &Connection, query: &PastQuery) -> rusqlite::Result<PastPage> {
         let mut values = Values::default();
-        let sql = page(shape(query.table), query, &mut values);
+        let sql = statement(shape(query.table), query, &mut values).page();
         let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params_from_iter(values.0), |row| self::row(query, row))?;
         let mut rows = rows.collect::<rusqlite::Result<Vec<PastRow>>>()?;
@@ -252,7 +252,7 @@ static POSITIONS: Shape = Shape {
         "p.realized_pnl",
         "upper(p.status)",
         "p.closed_at",
-        "NULL",
+        "s.unrealized_pnl_pct",
         "p.margin",
         "p.leverage",
         "p.fees",
@@ -275,19 +275,21 @@ static POSITIONS: Shape = Shape {
 };
 
 static SIGNALS: Shape = Shape {
-    from: "signals g LEFT JOIN orders o ON o.order_no = g.order_no",
+    from: "signals g",
     columns: &[
         "g.created_at",
         "g.signal_id",
         "g.signal_type",
-        "g.symbol",
-        "g.side",
+        // A refused signal may state none.
+        "nullif(g.symbol, '')",
+        "nullif(g.side, '')",
         "g.quantity",
-        "g.price",
+        // Its own price, else the mark price that the decision used.
+        "coalesce(g.price, g.market_price)",
         "g.strategy",
         "g.outcome NOT IN ('rejected', 'refused')",
         "g.reason",
-        "o.client_order_id",
+        "g.client_order_id",
         "g.confidence",
         "g.risk_score",
         "g.indicator_values",
