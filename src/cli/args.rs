@@ -149,9 +149,9 @@ pub struct HistoryArgs {
     /// The session's data directory
     #[arg(long, value_name = "DIR", conflicts_with = "questdb")]
     pub data_dir: Option<PathBuf>,
-    /// From the QuestDB that all sessions drain into, in place of a data directory:
-    /// http::addr=127.0.0.1:9000;
-    #[arg(long, value_name = "CONF")]
+    /// From QuestDB, where all sessions are, in place of a data directory: the configured one, or
+    /// the one named, such as "http::addr=127.0.0.1:9000;"
+    #[arg(long, value_name = "CONF", num_args = 0..=1, default_missing_value = "")]
     pub questdb: Option<String>,
 }
 

@@ -27,10 +27,11 @@ use crate::engine::{Engine, Input};
 use crate::exchange::Exchange;
 use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
 use crate::model::{
-    Action, Command, CommandId, Environment, Phase, SessionInfo, SessionState, StopPolicy, Symbol, Timestamp,
+    Action, Command, CommandId, Environment, PastReader, Phase, SessionInfo, SessionState, StopPolicy, Symbol,
+    Timestamp,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
-use crate::store::questdb::QuestDbError;
+use crate::store::questdb::{Conf, PastOfQuestDb, QuestDbError};
 use crate::store::{PastOfSqlite, Projector, StoreError};
 
 /// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
@@ -135,6 +136,8 @@ pub struct Running {
     pub data_dir: PathBuf,
     /// How far the copy in QuestDB is, when there is one.
     pub sink: SinkView,
+    /// Where that copy is.
+    questdb: Option<Conf>,
     thread: JoinHandle<Result<Ended, LaunchError>>,
     /// Closed when the thread is done.
     over: std::sync::mpsc::Receiver<()>,
@@ -154,8 +157,13 @@ impl Running {
     }
 
     fn archive(&self) -> Archive {
-        let here = PastOfSqlite::new(&projections_of(&self.data_dir));
-        Archive::new(vec![("this machine".to_owned(), Box::new(here))])
+        let mut places: Vec<(String, Box<dyn PastReader>)> = Vec::new();
+        // It holds the past of all sessions, not only of this data directory: asked first.
+        if let Some(conf) = &self.questdb {
+            places.push((format!("QuestDB {}:{}", conf.host, conf.port), Box::new(PastOfQuestDb::new(conf.clone()))));
+        }
+        places.push(("this machine".to_owned(), Box::new(PastOfSqlite::new(&projections_of(&self.data_dir)))));
+        Archive::new(places)
     }
 
     /// Waits for the end of a session that was asked to stop; after this much real time it is
@@ -191,6 +199,7 @@ impl Running {
 pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     let sink = Configured::of(&launch.settings.questdb)?;
     let view = sink.as_ref().map(Configured::view);
+    let questdb = sink.as_ref().map(Configured::conf);
     let data_dir = DataDir::open(&launch.data_dir)?;
     let recovered = recovery::recover(&data_dir.journal(), launch.settings.journal.segment_bytes)?;
     kill_point("after-recovery");
@@ -239,7 +248,19 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         };
     };
     let snapshot = Arc::new(snapshot);
-    Ok(Running { subscriptions, commands, intake, abandon, clock, snapshot, data_dir: root, sink: view, thread, over })
+    Ok(Running {
+        subscriptions,
+        commands,
+        intake,
+        abandon,
+        clock,
+        snapshot,
+        data_dir: root,
+        sink: view,
+        questdb,
+        thread,
+        over,
+    })
 }
 
 /// When session time begins: with the recorded prices, or now, or at a fixed time under virtual time;

@@ -38,6 +38,11 @@ impl Configured {
         Ok(Some(Self { conf, settings: settings.clone(), tell }))
     }
 
+    /// Where it is, for those who read there.
+    pub fn conf(&self) -> Conf {
+        self.conf.clone()
+    }
+
     /// For those who watch it.
     pub fn view(&self) -> watch::Receiver<SinkStatus> {
         self.tell.subscribe()

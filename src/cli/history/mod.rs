@@ -75,11 +75,18 @@ fn query(args: &HistoryArgs) -> Result<PastQuery, Failure> {
 }
 
 fn reader(args: &HistoryArgs) -> Result<Box<dyn PastReader>, Failure> {
+    let settings = config::of_file(None)?.settings;
     if let Some(text) = &args.questdb {
+        let named = Some(text.as_str()).filter(|text| !text.is_empty());
+        let Some(text) = named.or(settings.questdb.conf.expose()) else {
+            return Err(Failure::usage(
+                "no QuestDB is configured: name it, as in --questdb \"http::addr=127.0.0.1:9000;\", or set questdb.conf",
+            ));
+        };
         let conf = Conf::parse(text).map_err(|error| Failure::usage(error.to_string()))?;
         return Ok(Box::new(PastOfQuestDb::new(conf)));
     }
-    let session = config::of_file(None)?.settings.session;
+    let session = settings.session;
     let named = args.data_dir.clone().or(session.data_dir);
     let root = run::data_dir(named, session.mode == Mode::Live)?;
     Ok(Box::new(PastOfSqlite::new(&projections_of(&root))))
