@@ -45,16 +45,16 @@ fn twice(server: &QuestDb) {
     let client = server.client();
     assert!(status(&client).unwrap().iter().all(|(_, applied)| *applied == Applied::Pending));
     // A session on an empty server migrates by itself.
-    assert_eq!(ensure(&client).unwrap(), 17);
+    assert_eq!(ensure(&client).unwrap(), 18);
     assert_eq!(applied(server), MIGRATIONS.len());
     assert!(migrate(&client).unwrap().is_empty(), "nothing is left to do");
-    assert_eq!(server.number("SELECT count() FROM schema_migrations"), 2);
-    assert_eq!(ensure(&client).unwrap(), 17);
+    assert_eq!(server.number("SELECT count() FROM schema_migrations"), 3);
+    assert_eq!(ensure(&client).unwrap(), 18);
     // Every column, type, key and designated timestamp is the one that rows are written with.
     check(&client, &TARGETS.iter().collect::<Vec<_>>()).unwrap();
     let indexed = "SELECT count() FROM (SELECT \"column\" FROM table_columns('{}') WHERE indexed)";
     let count: i64 = TARGETS.iter().map(|target| server.number(&indexed.replace("{}", target.name))).sum();
-    assert_eq!(count, 14, "ARCHITECTURE.md says which");
+    assert_eq!(count, 15, "ARCHITECTURE.md says which");
 }
 
 /// A server that an older version migrated: nothing is written until somebody migrates it.
@@ -71,10 +71,13 @@ fn old_schema(server: &QuestDb) {
     let checksum = MIGRATIONS[0].checksum();
     server.sql(&format!("INSERT INTO schema_migrations VALUES (16, 'live_tables', '{checksum}', now())"));
     let error = ensure(&client).unwrap_err();
-    assert!(matches!(&error, QuestDbError::Unmigrated { missing } if missing == "017_risk_events"), "{error}");
+    assert!(
+        matches!(&error, QuestDbError::Unmigrated { missing } if missing == "017_risk_events, 018_account_equity"),
+        "{error}"
+    );
     assert!(error.to_string().contains("perpdeck migrate"), "{error}");
-    assert_eq!(migrate(&client).unwrap().len(), 1);
-    assert_eq!(ensure(&client).unwrap(), 17);
+    assert_eq!(migrate(&client).unwrap().len(), 2);
+    assert_eq!(ensure(&client).unwrap(), 18);
     // Another text under the same number.
     server.sql("TRUNCATE TABLE schema_migrations");
     server.sql("INSERT INTO schema_migrations VALUES (16, 'live_tables', 'abc', now())");
@@ -100,7 +103,7 @@ fn theirs(server: &QuestDb) {
     assert_eq!(server.number("SELECT count() FROM table_columns('live_orders')"), 4, "it was not touched");
     server.sql("RENAME TABLE live_orders TO live_orders_old");
     migrate(&client).unwrap();
-    assert_eq!(ensure(&client).unwrap(), 17);
+    assert_eq!(ensure(&client).unwrap(), 18);
     server.sql("DROP TABLE live_orders_old");
 }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use perpdeck::journal::{Journal, Options};
 use perpdeck::model::{
-    Acknowledgement, Action, Alert, AlertId, AlertKey, AlertKind, Amount, Category, CloseCause, Command, CommandId,
-    CommandStatus, Contracts, Decimal, Environment, Event, Fill, FillId, Intent, LiquidationWatch, MarginMode, Order,
-    OrderNo, OrderState, OrderType, Origin, Position, PositionId, PositionKey, Price, Purpose, Qty, RawSignal, Record,
-    SessionId, SessionInfo, Severity, Side, Signal, SignalId, SignalKind, SignalOutcome, StrategyId, Symbol, Timestamp,
-    Usdt, VenueFigures, VenueOrderId, VenuePositionId,
+    Account, Acknowledgement, Action, Alert, AlertId, AlertKey, AlertKind, Amount, Category, CloseCause, Command,
+    CommandId, CommandStatus, Contracts, Decimal, Environment, Event, Fill, FillId, Intent, LiquidationWatch,
+    MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Position, PositionId, PositionKey, Price, Purpose, Qty,
+    RawSignal, Record, SessionId, SessionInfo, Severity, Side, Signal, SignalId, SignalKind, SignalOutcome, StrategyId,
+    Symbol, Timestamp, Usdt, VenueFigures, VenueOrderId, VenuePositionId,
 };
 
 pub const START: i64 = 1_795_443_727_418_123;
@@ -248,6 +248,13 @@ impl Facts {
                 }
             }
         }
+        let account = Account {
+            wallet: Usdt(number("10000.123456789012345678")),
+            available: Usdt(number("9000")),
+            position_margin: Usdt(number("1000.123456789012345678")),
+            order_margin: Usdt::ZERO,
+        };
+        self.add(Event::AccountSnapshot { account, equity: Usdt(number("10003.5") + Decimal::from(n)) });
         let raw = RawSignal { signal_id: format!("raw-{n}"), signal_type: "X9".into(), ..RawSignal::default() };
         self.add(Event::SignalRefused { raw: Box::new(raw), reason: "signal type is unknown".into() });
     }

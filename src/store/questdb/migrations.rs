@@ -22,9 +22,10 @@ pub struct Migration {
 }
 
 /// All migrations; those up to 015 belonged to the predecessor and its other tables.
-pub static MIGRATIONS: [Migration; 2] = [
+pub static MIGRATIONS: [Migration; 3] = [
     Migration { version: 16, name: "live_tables", sql: include_str!("migrations/016_live_tables.sql") },
     Migration { version: 17, name: "risk_events", sql: include_str!("migrations/017_risk_events.sql") },
+    Migration { version: 18, name: "account_equity", sql: include_str!("migrations/018_account_equity.sql") },
 ];
 
 /// Not WAL: it is read right after it is written.

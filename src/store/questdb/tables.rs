@@ -81,7 +81,7 @@ pub struct Target {
 }
 
 /// All tables.
-pub static TARGETS: [Target; 4] = [ORDERS, POSITIONS, SIGNALS, EVENTS];
+pub static TARGETS: [Target; 5] = [ORDERS, POSITIONS, SIGNALS, EVENTS, EQUITY];
 
 const ORDERS: Target = Target {
     name: "live_orders",
@@ -191,6 +191,25 @@ const EVENTS: Target = Target {
         column("details", Kind::Text, "details"),
         column("acknowledged_by", Kind::Text, "acknowledged_by"),
         column("acknowledged_at", Kind::Time, "acknowledged_at"),
+    ],
+};
+
+const EQUITY: Target = Target {
+    name: "account_equity",
+    source: "account_snapshots",
+    sent: Sent::ByCursor,
+    time: ("created_at", "created_at"),
+    touched: "created_at",
+    keys: &["created_at", "session_id", "rev"],
+    label: "snapshot_no",
+    columns: &[
+        column("session_id", Kind::Symbol, "session_id"),
+        column("equity", Kind::Decimal, "equity"),
+        column("wallet", Kind::Decimal, "wallet"),
+        column("available", Kind::Decimal, "available"),
+        column("position_margin", Kind::Decimal, "position_margin"),
+        column("order_margin", Kind::Decimal, "order_margin"),
+        column("peak_equity", Kind::Decimal, "peak_equity"),
     ],
 };
 

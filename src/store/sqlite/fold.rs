@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::account::{ACCOUNT_SNAPSHOTS, account_row};
 use super::audit::{ALERTS, COMMANDS, Decision, SIGNALS, alert_row, command_row, refused_row, signal_row};
 use super::orders::{FILLS, ORDERS, fill_row, order_row};
 use super::positions::{Figures, POSITION_SNAPSHOTS, POSITIONS, closed_row, closed_snapshot, open_row, open_snapshot};
@@ -51,6 +52,9 @@ pub fn fold(to: &Connection, state: &mut SessionState, record: &Record) -> rusql
             rows.alert(*id)
         }
         Event::AlertsAcknowledged { ids, .. } => ids.iter().try_for_each(|id| rows.alert(*id)),
+        Event::AccountSnapshot { account, equity } => {
+            ACCOUNT_SNAPSHOTS.put(to, account_row(record.seq, account, *equity, record.at, state), record.seq)
+        }
         Event::CommandReceived { command } => rows.command(&command.id),
         Event::CommandMoved { id, .. } => rows.command(id),
         _ => Ok(()),

@@ -5,6 +5,7 @@
 //! fold holds a [`SessionState`] of its own and writes whole rows from it, so a row is what the
 //! session believed after the fact that its `rev` names.
 
+mod account;
 mod audit;
 mod catch_up;
 mod fold;
@@ -31,7 +32,7 @@ use crate::model::{Record, SessionState, Timestamp};
 const APPLICATION: i64 = 0x7072_7064;
 /// `PRAGMA user_version`: rises with every change of a table; what an older program made is folded
 /// anew from the journal.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Facts between two saves of the fold's state; after a crash so many are folded again.
 const SAVE_EVERY: u64 = 5_000;
 
@@ -54,6 +55,7 @@ pub static TABLES: &[&Table] = &[
     &audit::SIGNALS,
     &audit::ALERTS,
     &audit::COMMANDS,
+    &account::ACCOUNT_SNAPSHOTS,
 ];
 
 /// The projections, open for folding.
