@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::alerting::{NewAlert, clear, raise};
+use super::cross_margin_watch;
 use super::risk_manager::{daily_loss, daily_loss_limit, drawdown_pct, equity_now, margin_in_use, unrealised_now};
 use super::turn::Turn;
 use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, Timestamp, Usdt, div, mul};
@@ -45,6 +46,7 @@ pub(super) fn check(turn: &mut Turn) {
     roll_day(turn, turn.now);
     check_daily_loss(turn);
     check_utilisation(turn);
+    cross_margin_watch::check(turn);
 }
 
 /// The peak and the fall from it go by the exchange's own sum. Ours is off for moments between a

@@ -117,7 +117,7 @@ fn near_level(watch: &LiquidationWatch) -> u8 {
 
 /// How many thresholds (falling) a value is at or below; a crossed one is left only beyond its
 /// hysteresis.
-fn level(value: Decimal, thresholds: &[Decimal], hysteresis: Decimal, was: u8) -> u8 {
+pub(super) fn level(value: Decimal, thresholds: &[Decimal], hysteresis: Decimal, was: u8) -> u8 {
     let mut level = 0_u8;
     for (index, threshold) in thresholds.iter().enumerate() {
         let already_on = usize::from(was) > index;

@@ -4,6 +4,7 @@
 mod alerting;
 mod chores;
 mod circuit_breaker;
+mod cross_margin_watch;
 mod equity_watch;
 mod io;
 mod liquidation_watch;
@@ -99,6 +100,7 @@ fn on_push(turn: &mut Turn, push: Push) {
             let symbol = quote.symbol.clone();
             turn.emit(Event::Quoted { quote: Box::new(quote) });
             liquidation_watch::on_quote(turn, &symbol);
+            cross_margin_watch::on_quote(turn, &symbol);
         }
         Push::Order(report) => {
             let now = turn.now;

@@ -50,50 +50,82 @@ pub(super) fn judge(turn: &Turn, entry: &Entry) -> RiskVerdict {
         return verdict;
     }
     for check in RiskCheck::LIMITS {
-        let used_pct = used_by(turn, entry, equity, check);
-        let tripped = match check {
-            RiskCheck::DailyLossLimit => turn.state().limits.contains_key(&RiskLimit::DailyLoss),
-            RiskCheck::MaxDrawdown => turn.state().limits.contains_key(&RiskLimit::Drawdown),
-            _ => false,
-        };
-        let within = match check {
+        let usage = usage(turn, entry, equity, check);
+        let (within, tripped) = match check {
             // A loss at its limit is too much; a size at its limit is allowed.
-            RiskCheck::DailyLossLimit | RiskCheck::MaxDrawdown => {
-                used_pct.is_some_and(|used| used < Decimal::ONE_HUNDRED)
+            RiskCheck::DailyLossLimit => {
+                (usage.is_some_and(Usage::is_below), turn.state().limits.contains_key(&RiskLimit::DailyLoss))
             }
-            _ => used_pct.is_some_and(|used| used <= Decimal::ONE_HUNDRED),
+            RiskCheck::MaxDrawdown => {
+                (usage.is_some_and(Usage::is_below), turn.state().limits.contains_key(&RiskLimit::Drawdown))
+            }
+            _ => (usage.is_some_and(Usage::is_within), false),
         };
-        if within && !tripped {
-            verdict.score = verdict.score.saturating_add(passed_score(used_pct));
-        } else {
-            let explanation = in_words(turn, entry, equity, check);
-            fail(&mut verdict, check, used_pct, explanation);
+        match usage {
+            Some(usage) if within && !tripped => verdict.score = verdict.score.saturating_add(usage.tenths()),
+            _ => {
+                let explanation = in_words(turn, entry, equity, check);
+                fail(&mut verdict, check, usage.and_then(Usage::percent), explanation);
+            }
         }
     }
     verdict
 }
 
-/// How much of a limit an entry would use, in percent of the limit.
-fn used_by(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Option<Decimal> {
+/// What an entry would make of a number, and the number's limit.
+#[derive(Clone, Copy)]
+struct Usage {
+    value: Decimal,
+    limit: Decimal,
+}
+
+impl Usage {
+    fn is_within(self) -> bool {
+        self.limit > Decimal::ZERO && self.value <= self.limit
+    }
+
+    fn is_below(self) -> bool {
+        self.limit > Decimal::ZERO && self.value < self.limit
+    }
+
+    fn percent(self) -> Option<Decimal> {
+        percent(self.value, self.limit)
+    }
+
+    /// How full the limit is, from 0 to 10: what a passed check adds to the score.
+    fn tenths(self) -> u32 {
+        let tenfold = mul(self.value, Decimal::TEN);
+        // Most entries are small, and a division costs more than the rest of a check.
+        if tenfold < self.limit {
+            return 0;
+        }
+        div(tenfold, self.limit).and_then(|tenths| tenths.to_u32()).map_or(10, |tenths| tenths.min(10))
+    }
+}
+
+/// How much of a limit an entry would use; `None` while a number for it is not known.
+fn usage(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Option<Usage> {
     let (state, risk) = (turn.state(), &turn.settings.risk);
-    match check {
-        RiskCheck::MaxPositionSize => used(position_size(state, entry).0, share(equity, risk.max_position_pct).0),
+    let (value, limit) = match check {
+        RiskCheck::MaxPositionSize => (position_size(state, entry).0, share(equity, risk.max_position_pct).0),
         RiskCheck::MaxConcurrentPositions => {
-            used(Decimal::from(keys_in_use(state, entry.key)), Decimal::from(positions_limit(turn)))
+            (Decimal::from(keys_in_use(state, entry.key)), Decimal::from(positions_limit(turn)))
         }
         RiskCheck::SymbolConcentration => {
-            used(symbol_exposure(state, entry).0, share(equity, risk.symbol_concentration_pct).0)
+            (symbol_exposure(state, entry).0, share(equity, risk.symbol_concentration_pct).0)
         }
-        RiskCheck::DailyLossLimit => used(daily_loss(state).0, daily_loss_limit(state, risk.daily_loss_pct)?.0),
+        RiskCheck::DailyLossLimit => (daily_loss(state).0, daily_loss_limit(state, risk.daily_loss_pct)?.0),
         RiskCheck::MaxDrawdown => {
             let peak = state.equity.peak?;
-            used(below(peak, equity).0, share(peak, risk.max_drawdown_pct).0)
+            (below(peak, equity).0, share(peak, risk.max_drawdown_pct).0)
         }
         RiskCheck::MarginUtilization => {
-            used(margin_in_use(turn, Some(entry))?.0, share(equity, risk.margin_utilisation_pct).0)
+            (margin_in_use(turn, Some(entry))?.0, share(equity, risk.margin_utilisation_pct).0)
         }
-        RiskCheck::InputValidation | RiskCheck::InsufficientCapital => Some(Decimal::ZERO),
-    }
+        // Not limits: decided before.
+        RiskCheck::InputValidation | RiskCheck::InsufficientCapital => (Decimal::ZERO, Decimal::ONE),
+    };
+    Some(Usage { value, limit })
 }
 
 /// The value and the limit of a check, for people.
@@ -122,7 +154,7 @@ fn in_words(turn: &Turn, entry: &Entry, equity: Usdt, check: RiskCheck) -> Strin
             format!("{} % below the peak, limit {} %", shown(now), risk.max_drawdown_pct)
         }
         RiskCheck::MarginUtilization => {
-            let after = margin_in_use(turn, Some(entry)).and_then(|margin| used(margin.0, equity.0));
+            let after = margin_in_use(turn, Some(entry)).and_then(|margin| percent(margin.0, equity.0));
             let after = after.map(|pct| pct.round_dp(1));
             format!("{} % of equity would be margin, at most {} %", shown(after), risk.margin_utilisation_pct)
         }
@@ -157,7 +189,7 @@ pub(super) fn daily_loss_limit(state: &SessionState, pct: Decimal) -> Option<Usd
 /// How far equity is below its peak, in percent of the peak.
 pub(super) fn drawdown_pct(state: &SessionState, equity: Usdt) -> Option<Decimal> {
     let peak = state.equity.peak?;
-    used(below(peak, equity).0, peak.0)
+    percent(below(peak, equity).0, peak.0)
 }
 
 fn below(peak: Usdt, equity: Usdt) -> Usdt {
@@ -180,10 +212,12 @@ pub(super) fn margin_in_use(turn: &Turn, entry: Option<&Entry>) -> Option<Usdt> 
             per_leverage(price.notional(position.quantity), by)
         };
     }
+    let mut reserved = Usdt::ZERO;
     for (key, quantity) in state.orders.reservations() {
         let own = entry.filter(|entry| *entry.key == key).map_or(Qty::ZERO, |entry| entry.reserved);
-        sum += per_leverage(turn.mark(&key.symbol)?.notional(quantity - own), leverage);
+        reserved += turn.mark(&key.symbol)?.notional(quantity - own);
     }
+    sum += per_leverage(reserved, leverage);
     let added = entry.map_or(Usdt::ZERO, |entry| {
         per_leverage(entry.price.notional(entry.quantity), Decimal::from(entry.leverage.max(1)))
     });
@@ -229,13 +263,8 @@ fn fail(verdict: &mut RiskVerdict, check: RiskCheck, used_pct: Option<Decimal>, 
     verdict.failed.push(CheckResult { check, used_pct, passed: false, explanation });
 }
 
-/// A passed check adds 0 to 10: a tenth of how full its limit is.
-fn passed_score(used_pct: Option<Decimal>) -> u32 {
-    used_pct.and_then(|used| used.to_u32()).map_or(0, |used| used.min(100).div_euclid(10))
-}
-
-fn used(value: Decimal, limit: Decimal) -> Option<Decimal> {
-    div(value, limit).map(|part| mul(part, Decimal::ONE_HUNDRED))
+fn percent(value: Decimal, of: Decimal) -> Option<Decimal> {
+    div(value, of).map(|part| mul(part, Decimal::ONE_HUNDRED))
 }
 
 fn share(of: Usdt, pct: Decimal) -> Usdt {

@@ -108,6 +108,11 @@ pub struct AlertKey {
     pub subject: String,
 }
 
+impl AlertKey {
+    /// The subject of what is about the account as a whole: the margin ratio of cross positions.
+    pub const ACCOUNT: &str = "account";
+}
+
 /// An alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

@@ -1,9 +1,6 @@
 //! Numbers that the screen derives from the session's state: never stored, never guessed.
 
-use crate::model::{
-    ContractSpec, Decimal, MarginMode, Position, Price, SessionState, Severity, Usdt, account_margin_ratio_pct, div,
-    mul, sub,
-};
+use crate::model::{AlertKey, AlertKind, Decimal, Position, Price, SessionState, Severity, Usdt, div, mul, sub};
 
 /// How near a position is to liquidation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,24 +46,6 @@ pub fn consumed(ratio_pct: Decimal) -> Decimal {
         return Decimal::ONE;
     }
     div(Decimal::ONE_HUNDRED, ratio_pct).unwrap_or(Decimal::ONE).min(Decimal::ONE)
-}
-
-/// Margin ratio of the cross-margined positions together; `None` without any, or while unknown.
-pub fn cross_ratio_pct(state: &SessionState) -> Option<Decimal> {
-    let account = state.equity.account.as_ref()?;
-    let (mut equity, mut required, mut any) = (account.wallet, Usdt::ZERO, false);
-    for position in state.positions.open() {
-        if position.margin_mode == MarginMode::Isolated {
-            equity -= position.venue.margin?;
-            continue;
-        }
-        any = true;
-        let mark = mark(state, position)?;
-        let spec: &ContractSpec = state.contracts.get(&position.key.symbol)?;
-        equity += position.unrealised(mark)?;
-        required += position.requirement(spec, mark)?;
-    }
-    if any { account_margin_ratio_pct(equity, required) } else { None }
 }
 
 /// Unrealised profit of all positions at the mark prices; `None` while one is unknown.
@@ -133,13 +112,9 @@ pub fn worst_ratio(state: &SessionState) -> Option<(Decimal, bool, Option<Severi
             danger.ratio_pct.map(|ratio| (ratio, false, danger.severity))
         })
         .min_by_key(|(ratio, _, _)| *ratio);
-    let cross = cross_ratio_pct(state).map(|ratio| {
-        let severity = state
-            .positions
-            .open()
-            .filter(|position| position.margin_mode == MarginMode::Cross)
-            .filter_map(|position| danger(state, position).severity)
-            .max();
+    let cross = state.cross_margin_ratio_pct().map(|ratio| {
+        let key = AlertKey { kind: AlertKind::MarginRatioLow, subject: AlertKey::ACCOUNT.to_owned() };
+        let severity = state.alerts.active(&key).map(|alert| alert.severity);
         (ratio, true, severity)
     });
     isolated.into_iter().chain(cross).min_by_key(|(ratio, _, _)| *ratio)

@@ -16,6 +16,7 @@ mod answers;
 mod breaker;
 mod cancels;
 mod control;
+mod cross_margin;
 mod evidence;
 mod flatten;
 mod fold;

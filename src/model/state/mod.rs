@@ -3,6 +3,7 @@
 
 mod alerts;
 mod apply;
+mod cross_margin;
 mod equity;
 mod orders;
 mod positions;
