@@ -84,7 +84,11 @@ fn take(turn: &mut Turn, input: Input) {
             equity_watch::roll_day(turn, turn.now);
             liquidation_watch::remind(turn);
         }
-        Input::Signal(raw) => signal_intake::on_signal(turn, &raw),
+        Input::Signal(raw) => {
+            // A signal of the new day is judged by the new day, also before the first tick of it.
+            equity_watch::roll_day(turn, turn.now);
+            signal_intake::on_signal(turn, &raw);
+        }
         Input::Command(command) => session_control::on_command(turn, &command),
         Input::Push(push) => on_push(turn, *push),
         Input::Reply(reply) => on_reply(turn, &reply),
@@ -111,6 +115,7 @@ fn on_push(turn: &mut Turn, push: Push) {
         Push::Account(report) => equity_watch::on_account(turn, &report),
         // A notice is a reason to look at once; the verdict needs evidence.
         Push::LiquidationNotice { .. } => session_control::resync_soon(turn),
+        Push::Skipped { total, last } => session_control::on_skipped(turn, total, &last),
         Push::Connected => session_control::on_connected(turn),
         Push::Disconnected { reason, attempt } => session_control::on_disconnected(turn, &reason, attempt),
     }

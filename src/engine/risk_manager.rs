@@ -215,13 +215,31 @@ pub(super) fn margin_in_use(turn: &Turn, entry: Option<&Entry>) -> Option<Usdt> 
     let mut reserved = Usdt::ZERO;
     for (key, quantity) in state.orders.reservations() {
         let own = entry.filter(|entry| *entry.key == key).map_or(Qty::ZERO, |entry| entry.reserved);
-        reserved += turn.mark(&key.symbol)?.notional(quantity - own);
+        let notional = turn.mark(&key.symbol)?.notional(quantity - own);
+        // What works may have been sent before the leg's leverage changed: the lower one is the safe guess.
+        let of_leg = leg_leverage(turn, &key);
+        if of_leg < turn.settings.exchange.leverage {
+            sum += per_leverage(notional, Decimal::from(of_leg.max(1)));
+        } else {
+            reserved += notional;
+        }
     }
     sum += per_leverage(reserved, leverage);
     let added = entry.map_or(Usdt::ZERO, |entry| {
         per_leverage(entry.price.notional(entry.quantity), Decimal::from(entry.leverage.max(1)))
     });
     Some(sum + added)
+}
+
+/// The leverage of an entry: that of the position it adds to, because the exchange refuses any
+/// other, and the configured one for a new position.
+pub(super) fn leg_leverage(turn: &Turn, key: &PositionKey) -> u32 {
+    let told = turn.state().positions.get(key).and_then(|position| position.venue.leverage);
+    let seen = || {
+        let view = turn.state().venue_positions.get(key)?;
+        view.report.leverage.filter(|_| view.report.contracts.is_positive())
+    };
+    told.or_else(seen).unwrap_or(turn.settings.exchange.leverage)
 }
 
 fn symbol_exposure(state: &SessionState, entry: &Entry) -> Usdt {

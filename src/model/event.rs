@@ -323,6 +323,13 @@ pub enum Event {
         /// How many more syncs look for evidence.
         evidence_syncs: u32,
     },
+    /// Funding of a position was told after its end.
+    FundingSettled {
+        /// Which.
+        id: PositionId,
+        /// Received (+) or paid (-) in all.
+        funding: Usdt,
+    },
     /// Evidence about a closed position was looked for.
     PositionExplained {
         /// Which.

@@ -210,6 +210,12 @@ pub struct ClosedPosition {
     pub closed_at: Timestamp,
     /// How many more syncs look for evidence of a liquidation; 0 when the cause is settled.
     pub evidence_syncs_left: u32,
+    /// The exchange's id of it.
+    #[serde(default)]
+    pub venue_id: Option<VenuePositionId>,
+    /// Funding received (+) or paid (-) in all, as last told; it may be told after the end.
+    #[serde(default)]
+    pub funding: Option<Usdt>,
 }
 
 impl ClosedPosition {

@@ -217,6 +217,13 @@ pub enum Push {
         /// Whether it says that it has happened.
         liquidated: bool,
     },
+    /// Messages of a stream that were not understood and skipped, counted since the start.
+    Skipped {
+        /// How many in all.
+        total: u64,
+        /// The last of them and what is wrong with it: escaped, cut, without keys.
+        last: String,
+    },
     /// The private stream is logged in and everything that was missed must be asked for.
     Connected,
     /// A stream is down; the adapter connects again with back-off.

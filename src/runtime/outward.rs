@@ -65,6 +65,7 @@ impl Outward {
             | Event::PositionAdjusted { .. }
             | Event::PositionSnapshot { .. }
             | Event::PositionClosed { .. }
+            | Event::FundingSettled { .. }
             | Event::PositionExplained { .. } => positions::told(record, &self.state, leaving.as_ref()),
             Event::SignalDecided { signal, outcome, risk_score, price } => {
                 vec![

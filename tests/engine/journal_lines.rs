@@ -85,6 +85,7 @@ fn samples() -> Vec<Event> {
         },
         Event::PositionClosed { id, cause: CloseCause::Liquidated, exit_price: price, evidence_syncs: 0 },
         Event::PositionExplained { id, cause: CloseCause::Unexplained, exit_price: None, evidence_syncs: 3 },
+        Event::FundingSettled { id, funding: Usdt(d("-0.000000000000000001")) },
         Event::AccountSnapshot { account, equity: Usdt(d("-1")) },
         Event::DayRolled { day: -1, equity: Usdt::ZERO },
         Event::PeakRaised { equity: Usdt(d("1")) },
@@ -148,5 +149,5 @@ fn every_kind_of_event_survives_its_line() {
         kinds.insert(value["event"].as_str().unwrap().to_owned());
     }
     // As many kinds as model/event.rs has.
-    assert_eq!(kinds.len(), 53, "{kinds:?}");
+    assert_eq!(kinds.len(), 54, "{kinds:?}");
 }

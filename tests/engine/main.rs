@@ -26,6 +26,7 @@ mod liquidation;
 mod order_defects;
 mod orders;
 mod position_sync;
+mod races;
 mod random;
 mod recovery;
 mod risk;

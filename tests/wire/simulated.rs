@@ -196,6 +196,46 @@ fn the_whole_contract_over_sockets() {
     });
 }
 
+/// Paper is the real adapter on the same trait: prices, fees, margin and balance are the exchange's.
+#[test]
+fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
+    paused(async {
+        let simulated = Simulated::open("volatile");
+        let adapter = &simulated.adapter;
+        let btc = symbol("BTC_USDT");
+        let begin = adapter.account().await.unwrap();
+        let bid = simulated.price("99.7").await;
+        adapter.place(&limit("k-1", bid)).await.unwrap();
+        let rests = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
+        assert_eq!((rests.state, rests.filled), (VenueOrderState::Resting, Contracts(dec("0"))), "not at any price");
+        let held = adapter.account().await.unwrap();
+        assert!(held.order_margin.is_positive() && held.available < begin.available, "its margin is held back");
+        // The market comes to it, not the other way round.
+        let mut waited = 0;
+        let filled = loop {
+            let order = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
+            if order.state == VenueOrderState::Filled {
+                break order;
+            }
+            waited += 1;
+            assert!(waited < 7_200, "never within two hours of a volatile market");
+            simulated.seconds(1).await;
+        };
+        assert!(waited > 0, "it took session time");
+        let fills = adapter.order_fills(&btc, &filled.venue_id).await.unwrap();
+        assert!(fills.iter().all(|fill| fill.price <= bid), "never worse than its limit: {fills:?}");
+        let fees: Usdt = fills.iter().map(|fill| fill.fee.unwrap()).sum();
+        assert!(fees.is_positive() && fills.iter().all(|fill| fill.taker == Some(false)), "a maker's fee: {fills:?}");
+        let position = adapter.positions().await.unwrap().remove(0);
+        assert!(position.margin.unwrap().is_positive() && position.liquidation_price.unwrap() < bid);
+        let account = adapter.account().await.unwrap();
+        let wallet = account.equity.unwrap() - account.unrealised.unwrap();
+        let began = begin.equity.unwrap() - begin.unrealised.unwrap();
+        let funding = position.funding.unwrap_or(Usdt::ZERO);
+        assert_eq!(wallet, began - fees + funding, "the balance moved by the fee and the funding alone");
+    });
+}
+
 #[test]
 fn the_same_seed_gives_the_same_pushes() {
     let pushes = || {

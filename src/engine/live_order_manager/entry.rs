@@ -90,7 +90,7 @@ pub(super) fn create(turn: &mut Turn, draft: Draft) -> crate::model::OrderNo {
         contracts: draft.contracts,
         quantity: draft.quantity,
         decision_price: draft.decision_price,
-        leverage: turn.settings.exchange.leverage,
+        leverage: risk_manager::leg_leverage(turn, &key),
         margin_mode: position.map_or_else(|| turn.settings.margin_mode(), |position| position.margin_mode),
         position_mode: turn.state().position_mode.unwrap_or(PositionMode::Hedge),
         position_id: position.filter(|_| draft.intent.reduces()).and_then(|position| position.venue_id.clone()),
@@ -150,7 +150,7 @@ fn approve(turn: &Turn, signal: &Signal) -> Result<Approved, Refusal> {
         key: &key,
         quantity: spec.quantity(contracts),
         price: mark.max(price),
-        leverage: turn.settings.exchange.leverage,
+        leverage: risk_manager::leg_leverage(turn, &key),
         reserved: Qty::ZERO,
     };
     let verdict = risk_manager::judge(turn, &entry);

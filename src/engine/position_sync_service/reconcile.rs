@@ -25,10 +25,25 @@ pub(in crate::engine) fn on_position_report(turn: &mut Turn, report: &PositionRe
         return;
     }
     turn.emit(Event::VenuePositionSeen { view: Box::new(VenueView { report: report.clone(), as_of: turn.now }) });
+    late_funding(turn, report);
     if differs(turn, &report.key) {
         chores::due_in(turn, Chore::FetchFills, turn.settings.positions.stable_window);
     } else {
         reconcile(turn, &report.key, Fills::NotAsked);
+    }
+}
+
+/// Funding that was settled after the last snapshot of a position that has ended since: it comes
+/// with the report of the end, and belongs to the day's result like any other.
+fn late_funding(turn: &mut Turn, report: &PositionReport) {
+    let (Some(funding), true) = (report.funding, report.contracts.is_zero()) else { return };
+    let closed = turn.state().positions.last_closed(&report.key);
+    let id = closed
+        .filter(|closed| closed.venue_id.as_ref() == Some(&report.venue_id))
+        .filter(|closed| closed.funding.is_some_and(|known| known != funding))
+        .map(|closed| closed.id);
+    if let Some(id) = id {
+        turn.emit(Event::FundingSettled { id, funding });
     }
 }
 

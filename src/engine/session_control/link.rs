@@ -25,6 +25,18 @@ pub(in crate::engine) fn on_disconnected(turn: &mut Turn, reason: &str, attempt:
     raise(turn, NewAlert::holds(AlertKind::FeedLost, "stream", severity, message));
 }
 
+/// Pushes came that are not understood. What they said is asked for, and a person is told: the
+/// exchange may have changed its protocol.
+pub(in crate::engine) fn on_skipped(turn: &mut Turn, total: u64, last: &str) {
+    let message = format!(
+        "{total} messages of the exchange's stream were not understood and skipped since the start; \
+         orders, fills and positions are asked for instead; the last: {last}"
+    );
+    let alert = NewAlert::happened(AlertKind::VenueAnswerUnknown, "stream", Severity::Warning, message);
+    raise(turn, alert.detail("skipped", total));
+    resync_soon(turn);
+}
+
 /// Orders, fills and positions are asked for now.
 pub(in crate::engine) fn resync_soon(turn: &mut Turn) {
     for chore in [Chore::PollOrders, Chore::FetchFills, Chore::SyncPositions] {

@@ -8,7 +8,7 @@ mod stop;
 
 pub(super) use super::live_order_manager::access_refused;
 pub(super) use commands::{halt_by_engine, on_command, progress};
-pub(super) use link::{on_connected, on_disconnected, on_failure, on_journal, resync_soon};
+pub(super) use link::{on_connected, on_disconnected, on_failure, on_journal, on_skipped, resync_soon};
 pub(super) use start::{ask, on_contracts, on_position_mode, on_start, on_synced};
 
 use super::turn::Turn;

@@ -57,6 +57,10 @@ impl SessionState {
                 self.equity.day_realised += self.positions.funding_change(*id, venue_id, figures).unwrap_or_default();
                 self.positions.apply(at, *id, &record.event);
             }
+            Event::FundingSettled { id, funding } => {
+                self.equity.day_realised += self.positions.late_funding(*id, *funding).unwrap_or_default();
+                self.positions.apply(at, *id, &record.event);
+            }
             Event::PositionClosed { id, cause, .. } | Event::PositionExplained { id, cause, .. } => {
                 if *cause == crate::model::CloseCause::Liquidated {
                     self.counters.liquidations = self.counters.liquidations.saturating_add(1);

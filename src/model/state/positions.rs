@@ -135,6 +135,11 @@ impl Positions {
                     closed.evidence_syncs_left = *evidence_syncs;
                 }
             }
+            Event::FundingSettled { funding, .. } => {
+                if let Some(closed) = self.closed.iter_mut().rev().find(|closed| closed.id == id) {
+                    closed.funding = Some(*funding);
+                }
+            }
             _ => {
                 if let Some(position) = self.open.values_mut().find(|position| position.id == id) {
                     update(position, at, event);
@@ -164,6 +169,11 @@ impl Positions {
         }
     }
 
+    /// How much funding that is told after its end adds to what was known of a position.
+    pub(super) fn late_funding(&self, id: PositionId, told: Usdt) -> Option<Usdt> {
+        Some(told - self.closed_by_id(id)?.funding?)
+    }
+
     fn close(&mut self, at: Timestamp, id: PositionId, cause: CloseCause, exit: Option<Price>, evidence_syncs: u32) {
         let Some(key) = self.by_id(id).map(|position| position.key.clone()) else { return };
         let Some(position) = self.open.remove(&key) else { return };
@@ -182,6 +192,8 @@ impl Positions {
             opened_at: position.opened_at,
             closed_at: at,
             evidence_syncs_left: evidence_syncs,
+            venue_id: position.venue_id,
+            funding: position.venue.funding,
         });
         while self.closed.len() > KEPT_CLOSED {
             self.closed.pop_front();

@@ -79,6 +79,22 @@ fn unsubscribing_leaves_nothing_behind_over_10_000_cycles() {
 }
 
 #[test]
+fn b23_subscribing_and_leaving_are_complete_when_they_return() {
+    let mut bus = EventBus::new();
+    let mut early = bus.subscriptions().lossy("early", Interest::Everything, 9);
+    let leaver = bus.subscriptions().lossy("leaver", Interest::Everything, 9);
+    // No task in between: the very next event is delivered.
+    bus.publish(&facts(1..=1)).unwrap();
+    assert_eq!(drain(&mut early), [1]);
+    drop(leaver);
+    // Somebody leaves and somebody comes while another one is being served.
+    let mut late = bus.subscriptions().lossy("late", Interest::Everything, 9);
+    bus.publish(&facts(2..=2)).unwrap();
+    assert_eq!((drain(&mut early), drain(&mut late)), (vec![2], vec![2]));
+    assert_eq!(bus.subscribers(), ["early", "late"], "who left is gone, and nothing is kept for it");
+}
+
+#[test]
 fn an_empty_batch_is_not_delivered() {
     let mut bus = EventBus::new();
     let mut one = bus.subscriptions().lossy("one", Interest::Everything, 1);

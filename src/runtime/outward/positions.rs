@@ -1,7 +1,7 @@
 //! Positions, told to the outside. What is not known is null, never zero.
 
 use super::line::Line;
-use crate::model::{CloseCause, ClosedPosition, Event, Fill, Position, PositionId, Record, SessionState};
+use crate::model::{CloseCause, ClosedPosition, Event, Fill, Position, PositionId, Record, SessionState, Usdt};
 
 /// The position that an event is about to end.
 pub fn leaving(state: &SessionState, event: &Event) -> Option<Position> {
@@ -36,6 +36,10 @@ pub fn told(record: &Record, state: &SessionState, left: Option<&Position>) -> V
         }
         Event::PositionExplained { id, cause, .. } => {
             state.positions.closed_by_id(*id).map(|closed| closed_line(record, closed, *cause)).into_iter().collect()
+        }
+        Event::FundingSettled { id, funding } => {
+            let closed = state.positions.closed_by_id(*id);
+            closed.map(|closed| funding_line(record, closed, *funding)).into_iter().collect()
         }
         _ => Vec::new(),
     }
@@ -87,5 +91,15 @@ fn closed_line(record: &Record, closed: &ClosedPosition, cause: CloseCause) -> L
         .with("exit_price", &closed.exit_price)
         .with("realized_pnl", &closed.realised)
         .with("commission", &closed.fees)
+        .with("funding", &closed.funding)
         .with("opened_at", &closed.opened_at.millis())
+}
+
+/// `funding_settled`: told after the position had ended.
+fn funding_line(record: &Record, closed: &ClosedPosition, funding: Usdt) -> Line {
+    Line::of("funding_settled", record)
+        .with("position_id", &closed.id)
+        .with("symbol", &closed.key.symbol)
+        .with("side", &closed.key.side)
+        .with("funding", &funding)
 }

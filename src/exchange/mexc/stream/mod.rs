@@ -31,6 +31,7 @@ const CHANNEL: usize = 256;
 #[derive(Debug, Default)]
 pub struct StreamHealth {
     skipped: AtomicU64,
+    told: AtomicU64,
     last: Mutex<Option<String>>,
 }
 
@@ -43,6 +44,18 @@ impl StreamHealth {
     /// The last of them and what was wrong with it, escaped and cut.
     pub fn last_skipped(&self) -> Option<String> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was skipped since this was last asked, to be handed on.
+    fn untold(&self) -> Option<Push> {
+        let total = self.skipped();
+        let told = self.told.swap(total, Ordering::Relaxed);
+        (total > told).then(|| Push::Skipped { total, last: self.last_skipped().unwrap_or_default() })
+    }
+
+    /// Whether nothing that was skipped was ever handed on.
+    fn is_first(&self) -> bool {
+        self.told.load(Ordering::Relaxed) == 0
     }
 
     fn skip(&self, text: &str, why: &str) {

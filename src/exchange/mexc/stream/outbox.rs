@@ -30,6 +30,11 @@ impl Outbox {
         }
     }
 
+    /// Adds those that there are.
+    pub fn extend(&mut self, pushes: impl IntoIterator<Item = Push>) {
+        pushes.into_iter().for_each(|push| self.push(push));
+    }
+
     /// The next one: facts first.
     pub fn pop(&mut self) -> Option<Push> {
         if let Some(fact) = self.facts.pop_front() {

@@ -128,6 +128,8 @@ impl Session {
                     }
                 }
                 () = clock.sleep_until(ping_at) => {
+                    // What is not understood comes in floods; it is told with the pings.
+                    self.outbox.extend(self.health.untold());
                     let sent = tokio::time::timeout(stall_after, socket.send("{\"method\":\"ping\"}".into())).await;
                     sent.map_err(|_| "the exchange takes nothing more")??;
                     ping_at = next_ping(ping_at, clock.now(), self.settings.ping_interval);
@@ -153,6 +155,9 @@ impl Session {
             }
             Ok(Heard::LoggedIn | Heard::Nothing) => {}
             Err(error) => self.health.skip(&self.for_people(text), &self.for_people(&error.to_string())),
+        }
+        if self.health.is_first() {
+            self.outbox.extend(self.health.untold());
         }
         true
     }

@@ -206,10 +206,14 @@ fn malformed_frames_are_counted_and_skipped() {
         }
         venue.say(ASSET).await;
         assert_eq!(fixture.pushes.recv().await, Some(Push::Connected));
+        // The first is told at once, the others with the next ping.
+        assert!(matches!(fixture.pushes.recv().await, Some(Push::Skipped { total: 1, .. })));
         assert!(matches!(fixture.pushes.recv().await, Some(Push::Account(_))));
         assert_eq!(fixture.health.skipped(), 5);
-        let last = fixture.health.last_skipped().unwrap();
-        assert!(last.chars().count() < 400 && !last.contains('\u{1b}'), "{last}");
+        let Some(Push::Skipped { total, last }) = fixture.pushes.recv().await else { panic!("not told") };
+        assert!(total == 5 && last.chars().count() < 400 && !last.contains('\u{1b}'), "{last}");
+        assert_eq!(fixture.health.last_skipped(), Some(last));
+        venue.expect("ping").await;
     });
 }
 
