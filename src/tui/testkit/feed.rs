@@ -143,6 +143,11 @@ pub enum Fact {
         /// Which.
         alert: u64,
     },
+    /// Observers that may lose events have lost so many.
+    Dropped {
+        /// In all.
+        total: u64,
+    },
     /// A breaker moves.
     Breaker {
         /// Which.
@@ -276,6 +281,7 @@ impl Feed {
                 vec![Event::OrderFailed { no: OrderNo(*order), reason: reason.clone() }]
             }
             Fact::Alert { .. } | Fact::Acknowledged { .. } | Fact::Cleared { .. } => alert(state, at, fact),
+            Fact::Dropped { total } => vec![Event::ObserverDropped { observer: "metrics".to_owned(), total: *total }],
             Fact::Breaker { class, state, failures, reason } => {
                 let failed = || Event::CallCounted { class: *class, failure: Some(reason.clone()) };
                 let mut events: Vec<Event> = (0..*failures).map(|_| failed()).collect();
