@@ -12,9 +12,13 @@
 mod child;
 #[path = "process/history.rs"]
 mod history;
+#[path = "process/disk.rs"]
+mod disk;
 #[path = "process/kill.rs"]
 mod kill;
 #[path = "process/ledger.rs"]
 mod ledger;
 #[path = "process/manners.rs"]
 mod manners;
+#[path = "process/outage.rs"]
+mod outage;

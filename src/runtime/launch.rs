@@ -230,6 +230,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         let paused = parts.launch.speed == Speed::Max;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build()?;
         let ended = runtime.block_on(async move {
+            let _size_limit = outlive_size_limits();
             let clock = Clock::starting_at(origin, parts.launch.speed);
             // The starter waits for it.
             let _ = tell_clock.send(clock.clone());
@@ -459,6 +460,14 @@ async fn stop_at_end(
         }
         None => {}
     }
+}
+
+/// A file that may not grow any more (`ulimit -f`) is an error of the write, as a full disk is, and
+/// not the end of the process: whoever listens for its signal is not killed by it.
+fn outlive_size_limits() -> Option<tokio::signal::unix::Signal> {
+    /// SIGXFSZ, the same number on Linux and macOS.
+    const FILE_SIZE_EXCEEDED: i32 = 25;
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(FILE_SIZE_EXCEEDED)).ok()
 }
 
 /// The configured symbols, and those that the session still has something in.

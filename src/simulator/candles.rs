@@ -139,7 +139,7 @@ impl fmt::Display for RowProblem {
             }
             Self::Gap(before, at, interval) => write!(
                 f,
-                "gap: {before} is followed by {at}, but candles are {} s apart; add the missing rows, or ask for gaps to be filled",
+                "gap: {before} is followed by {at}, but candles are {} s apart; add the missing rows, or replay the part before or after the gap as a file of its own",
                 interval.as_secs()
             ),
         }

@@ -56,6 +56,11 @@ impl Process {
         Self { child, stdin, lines, errors, said: Vec::new() }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Writes a line; false when it is dead.
     pub fn tell(&mut self, line: &str) -> bool {
         self.stdin.as_mut().is_some_and(|stdin| writeln!(stdin, "{line}").and_then(|()| stdin.flush()).is_ok())
@@ -87,6 +92,18 @@ impl Process {
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             }
         }
+    }
+
+    /// Reads until a line is as wanted, for this long at most.
+    pub fn until_within(&mut self, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        let deadline = Instant::now() + patience;
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            self.said.push(line.clone());
+            if wanted(&line) {
+                return Some(line);
+            }
+        }
+        None
     }
 
     /// The line with this event.

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 
-use perpdeck::model::{Decimal, OrderState, SessionState, Side};
+use perpdeck::model::{Decimal, Event, OrderState, SessionState, Side};
 use serde_json::Value;
 
 /// `GET /sim/ledger` of the exchange at `http://host:port`.
@@ -33,7 +33,7 @@ pub fn fetch(exchange: &str) -> Value {
 }
 
 /// The session as its journal tells it; the process must have ended.
-pub fn session(data_dir: &Path) -> SessionState {
+fn session(data_dir: &Path) -> SessionState {
     perpdeck::runtime::recover(&perpdeck::runtime::journal_of(data_dir), 1 << 26).unwrap().state
 }
 
@@ -42,8 +42,64 @@ fn decimal(value: &Value) -> Decimal {
     Decimal::from_str_exact(text.trim_matches('"')).unwrap_or_else(|_| panic!("{text}")).normalize()
 }
 
-/// Every order, fill and position on both sides, and none twice. Returns how many orders there are.
-pub fn compare(ledger: &Value, state: &SessionState, about: &str) -> usize {
+/// The end of every test that runs a session against an exchange: every order, fill and position is
+/// on both sides, none twice, and there are enough of them to say something. The session must have
+/// ended; `ledger` was fetched when nothing moved any more.
+pub fn agree(ledger: &Value, data_dir: &Path, about: &str) {
+    let state = session(data_dir);
+    let orders = compare(ledger, &state, about);
+    assert!(orders >= 20, "{about}: only {orders} orders are at the exchange");
+    fills(ledger, data_dir, about);
+    only_reduces(ledger, about);
+    requests(ledger, about);
+}
+
+/// The fills of the journal are those of the exchange, each once, with size, price and fee.
+fn fills(ledger: &Value, data_dir: &Path, about: &str) {
+    type Deal = (Decimal, Decimal, Option<Decimal>);
+    let mut here: BTreeMap<String, Deal> = BTreeMap::new();
+    for entry in perpdeck::journal::read(&perpdeck::runtime::journal_of(data_dir)).unwrap() {
+        let event: Event = serde_json::from_str(&entry.unwrap().body).unwrap();
+        if let Event::Filled { fill } = event {
+            let deal = (fill.contracts.0.normalize(), fill.price.0.normalize(), fill.fee.map(|fee| fee.0.normalize()));
+            assert!(here.insert(fill.id.to_string(), deal).is_none(), "{about}: {} is applied twice", fill.id);
+        }
+    }
+    let mut there: BTreeMap<String, Deal> = BTreeMap::new();
+    for fill in ledger["fills"].as_array().unwrap() {
+        let deal = (decimal(&fill["vol"]), decimal(&fill["price"]), Some(decimal(&fill["fee"])));
+        assert!(there.insert(fill["id"].as_str().unwrap().to_owned(), deal).is_none(), "{about}: a fill twice");
+    }
+    assert_eq!(here, there, "{about}: fills");
+    assert!(!there.is_empty(), "{about}: nothing was filled");
+}
+
+/// I15: no closing order ever enlarged a position or turned it round, deal by deal.
+fn only_reduces(ledger: &Value, about: &str) {
+    let mut held: BTreeMap<(&str, bool), Decimal> = BTreeMap::new();
+    for fill in ledger["fills"].as_array().unwrap() {
+        let side = fill["side"].as_i64().unwrap();
+        let (long, opens) = (matches!(side, 1 | 4), matches!(side, 1 | 3));
+        let leg = held.entry((fill["symbol"].as_str().unwrap(), long)).or_default();
+        let volume = decimal(&fill["vol"]);
+        *leg = if opens { *leg + volume } else { *leg - volume };
+        assert!(!leg.is_sign_negative() || leg.is_zero(), "{about}: I15: {fill} closes more than there is");
+    }
+}
+
+/// No client id was accepted twice, whatever was asked how often.
+fn requests(ledger: &Value, about: &str) {
+    let mut accepted = BTreeSet::new();
+    for request in ledger["requests"].as_array().unwrap() {
+        if request["outcome"] == "accepted" {
+            let id = request["id"].as_str().unwrap();
+            assert!(accepted.insert(id), "{about}: {id} was accepted twice");
+        }
+    }
+}
+
+/// Every order and position on both sides, and none twice. Returns how many orders there are.
+fn compare(ledger: &Value, state: &SessionState, about: &str) -> usize {
     let session = state.info.as_ref().expect("a session").id.to_string();
     let mut there: BTreeMap<String, (&str, Decimal, bool)> = BTreeMap::new();
     for order in ledger["orders"].as_array().unwrap() {
