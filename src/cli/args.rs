@@ -94,7 +94,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct SimArgs {
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = listen_address)]
     pub listen: SocketAddr,
     /// Seed of the market
     #[arg(long, value_name = "N", default_value_t = 7)]
@@ -271,6 +271,10 @@ pub enum ConfigCommand {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, like 127.0.0.1:8080; port 0 takes a free one".to_owned())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::scenario::ScenarioError;
 pub enum SimulatorError {
     /// The address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}; is another simulator running there? choose another --listen address, or port 0 for a free one"
+        "cannot listen on {address}: {source}; is another simulator running there, and is it an address of this machine? choose another --listen address, or port 0 for a free one"
     )]
     Listen {
         /// The address.

@@ -32,6 +32,26 @@ pub fn fetch(exchange: &str) -> Value {
     serde_json::from_str(body).unwrap()
 }
 
+/// The same of an exchange that was joined in memory and has ended: its books, opened again.
+pub fn reopened(data_dir: &Path, candles: &Path, seed: u64) -> Value {
+    use perpdeck::simulator::{CandleMarket, Candles, Credentials, GapRule, InMemory, Scenario, Settings};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let candles = Candles::load(candles, GapRule::Refuse).unwrap();
+        let symbol = perpdeck::model::Symbol::new("XRP_USDT").unwrap();
+        let settings = Settings {
+            candles: Some(CandleMarket { symbol, candles: candles.into() }),
+            data_dir: Some(data_dir.join("sim")),
+            ..Settings::new(seed, Scenario::load("calm").unwrap(), Credentials::new("any", "key"))
+        };
+        let clock = perpdeck::clock::Clock::starting_at(settings.start_time().unwrap(), perpdeck::clock::Speed::Max);
+        let exchange = InMemory::open(&settings, clock).unwrap();
+        let request = axum::http::Request::get("/sim/ledger").body(axum::body::Bytes::new()).unwrap();
+        let answer = exchange.call(request).await.unwrap();
+        serde_json::from_slice(answer.body()).unwrap()
+    })
+}
+
 /// The session as its journal tells it; the process must have ended.
 fn session(data_dir: &Path) -> SessionState {
     perpdeck::runtime::recover(&perpdeck::runtime::journal_of(data_dir), 1 << 26).unwrap().state

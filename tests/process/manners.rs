@@ -22,10 +22,14 @@ fn headless(dir: &std::path::Path, more: &[&str]) -> Process {
 #[test]
 fn sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
     let data = tempfile::tempdir().unwrap();
-    let mut session = headless(&data.path().join("d"), &[]);
+    let fast = ["--speed", super::kill::SPEED];
+    let mut session = headless(&data.path().join("d"), &fast);
     let ready = session.event("ready").unwrap();
     assert!(ready["exchange"].as_str().unwrap().starts_with("http://127.0.0.1:"));
     assert_eq!(session.said[0]["event"], "ready", "it is the first line");
+    super::kill::burst(&mut session, "before the stop");
+    assert!(session.tell(r#"{"id":"clear","command":{"action":"cancel_all"}}"#));
+    assert_eq!(session.answer("clear").unwrap()["result"], "done");
     assert!(
         session.tell(
             r#"{"id":1,"signal":{"signal_type":"S1","symbol":"SOL_USDT","side":"buy","quantity":2,"price":90.5}}"#
@@ -42,14 +46,16 @@ fn sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
     let (status, errors) = session.end();
     assert_eq!(status.code(), Some(0), "{errors:?}");
 
-    let mut again = headless(&data.path().join("d"), &[]);
+    let mut again = headless(&data.path().join("d"), &fast);
     let ready = again.event("ready").unwrap();
     assert_eq!(ready["starts"], 2);
-    assert!(again.tell(r#"{"id":"c","command":{"action":"cancel_all"}}"#));
+    assert!(again.tell(r#"{"id":"c","command":{"action":"flatten"}}"#));
     let answer = again.answer("c").unwrap();
     assert_eq!(answer["result"], "done", "{answer}");
+    let books = super::ledger::fetch(ready["exchange"].as_str().unwrap());
     again.signal("-INT");
     assert_eq!(again.end().0.code(), Some(0));
+    super::ledger::agree(&books, &data.path().join("d"), "after a stop");
 }
 
 #[test]
@@ -62,6 +68,7 @@ fn bad_lines_are_answered_with_their_number_and_the_session_goes_on() {
     for (id, signal, expected) in [
         ("u", r#"{"signal_type":"S1","symbol":"NOPE_USDT","side":"buy","quantity":1}"#, "NOPE_USDT"),
         ("m", r#"{"signal_type":"S1","symbol":"BTC_USDT","side":"buy","quantity":"0.00000001"}"#, "minimum"),
+        ("s", r#"{"signal_type":"S1","symbol":"BTC_USDT","side":"buy","quantity":"0.00005"}"#, "0.0001"),
         ("t", r#"{"signal_type":"BUY","symbol":"BTC_USDT","side":"buy","quantity":1}"#, "BUY"),
         ("n", r#"{"signal_type":"S1","symbol":"BTC_USDT","side":"buy","quantity":"1e999"}"#, "1e999"),
     ] {
@@ -100,6 +107,16 @@ fn mistakes_name_the_value_and_the_way_out() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join("empty.csv");
     std::fs::write(&file, "").unwrap();
+    let rows = |lines: &[&str]| ["time,open,high,low,close,volume"].iter().chain(lines).copied().collect::<Vec<_>>().join("\n");
+    let (a, b, c) = ("1636934400000,1,1,1,1,1", "1636934700000,1,1,1,1,1", "1636936500000,1,1,1,1,1");
+    for (name, text) in [
+        ("cut.csv", rows(&[a, b, "16369"])),
+        ("unsorted.csv", rows(&[b, a])),
+        ("gap.csv", rows(&[a, b, c])),
+        ("words.csv", "hello\nworld\n".to_owned()),
+    ] {
+        std::fs::write(data.path().join(name), text).unwrap();
+    }
     let config = data.path().join("typo.toml");
     std::fs::write(&config, "[risk]\nmax_positon_pct = 5\n").unwrap();
     let old = data.path().join("old");
@@ -112,6 +129,12 @@ fn mistakes_name_the_value_and_the_way_out() {
         (vec!["--seed".into(), "x".into()], 2, "x"),
         (vec!["--scenario".into(), "calmer".into()], 1, "calmer"),
         (vec!["--candles".into(), format!("XRP_USDT={}", file.display())], 1, "empty.csv"),
+        (vec!["--candles".into(), format!("XRP_USDT={}", dir("cut.csv"))], 1, "cut.csv:4: \"16369\" has 1 columns"),
+        (vec!["--candles".into(), dir("unsorted.csv")], 1, "unsorted.csv:3: time 2021-11-15T00:00:00.000Z is not after"),
+        (vec!["--candles".into(), dir("gap.csv")], 1, "gap.csv:4: gap: 2021-11-15T00:05:00.000Z is followed by"),
+        (vec!["--candles".into(), dir("words.csv")], 1, "words.csv:1: the header has no column for time"),
+        (vec!["--candles".into(), dir("nowhere.csv")], 1, "nowhere.csv"),
+        (vec!["--data-dir".into(), "/dev/null".into()], 1, "/dev/null"),
         (vec!["--config".into(), config.display().to_string()], 2, "max_positon_pct"),
         (vec!["--config".into(), dir("nowhere.toml")], 2, "nowhere.toml"),
         (vec!["--data-dir".into(), old.display().to_string()], 1, "version 99"),
@@ -160,6 +183,18 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_listen_address_that_is_none_says_how_one_looks() {
+    let data = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(&["sim", "--listen", "nonsense"], data.path());
+    assert_eq!(code, Some(2));
+    assert!(err.contains("nonsense") && err.contains("127.0.0.1:"), "{err}");
+    // An address of another machine.
+    let (code, _, err) = run(&["sim", "--listen", "192.0.2.1:80"], data.path());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("192.0.2.1:80") && err.contains("address of this machine"), "{err}");
+}
+
+#[test]
 fn help_and_version_need_nothing() {
     let data = tempfile::tempdir().unwrap();
     assert_eq!(run(&["--version"], data.path()).0, Some(0));
@@ -187,7 +222,8 @@ fn a_session_on_virtual_time_is_the_same_every_time() {
             &["run", "--headless", "--data-dir", &text, "--candles", &file, "--speed", "max", "--seed", "7"],
             data.path(),
         );
-        command.env("PERPDECK_STRATEGY_ENABLED", "true");
+        // All orders stay in memory, to be compared with the exchange's at the end.
+        command.env("PERPDECK_STRATEGY_ENABLED", "true").env("PERPDECK_ORDERS_KEEP_TERMINAL", "48h");
         let mut session = Process::start(command);
         let (status, errors) = session.end();
         assert_eq!(status.code(), Some(0), "{errors:?}");
@@ -195,6 +231,8 @@ fn a_session_on_virtual_time_is_the_same_every_time() {
         entries.map(|entry| entry.map(|entry| format!("{} {}", entry.at, entry.body)).unwrap()).collect()
     };
     let (one, two) = (facts("one"), facts("two"));
+    let books = super::ledger::reopened(&data.path().join("one"), &candles, 7);
+    super::ledger::agree(&books, &data.path().join("one"), "virtual time");
     assert_eq!(one.len(), two.len());
     for (a, b) in one.iter().zip(&two) {
         assert_eq!(a, b);
