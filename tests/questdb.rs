@@ -9,6 +9,8 @@ mod facts;
 mod migrations;
 #[path = "questdb/past.rs"]
 mod past;
+#[path = "questdb/queries.rs"]
+mod queries;
 #[path = "questdb/server.rs"]
 mod server;
 #[path = "questdb/support.rs"]
