@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use perpdeck::clock::wall_time;
@@ -16,6 +17,8 @@ use crate::report::{Table, percentile};
 use crate::wire::Receiver;
 
 const STARTS: usize = 20;
+/// Recovery, the first frames and the first answers of the exchange are over by then.
+const SETTLES: Duration = Duration::from_secs(3);
 
 pub fn memory(table: &mut Table) {
     let bare = resident_after(|| Command::new("sleep").arg("5").stdout(Stdio::null()).spawn().unwrap());
@@ -91,7 +94,7 @@ fn headless() -> u64 {
 /// Resident memory of a child some time after it has said that it is ready, in KiB.
 fn resident_after(start: impl FnOnce() -> std::process::Child) -> u64 {
     let mut child = start();
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(SETTLES);
     let kib = resident(child.id());
     child.kill().unwrap();
     child.wait().unwrap();
@@ -117,8 +120,17 @@ fn with_dashboard() -> u64 {
     command.env("TERM", "xterm-256color");
     let mut child = pair.slave.spawn_command(command).unwrap();
     let mut reader = pair.master.try_clone_reader().unwrap();
-    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-    std::thread::sleep(Duration::from_secs(3));
+    let screen = Arc::new(Mutex::new(vt100::Parser::new(60.try_into().unwrap(), 200.try_into().unwrap(), 0)));
+    let drawn = Arc::clone(&screen);
+    std::thread::spawn(move || {
+        let mut chunk = [0_u8; 65_536];
+        while let Ok(read @ 1..) = reader.read(&mut chunk) {
+            drawn.lock().unwrap().process(&chunk[..read]);
+        }
+    });
+    std::thread::sleep(SETTLES);
+    let shown = screen.lock().unwrap().screen().contents();
+    assert!(shown.contains("orders 1000") && shown.contains("100 positions are open"), "not the book:\n{shown}");
     let kib = resident(child.process_id().unwrap());
     child.kill().unwrap();
     child.wait().unwrap();
