@@ -5,12 +5,20 @@
 mod drain;
 #[path = "store/facts.rs"]
 mod facts;
+#[path = "questdb/faults.rs"]
+mod faults;
 #[path = "questdb/migrations.rs"]
 mod migrations;
 #[path = "questdb/past.rs"]
 mod past;
+#[path = "questdb/program.rs"]
+mod program;
+#[path = "questdb/proxy.rs"]
+mod proxy;
 #[path = "questdb/queries.rs"]
 mod queries;
+#[path = "questdb/refusals.rs"]
+mod refusals;
 #[path = "questdb/server.rs"]
 mod server;
 #[path = "questdb/support.rs"]

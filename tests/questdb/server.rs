@@ -82,6 +82,13 @@ impl QuestDb {
         answer.whole(0, 0).unwrap_or_else(|| panic!("{query}: {answer:?}"))
     }
 
+    /// No file of it may grow beyond so many KiB from now on: its disk is full.
+    pub fn fill_disk(&self, kib: u64) {
+        let limit = format!("--fsize={}", kib * 1024);
+        let done = Command::new("prlimit").args(["--pid", &self.pid.to_string(), &limit]).status().unwrap();
+        assert!(done.success());
+    }
+
     /// Ends it as a power cut of the process would: SIGKILL.
     pub fn kill(&mut self) {
         let killed = Command::new("kill").args(["-9", &self.pid.to_string()]).status().unwrap();
@@ -91,11 +98,8 @@ impl QuestDb {
         self.script.wait().unwrap();
     }
 
-    /// Starts it again, on the same data and port; with other options when some are given.
-    pub fn restart(&mut self, options: Option<&[&str]>) {
-        if let Some(options) = options {
-            self.options = options.iter().map(ToString::to_string).collect();
-        }
+    /// Starts it again, on the same data and port.
+    pub fn restart(&mut self) {
         let (script, leash, pid) = launch(self.port, self.root(), &self.options);
         (self.script, self.leash, self.pid) = (script, Some(leash), pid);
         self.wait();

@@ -27,7 +27,7 @@ pub fn shared() -> &'static QuestDb {
 
 /// The projections of a session.
 pub struct Session {
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub id: String,
     projections: Projections,
 }
@@ -38,7 +38,7 @@ impl Session {
         let dir = tempfile::tempdir().unwrap();
         let mut projections = Projections::open(&dir.path().join("history.sqlite")).unwrap();
         projections.fold(&renamed(id, records)).unwrap();
-        Self { dir, id: id.to_owned(), projections }
+        Self { _dir: dir, id: id.to_owned(), projections }
     }
 
     /// Folds more.
@@ -111,12 +111,33 @@ impl Draining {
 pub fn assert_equal(session: &Session, server: &QuestDb) {
     let source = Source::open(&session.database()).unwrap().unwrap();
     let client = server.client();
+    applied(&client);
     for target in &TARGETS {
-        assert!(wait_applied(&client, target, Duration::from_secs(60)).unwrap(), "{} is not applied", target.name);
         let comparison = compare(&source, &client, target, 0).unwrap();
         assert!(comparison.differences.is_empty(), "{comparison:?}");
         assert_eq!(comparison.rows_here, comparison.rows_there);
         assert_eq!(here(&session.database(), target), there(session, server, target), "{}", target.name);
+    }
+}
+
+/// Waits until the server has applied what it has taken.
+pub fn applied(server: &perpdeck::store::questdb::Server) {
+    for target in &TARGETS {
+        assert!(wait_applied(server, target, Duration::from_secs(60)).unwrap(), "{} is not applied", target.name);
+    }
+}
+
+/// Whether that holds now.
+pub fn is_equal(session: &Session, server: &QuestDb) -> bool {
+    TARGETS.iter().all(|target| here(&session.database(), target) == there(session, server, target))
+}
+
+/// Waits for a condition, for as long as a slow machine may need.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(90);
+    while !condition() {
+        assert!(Instant::now() < give_up, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

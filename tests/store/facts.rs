@@ -279,6 +279,7 @@ pub fn facts(rounds: u64) -> Vec<Record> {
 }
 
 /// Writes the facts into a journal, as a session does.
+#[allow(dead_code, reason = "the QuestDB tests need only the facts")]
 pub fn journal(dir: &Path, records: &[Record]) {
     let (mut journal, _) = Journal::open(dir, Options { segment_bytes: 20_000, ..Options::default() }).unwrap();
     // Facts that are there already are not written again.

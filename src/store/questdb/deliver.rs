@@ -11,7 +11,7 @@ use super::source::{DeadLetter, Range, Source};
 use super::tables::Target;
 
 /// Rows that a server may refuse one after the other before it is the server that is wrong.
-const REFUSED_IN_A_ROW: u64 = 100;
+const REFUSED_IN_A_ROW: u64 = 20;
 
 /// What sending a batch came to.
 #[derive(Debug)]

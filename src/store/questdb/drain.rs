@@ -17,6 +17,7 @@ use super::error::QuestDbError;
 use super::migrations;
 use super::pace::Backoff;
 use super::retention;
+use super::schema;
 use super::sender::Rows;
 use super::server::Server;
 use super::source::Source;
@@ -27,8 +28,10 @@ use crate::model::{SinkPhase, SinkStatus, SinkTable};
 const IDLE: Duration = Duration::from_millis(250);
 /// Time between two counts of what is left.
 const COUNT: Duration = Duration::from_secs(1);
-/// Time between two looks at the server's own state.
+/// Time between two looks for suspended tables.
 const HEALTH: Duration = Duration::from_secs(5);
+/// Time between two comparisons of the columns: somebody may change them under a running session.
+const SCHEMA: Duration = Duration::from_secs(30);
 /// The longest that a question to the server may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The oldest server whose line protocol has decimals says that it takes this version of it.
@@ -52,6 +55,7 @@ impl Default for DrainOptions {
 /// A drain that runs.
 #[derive(Debug)]
 pub struct Drain {
+    database: PathBuf,
     stop: Sender<Instant>,
     over: Receiver<()>,
     status: watch::Receiver<SinkStatus>,
@@ -92,7 +96,7 @@ impl Drain {
                 drop(until_over);
             })
             .map_err(|error| QuestDbError::Thread(format!("could not be started: {error}")))?;
-        Ok(Self { stop, over, status, thread: Some(thread) })
+        Ok(Self { database: database.to_path_buf(), stop, over, status, thread: Some(thread) })
     }
 
     /// How far it is.
@@ -110,8 +114,15 @@ impl Drain {
         let ended = self.over.recv_timeout(patience.saturating_add(IDLE)) != Err(RecvTimeoutError::Timeout);
         if ended && let Some(thread) = self.thread.take() {
             let _ = thread.join();
+            return self.status();
         }
-        self.status()
+        let mut status = self.status();
+        if let Ok(Some(source)) = Source::open(&self.database)
+            && let Ok(tables) = tables(&source, &[])
+        {
+            status.tables = tables;
+        }
+        status
     }
 }
 
@@ -120,6 +131,7 @@ struct Link {
     rows: Rows,
     suspended: Vec<&'static str>,
     looked: Instant,
+    compared: Instant,
     swept: Option<Instant>,
 }
 
@@ -199,6 +211,10 @@ impl Worker {
         if link.looked.elapsed() >= HEALTH {
             link.suspended = suspended(&link.server)?;
             link.looked = Instant::now();
+        }
+        if link.compared.elapsed() >= SCHEMA {
+            schema::check(&link.server, &TARGETS.iter().collect::<Vec<_>>())?;
+            link.compared = Instant::now();
         }
         let (mut moved, mut failed) = (false, None);
         for lane in &mut self.lanes {
@@ -301,7 +317,8 @@ fn connect(conf: &Conf) -> Result<(Link, u32), QuestDbError> {
     let schema = migrations::ensure(&server)?;
     let suspended = suspended(&server)?;
     let rows = Rows::new(conf);
-    Ok((Link { server, rows, suspended, looked: Instant::now(), swept: None }, schema))
+    let now = Instant::now();
+    Ok((Link { server, rows, suspended, looked: now, compared: now, swept: None }, schema))
 }
 
 /// The tables that take rows without applying them.
