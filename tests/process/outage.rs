@@ -44,7 +44,7 @@ impl Trader {
             }
             let id = self.entry();
             self.session.answer(&id).expect("an answer");
-            // Session time is ten times as fast: an entry about every two seconds of it.
+            // An entry about every second of session time.
             let _ = self.session.until_within(Duration::from_millis(200), &wanted);
         }
         panic!("never; the last lines are {:#?}", self.session.said.iter().rev().take(5).collect::<Vec<_>>());
@@ -56,7 +56,7 @@ fn an_outage_opens_the_breaker_cancels_pass_it_closes_again_and_nothing_is_doubl
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().join("d");
     let text = dir.display().to_string();
-    let arguments = ["run", "--headless", "--scenario", "outage", "--speed", "10", "--data-dir", &text];
+    let arguments = ["run", "--headless", "--scenario", "outage", "--speed", "5", "--data-dir", &text];
     let mut command = perpdeck(&arguments, data.path());
     command.env("PERPDECK_RISK_MAX_PRICE_AGE", "10m").env("PERPDECK_ORDERS_TIME_OUT", "10m");
     command.env("PERPDECK_RISK_MAX_POSITIONS", "5");
@@ -118,7 +118,7 @@ fn an_outage_opens_the_breaker_cancels_pass_it_closes_again_and_nothing_is_doubl
     let (status, errors) = trader.session.end();
     assert_eq!(status.code(), Some(0), "{errors:?}");
     ledger::agree(&books, &dir, "outage");
-    // The fault was there: the exchange turned entries away.
+    // The faults were there: one entry was accepted and told as failed, the others were turned away.
     let turned_away = books["requests"].as_array().unwrap().iter().filter(|request| request["outcome"] == "error_before");
-    assert!(turned_away.count() >= 5);
+    assert!(turned_away.count() >= 4);
 }
