@@ -437,3 +437,33 @@ fn a9_a_filled_report_without_price_is_no_end_before_its_deals() {
     assert_eq!(bench.state_of(no), OrderState::Filled);
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().quantity, Qty(d("0.01")));
 }
+
+/// I38: what is kept is bounded by time and settings, not by how much was traded.
+#[test]
+fn i38_thousands_of_orders_leave_no_more_behind_than_hundreds() {
+    let mut bench = Bench::ready();
+    let mut kept = Vec::new();
+    for n in 0..4_000_u32 {
+        let no = bench.enter(&format!("in{n}"), "ETH_USDT", "buy", "0.01");
+        bench.accept(no);
+        let contracts = bench.order(no).contracts.to_string();
+        bench.fill(no, &contracts, "2000");
+        let out = ordered(bench.signal(&format!("out{n}"), "E1", "ETH_USDT", "sell", ""));
+        bench.accept(out);
+        bench.fill(out, &contracts, "2000");
+        bench.signal(&format!("bad{n}"), "S1", "NOPE_USDT", "buy", "1");
+        // Five seconds later: 4,000 rounds are five and a half hours.
+        bench.now = bench.now.plus(secs(5));
+        let quotes: Vec<_> = bench.state().quotes.values().cloned().collect();
+        for quote in quotes {
+            bench.push(perpdeck::model::Push::Quote(perpdeck::model::Quote { at: bench.now, ..quote }));
+        }
+        bench.tick();
+        bench.log.clear();
+        if n % 1_000 == 999 {
+            kept.push(serde_json::to_string(bench.state()).unwrap().len());
+        }
+    }
+    let (early, late) = (kept[1], kept[3]);
+    assert!(late < early + early / 10, "the state grows: {kept:?} bytes after each thousand rounds");
+}

@@ -158,7 +158,7 @@ macro_rules! killed {
             $(#[test] fn $name() { super::killed_at($point, true); })*
         }
         #[test]
-        fn every_point_that_the_program_names_is_tried() {
+        fn i33_every_point_that_the_program_names_is_tried() {
             let tried: std::collections::BTreeSet<&str> =
                 [$($point),*].iter().map(|point| point.split(':').next().unwrap()).collect();
             let named: std::collections::BTreeSet<&str> = perpdeck::runtime::KILL_POINTS.iter().copied().collect();

@@ -20,7 +20,7 @@ fn headless(dir: &std::path::Path, more: &[&str]) -> Process {
 }
 
 #[test]
-fn sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
+fn i35_sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
     let data = tempfile::tempdir().unwrap();
     let fast = ["--speed", super::kill::SPEED];
     let mut session = headless(&data.path().join("d"), &fast);
@@ -90,7 +90,7 @@ fn the_dashboard_without_a_terminal_points_to_headless() {
 }
 
 #[test]
-fn a_second_session_on_a_data_directory_is_refused_by_name() {
+fn i37_a_second_session_on_a_data_directory_is_refused_by_name() {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().join("d");
     let mut first = headless(&dir, &[]);
@@ -208,7 +208,7 @@ fn help_and_version_need_nothing() {
 
 /// Two sessions on recorded prices, one seed: the same facts, byte for byte.
 #[test]
-fn a_session_on_virtual_time_is_the_same_every_time() {
+fn i36_a_session_on_virtual_time_is_the_same_every_time() {
     let data = tempfile::tempdir().unwrap();
     let candles = data.path().join("xrp_usdt_5m.csv");
     let all =

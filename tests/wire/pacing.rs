@@ -17,7 +17,7 @@ fn most_in(seen: &[Seen], window: Duration) -> usize {
 }
 
 #[test]
-fn b26_orders_and_reads_stay_within_their_share_and_an_exit_overtakes_entries() {
+fn b26_i26_i30_orders_and_reads_stay_within_their_share_and_an_exit_overtakes_entries() {
     paused(async {
         let stub = Stub::paused();
         stub.says(CREATE, &ok(r#"{"orderId":"1","ts":1}"#));
@@ -44,7 +44,7 @@ fn b26_orders_and_reads_stay_within_their_share_and_an_exit_overtakes_entries() 
 }
 
 #[test]
-fn b26_a_cancel_does_not_wait_behind_reads() {
+fn b26_i30_a_cancel_does_not_wait_behind_reads() {
     paused(async {
         let stub = Stub::paused();
         stub.says(OPEN_ORDERS, &ok("[]"));

@@ -32,7 +32,7 @@ fn b24_every_private_call_carries_key_time_and_signature() {
 }
 
 #[test]
-fn b24_each_send_is_stamped_anew_after_its_wait_for_a_slot() {
+fn b24_i32_each_send_is_stamped_anew_after_its_wait_for_a_slot() {
     paused(async {
         let stub = Stub::paused();
         stub.says(CREATE, &ok(ACCEPTED));

@@ -125,7 +125,7 @@ fn those_who_want_facts_are_not_told_quotes() {
 }
 
 #[test]
-fn b4_a_stuck_subscriber_delays_nobody() {
+fn b4_i31_a_stuck_subscriber_delays_nobody() {
     let mut bus = EventBus::new();
     let stuck = bus.subscriptions().folding("stuck", Interest::Everything, 8);
     let mut well = bus.subscriptions().lossy("well", Interest::Everything, 1_000_000);
@@ -188,7 +188,7 @@ async fn a_publisher_that_is_gone_ends_its_subscriptions() {
 }
 
 #[test]
-fn a_lossy_subscriber_counts_what_it_lost_and_keeps_what_it_had() {
+fn i31_a_lossy_subscriber_counts_what_it_lost_and_keeps_what_it_had() {
     let mut bus = EventBus::new();
     let mut lossy = bus.subscriptions().lossy("lossy", Interest::Everything, 3);
     for n in 1..=10 {
@@ -213,7 +213,7 @@ fn a_folding_subscriber_starts_with_a_snapshot_and_follows_from_there() {
 }
 
 #[test]
-fn on_overflow_a_folding_subscriber_gets_a_snapshot_only_when_it_listens_again() {
+fn i40_on_overflow_a_folding_subscriber_gets_a_snapshot_only_when_it_listens_again() {
     let mut bus = EventBus::new();
     let mut folding = bus.subscriptions().folding("folding", Interest::Everything, 3);
     bus.serve_snapshots(&state(0));
