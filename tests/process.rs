@@ -10,10 +10,10 @@
 
 #[path = "process/child.rs"]
 mod child;
-#[path = "process/history.rs"]
-mod history;
 #[path = "process/disk.rs"]
 mod disk;
+#[path = "process/history.rs"]
+mod history;
 #[path = "process/kill.rs"]
 mod kill;
 #[path = "process/ledger.rs"]

@@ -37,10 +37,8 @@ pub(super) fn check(turn: &mut Turn) {
         1 => Severity::Warning,
         _ => Severity::Critical,
     };
-    let message = format!(
-        "margin ratio of the account (all cross positions) is {} %, liquidation at 100 %",
-        ratio.round_dp(1)
-    );
+    let message =
+        format!("margin ratio of the account (all cross positions) is {} %, liquidation at 100 %", ratio.round_dp(1));
     match standing {
         Some(alert) if severity == alert.severity => {}
         // Better, but not well: it keeps its worst until it was seen.

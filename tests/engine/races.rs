@@ -160,8 +160,7 @@ fn race_close_and_liquidation() {
         settle(&mut bench, vec![report]);
         // Our exit is on its way when the exchange takes the position over.
         let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
-        let taken =
-            bench.foreign_fill("BTC_USDT", Intent::close(Side::Long), "100", "33546.4", Category::Liquidation);
+        let taken = bench.foreign_fill("BTC_USDT", Intent::close(Side::Long), "100", "33546.4", Category::Liquidation);
         if fill_first {
             bench.push(Push::Fill(taken.clone()));
             bench.refuse(exit, refusal());
@@ -230,8 +229,10 @@ fn race_day_roll_during_a_check() {
 #[test]
 fn a5_without_a_single_push_polls_see_fills_and_ends_and_cancels_work() {
     let mut bench = Bench::ready();
-    let (filled, ended) =
-        (bench.resting("s1", "BTC_USDT", "buy", "0.004", "49000"), bench.resting("s2", "ETH_USDT", "buy", "0.1", "1900"));
+    let (filled, ended) = (
+        bench.resting("s1", "BTC_USDT", "buy", "0.004", "49000"),
+        bench.resting("s2", "ETH_USDT", "buy", "0.1", "1900"),
+    );
     // A failing poll is counted and repeated, not swallowed.
     let asked = |bench: &mut Bench| {
         for _ in 0..100 {

@@ -20,7 +20,7 @@ trait Disk {
     fn says(&self) -> &'static str;
 }
 
-/// Files may not grow beyond what the journal has (RLIMIT_FSIZE, set from outside): for everybody.
+/// Files may not grow beyond what the journal has (`RLIMIT_FSIZE`, set from outside): for everybody.
 struct Limited(tempfile::TempDir);
 
 impl Limited {

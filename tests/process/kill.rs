@@ -49,7 +49,8 @@ pub(super) fn burst(process: &mut Process, about: &str) {
         let id = format!("burst-{n}");
         let (symbol, quantity, price) =
             if n % 2 == 0 { ("BTC_USDT", "0.0002", None) } else { ("SOL_USDT", "0.1", Some("90")) };
-        let signal = json!({"signal_type": "S1", "symbol": symbol, "side": "buy", "quantity": quantity, "price": price});
+        let signal =
+            json!({"signal_type": "S1", "symbol": symbol, "side": "buy", "quantity": quantity, "price": price});
         assert!(process.tell(&json!({"id": id, "signal": signal}).to_string()), "{about}");
         let answer = process.answer(&id).unwrap_or_else(|| panic!("{about}: {id} is answered"));
         assert_eq!(answer["result"], "accepted", "{about}: {answer}");

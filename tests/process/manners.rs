@@ -107,7 +107,9 @@ fn mistakes_name_the_value_and_the_way_out() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join("empty.csv");
     std::fs::write(&file, "").unwrap();
-    let rows = |lines: &[&str]| ["time,open,high,low,close,volume"].iter().chain(lines).copied().collect::<Vec<_>>().join("\n");
+    let rows = |lines: &[&str]| {
+        ["time,open,high,low,close,volume"].iter().chain(lines).copied().collect::<Vec<_>>().join("\n")
+    };
     let (a, b, c) = ("1636934400000,1,1,1,1,1", "1636934700000,1,1,1,1,1", "1636936500000,1,1,1,1,1");
     for (name, text) in [
         ("cut.csv", rows(&[a, b, "16369"])),
@@ -130,7 +132,11 @@ fn mistakes_name_the_value_and_the_way_out() {
         (vec!["--scenario".into(), "calmer".into()], 1, "calmer"),
         (vec!["--candles".into(), format!("XRP_USDT={}", file.display())], 1, "empty.csv"),
         (vec!["--candles".into(), format!("XRP_USDT={}", dir("cut.csv"))], 1, "cut.csv:4: \"16369\" has 1 columns"),
-        (vec!["--candles".into(), dir("unsorted.csv")], 1, "unsorted.csv:3: time 2021-11-15T00:00:00.000Z is not after"),
+        (
+            vec!["--candles".into(), dir("unsorted.csv")],
+            1,
+            "unsorted.csv:3: time 2021-11-15T00:00:00.000Z is not after",
+        ),
         (vec!["--candles".into(), dir("gap.csv")], 1, "gap.csv:4: gap: 2021-11-15T00:05:00.000Z is followed by"),
         (vec!["--candles".into(), dir("words.csv")], 1, "words.csv:1: the header has no column for time"),
         (vec!["--candles".into(), dir("nowhere.csv")], 1, "nowhere.csv"),

@@ -119,6 +119,7 @@ fn an_outage_opens_the_breaker_cancels_pass_it_closes_again_and_nothing_is_doubl
     assert_eq!(status.code(), Some(0), "{errors:?}");
     ledger::agree(&books, &dir, "outage");
     // The faults were there: one entry was accepted and told as failed, the others were turned away.
-    let turned_away = books["requests"].as_array().unwrap().iter().filter(|request| request["outcome"] == "error_before");
+    let turned_away =
+        books["requests"].as_array().unwrap().iter().filter(|request| request["outcome"] == "error_before");
     assert!(turned_away.count() >= 4);
 }
