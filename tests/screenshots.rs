@@ -7,8 +7,17 @@ mod scene;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use perpdeck::clock::Speed;
+use perpdeck::config::Settings;
+use perpdeck::model::{AlertKind, Event, Record, SessionState, Symbol, Timestamp};
+use perpdeck::runtime::{self, Interest, Launch, Update, Venue};
+use perpdeck::simulator::{self, Credentials, Scenario};
 use perpdeck::tui::picture;
+use perpdeck::tui::testkit::Stage;
+use perpdeck::tui::theme::Depth;
+use perpdeck::tui::update::Msg;
 use resvg::{tiny_skia, usvg};
 
 /// Pixels for each unit of a picture: at 2 no hairlines stand between blocks.
@@ -32,28 +41,126 @@ fn png(svg: &str, options: &usvg::Options<'_>) -> Vec<u8> {
     pixels.encode_png().unwrap()
 }
 
-#[test]
-fn pictures_show_what_the_dashboard_draws() {
-    let bless = std::env::var_os("PERPDECK_BLESS").is_some();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
-    let options = usvg::Options { fontdb: Arc::new(fonts()), ..usvg::Options::default() };
-    let mut stale = Vec::new();
-    let mut drawn = 0;
-    for (name, scene) in scene::all().into_iter().filter(|(_, scene)| scene.picture) {
-        let mut stage = scene.play(&name);
+/// The pictures on disk, and those that are not what is drawn now.
+struct Album {
+    options: usvg::Options<'static>,
+    bless: bool,
+    drawn: usize,
+    stale: Vec<String>,
+}
+
+impl Album {
+    fn open() -> Self {
+        let options = usvg::Options { fontdb: Arc::new(fonts()), ..usvg::Options::default() };
+        Self { options, bless: std::env::var_os("PERPDECK_BLESS").is_some(), drawn: 0, stale: Vec::new() }
+    }
+
+    fn add(&mut self, name: &str, stage: &mut Stage) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
         let buffer = stage.draw();
         let svg = picture::svg(&buffer, &stage.theme);
-        let files = [(format!("{name}.svg"), svg.clone().into_bytes()), (format!("{name}.png"), png(&svg, &options))];
-        for (file, bytes) in files {
-            drawn += 1;
+        let pixels = png(&svg, &self.options);
+        for (file, bytes) in [(format!("{name}.svg"), svg.into_bytes()), (format!("{name}.png"), pixels)] {
+            self.drawn += 1;
             let path = folder.join(&file);
-            if bless {
+            if self.bless {
                 std::fs::write(&path, &bytes).unwrap();
             } else if std::fs::read(&path).ok().as_deref() != Some(bytes.as_slice()) {
-                stale.push(file);
+                self.stale.push(file);
             }
         }
     }
-    assert!(drawn >= 2, "no scene is a picture");
-    assert!(stale.is_empty(), "pictures are not what is drawn now: {stale:?}; PERPDECK_BLESS=1 writes them anew");
+
+    fn close(self) {
+        assert!(self.drawn >= 2, "nothing was drawn");
+        let stale = self.stale;
+        assert!(stale.is_empty(), "pictures are not what is drawn now: {stale:?}; PERPDECK_BLESS=1 writes them anew");
+    }
+}
+
+#[test]
+fn pictures_show_what_the_dashboard_draws() {
+    let mut album = Album::open();
+    for (name, scene) in scene::all().into_iter().filter(|(_, scene)| scene.picture) {
+        let mut stage = scene.play(&name);
+        album.add(&name, &mut stage);
+    }
+    album.close();
+}
+
+const SYMBOLS: [&str; 5] = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT", "DOGE_USDT"];
+
+/// What a session said until some time after its first liquidation: scenario `crash`, the built-in
+/// strategy, and nothing else.
+fn crash() -> (Arc<SessionState>, Vec<Record>) {
+    let data = tempfile::tempdir().unwrap();
+    let settings = Settings::default();
+    let scenario = Scenario::load("crash").unwrap();
+    let mut market = simulator::Settings::new(settings.simulator.seed, scenario, Credentials::new("", ""));
+    market.balance = settings.risk.paper_capital;
+    market.data_dir = Some(data.path().join("sim"));
+    let launch = Launch {
+        settings,
+        data_dir: data.path().to_owned(),
+        venue: Venue::Embedded(Box::new(market)),
+        speed: Speed::Max,
+        strategy: true,
+        label: "scenario crash".to_owned(),
+        symbols: SYMBOLS.iter().map(|name| Symbol::new(name).unwrap()).collect(),
+    };
+    let running = runtime::start(launch).unwrap();
+    let mut said = running.subscriptions.folding("picture", Interest::Everything, usize::MAX);
+    let mut first = None;
+    let mut records = Vec::new();
+    let mut until: Option<Timestamp> = None;
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        while let Some(update) = said.next().await {
+            let batch = match update {
+                Update::Events(batch) => batch,
+                Update::Snapshot(state) => {
+                    first = Some(state);
+                    continue;
+                }
+            };
+            for record in batch.iter() {
+                if until.is_some_and(|until| record.at > until) {
+                    return;
+                }
+                if let Event::AlertChanged { key, .. } = &record.event
+                    && key.kind == AlertKind::LiquidationDetected
+                {
+                    until = until.or(Some(record.at.plus(Duration::from_secs(3))));
+                }
+                if let Event::AlertRaised { alert } = &record.event
+                    && alert.key.kind == AlertKind::LiquidationDetected
+                {
+                    until = until.or(Some(record.at.plus(Duration::from_secs(3))));
+                }
+                records.push(record.clone());
+            }
+        }
+    });
+    running.abandon.send("the picture is complete".to_owned()).unwrap();
+    running.join().unwrap();
+    assert!(until.is_some(), "a crash liquidates somebody");
+    (first.expect("a snapshot comes first"), records)
+}
+
+#[test]
+fn the_crash_is_shown_as_it_happened() {
+    let mut album = Album::open();
+    let (first, records) = crash();
+    let begun = records.first().unwrap().at;
+    let liquidated = records.last().unwrap().at.since(begun);
+    assert!(liquidated < Duration::from_secs(120), "within two minutes of session time, not {liquidated:?}");
+    for size in [(80, 24), (120, 40), (200, 60)] {
+        let mut stage = Stage::new(size, "cockpit", Depth::TrueColour, false).unwrap();
+        stage.begin_at(begun);
+        stage.tell(Msg::Snapshot(Arc::clone(&first)));
+        stage.follow(records.clone());
+        let shown = stage.screen().join("\n");
+        assert!(shown.contains("LIQUIDATED"), "{shown}");
+        album.add(&format!("crash-{}x{}", size.0, size.1), &mut stage);
+    }
+    album.close();
 }

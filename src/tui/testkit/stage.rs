@@ -17,6 +17,9 @@ use crate::tui::view;
 /// The time at which scenes begin: 2026-11-23 14:22:07 UTC.
 pub const START: Timestamp = Timestamp::from_secs(1_795_443_727);
 
+/// How often time passes on it, as in a terminal.
+const TICK: Duration = Duration::from_millis(500);
+
 /// A dashboard on a stage.
 pub struct Stage {
     /// Its model.
@@ -32,6 +35,7 @@ pub struct Stage {
     /// Who answers questions about the past; without it they stay open.
     pub past: Option<Box<dyn PastReader>>,
     real: Duration,
+    origin: Timestamp,
     feed: Feed,
 }
 
@@ -56,13 +60,14 @@ impl Stage {
             key_gap: Duration::from_millis(400),
             past: None,
             real: now.real,
+            origin: START,
             feed: Feed::default(),
         })
     }
 
     /// The times now.
     pub fn now(&self) -> Now {
-        Now { real: self.real, session: START.plus(self.real.saturating_sub(Duration::from_secs(1))) }
+        Now { real: self.real, session: self.origin.plus(self.real.saturating_sub(Duration::from_secs(1))) }
     }
 
     /// A message.
@@ -116,11 +121,29 @@ impl Stage {
         self.tell(Msg::Events(records.into()));
     }
 
+    /// Its clock shows this time from now on: before it follows a session that really ran.
+    pub fn begin_at(&mut self, at: Timestamp) {
+        self.origin = at.minus(self.real.saturating_sub(Duration::from_secs(1)));
+    }
+
+    /// Events of a session that really ran, each at its own time; between them the screen goes on.
+    pub fn follow(&mut self, records: Vec<Record>) {
+        for record in records {
+            while self.now().session.plus(TICK) <= record.at {
+                self.real = self.real.saturating_add(TICK);
+                self.tell(Msg::Tick);
+            }
+            self.real = self.real.saturating_add(record.at.since(self.now().session));
+            self.records(vec![record]);
+        }
+        self.draw();
+    }
+
     /// Time passes; the session goes on talking and the screen is drawn.
     pub fn wait(&mut self, span: Duration) {
         let until = self.real.saturating_add(span);
         while self.real < until {
-            self.real = self.real.saturating_add(Duration::from_millis(500)).min(until);
+            self.real = self.real.saturating_add(TICK).min(until);
             self.tell(Msg::Tick);
         }
         self.draw();
