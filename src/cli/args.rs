@@ -81,7 +81,7 @@ pub struct RunArgs {
     /// How many times as fast as real time, or "max"
     #[arg(long, value_name = "X")]
     pub speed: Option<String>,
-    /// Copy all that happens into a QuestDB, such as "http::addr=127.0.0.1:9000;"; an empty one is
+    /// Copy all that happens into a QuestDB, such as `http::addr=127.0.0.1:9000;`; an empty one is
     /// migrated
     #[arg(long, value_name = "CONF")]
     pub questdb: Option<String>,
@@ -150,7 +150,7 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "questdb")]
     pub data_dir: Option<PathBuf>,
     /// From QuestDB, where all sessions are, in place of a data directory: the configured one, or
-    /// the one named, such as "http::addr=127.0.0.1:9000;"
+    /// the one named, such as `http::addr=127.0.0.1:9000;`
     #[arg(long, value_name = "CONF", num_args = 0..=1, default_missing_value = "")]
     pub questdb: Option<String>,
 }
@@ -193,7 +193,7 @@ pub enum Format {
 /// Which QuestDB.
 #[derive(Clone, Debug, Default, Args)]
 pub struct QuestDbArgs {
-    /// Where QuestDB is, such as "http::addr=127.0.0.1:9000;", in place of the setting questdb.conf
+    /// Where QuestDB is, such as `http::addr=127.0.0.1:9000;`, in place of the setting questdb.conf
     #[arg(long, value_name = "CONF")]
     pub questdb: Option<String>,
     /// Settings file, in place of the one in the user's configuration folder

@@ -18,15 +18,18 @@ use print::Printer;
 
 /// Rows that are fetched, and held, at a time.
 const PAGE: usize = 1_000;
+/// The same from a server: each page costs two questions.
+const SERVER_PAGE: usize = 4_000;
 
 /// Prints what is asked for.
 pub fn show(args: &HistoryArgs) -> Result<(), Failure> {
     let mut query = query(args)?;
     let mut reader = reader(args)?;
+    let size = if args.questdb.is_some() { SERVER_PAGE } else { PAGE };
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut printer = Printer::new(BufWriter::new(std::io::stdout().lock()), args.format, query.table);
     loop {
-        query.limit = usize::try_from(left).unwrap_or(PAGE).min(PAGE);
+        query.limit = usize::try_from(left).unwrap_or(size).min(size);
         let page = reader.page(&query).map_err(|error| Failure::new(error.to_string()))?;
         match printer.page(&page.rows) {
             Ok(()) => {}

@@ -29,6 +29,6 @@ pub fn sweep(server: &Server, days: u32) -> Result<(), QuestDbError> {
 }
 
 /// The first day (since 1970) that no sweep may have touched; 0 without retention.
-pub const fn first_day_kept(now: Timestamp, days: u32) -> i64 {
-    if days == 0 { 0 } else { now.day().saturating_sub(days as i64).saturating_add(1) }
+pub fn first_day_kept(now: Timestamp, days: u32) -> i64 {
+    if days == 0 { 0 } else { now.day().saturating_sub(i64::from(days)).saturating_add(1) }
 }

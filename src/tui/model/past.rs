@@ -23,6 +23,7 @@ pub enum Landing {
 
 /// The history pane.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts about a page that have nothing to do with one another")]
 pub struct Past {
     /// Which table.
     pub table: PastTable,

@@ -301,10 +301,9 @@ fn rounded(text: &str, columns: u16) -> String {
 
 fn look(column: &str, cell: &PastCell, canvas: &Canvas<'_>) -> Style {
     let words = match cell {
-        PastCell::Unknown => return canvas.style(Role::Muted),
+        PastCell::Unknown | PastCell::Time(_) => return canvas.style(Role::Muted),
         PastCell::Flag(false) => "NO",
         PastCell::Text(text) => text.as_str(),
-        PastCell::Time(_) => return canvas.style(Role::Muted),
         _ => return canvas.style(Role::Text),
     };
     match (column, words) {
