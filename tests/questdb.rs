@@ -1,5 +1,13 @@
 //! The drain into QuestDB: on a real server where one can be started, and on a stub for what a real
 //! server does not do on command.
+#![cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 #[path = "questdb/drain.rs"]
 mod drain;

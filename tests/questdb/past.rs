@@ -52,7 +52,7 @@ fn compared(table: PastTable, rows: &[PastRow]) -> Vec<String> {
         .map(|row| {
             let cells = table.columns().iter().zip(&row.cells);
             let kept = cells.filter(|(column, _)| !OTHERWISE.contains(&(table, column.name)));
-            kept.map(|(column, cell)| format!("{}={cell:?} ", column.name)).collect()
+            kept.map(|(column, cell)| format!("{}={cell:?}", column.name)).collect::<Vec<_>>().join(" ")
         })
         .collect();
     texts.sort();
