@@ -1,5 +1,5 @@
 //! Speed, measured side by side with a reference in the same run. `cargo bench` prints one table;
-//! `cargo bench -- NAME` runs one of orders, bus, wire, frame, memory, startup.
+//! `cargo bench -- NAME` runs one of orders, bus, wire, frame, memory, startup, questdb.
 #![allow(
     missing_docs,
     clippy::pedantic,
@@ -16,6 +16,7 @@ mod fixture;
 mod frame;
 mod orders;
 mod program;
+mod questdb;
 mod report;
 mod wire;
 
@@ -40,6 +41,9 @@ fn main() {
     }
     if runs("startup") {
         program::startup(&mut table);
+    }
+    if runs("questdb") {
+        questdb::run(&mut table);
     }
     table.print();
 }

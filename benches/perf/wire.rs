@@ -30,7 +30,7 @@ const SAMPLES: usize = 200;
 const WARM_UP: usize = 30;
 /// Session time runs so much faster than real time: the exchange's limit, 2 entries in 2 s of it, is
 /// kept and does not set the pace of the measurement.
-const SPEED: f64 = 100.0;
+pub const SPEED: f64 = 100.0;
 /// Rest between two samples, for all alike: 2 of them are longer than a window of the limit.
 const REST: Duration = Duration::from_millis(12);
 /// The contract, as the exchange tells it.
@@ -136,13 +136,13 @@ fn serve(mut stream: TcpStream, tell: &mpsc::Sender<Instant>, orders: &AtomicU64
 }
 
 /// From each start to the arrival of its order, without the warm-up.
-fn latencies(begun: &[Instant], receiver: &Receiver) -> Vec<Duration> {
+pub fn latencies(begun: &[Instant], receiver: &Receiver) -> Vec<Duration> {
     let arrived: Vec<Instant> = receiver.arrived.try_iter().collect();
     assert_eq!(arrived.len(), begun.len(), "every signal must become one order at the exchange");
     begun.iter().zip(arrived).skip(WARM_UP).map(|(begun, arrived)| arrived - *begun).collect()
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -198,7 +198,7 @@ fn through_the_engine(sync: bool) -> Vec<Duration> {
 }
 
 /// One signal at a time; each order ends before the next begins, so that the session is at rest.
-async fn signal_after_signal(intake: &Intake, push: &tokio::sync::mpsc::Sender<Push>) -> Vec<Instant> {
+pub async fn signal_after_signal(intake: &Intake, push: &tokio::sync::mpsc::Sender<Push>) -> Vec<Instant> {
     let session = fixture::info(wall_time()).id;
     let mut begun = Vec::with_capacity(SAMPLES + WARM_UP);
     for n in 1..=SAMPLES + WARM_UP {
