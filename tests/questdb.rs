@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+#![cfg(test)]
+
 #[path = "questdb/drain.rs"]
 mod drain;
 #[path = "store/facts.rs"]
