@@ -101,6 +101,25 @@ fn no_color_keeps_the_banner_reversed() {
 }
 
 #[test]
+fn a_history_that_hangs_holds_no_frame_and_no_key() {
+    let mut pty = Pty::stage("wait", &[]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.keys("H");
+    pty.until("the pane that waits", |screen| screen.contains("7 History") && screen.contains("reading"));
+    // Time goes on, on a screen that is drawn.
+    pty.until("a second of waiting", |screen| screen.contains("reading 1.") || screen.contains("reading 2."));
+    pty.keys("?");
+    pty.until("the help: keys still work", |screen| screen.contains("? Help"));
+    pty.keys("\x1b");
+    pty.until("the help closed", |screen| !screen.contains("? Help"));
+    pty.keys("\x1b");
+    pty.until("the panes", |screen| screen.contains("1 Positions"));
+    pty.signal("TERM");
+    pty.until_gone();
+    assert!(!pty.is_raw() && !pty.is_alternate());
+}
+
+#[test]
 fn a_held_ctrl_c_asks_and_never_ends_the_session() {
     let mut pty = Pty::stage("wait", &[]);
     pty.until("the dashboard", |screen| screen.contains("1 Positions"));

@@ -121,6 +121,28 @@ fn what_the_queries_and_the_dashboard_say_is_what_the_session_did() {
         );
     }
     dashboard(&server);
+    printed(&server, &here, home.path());
+}
+
+/// `perpdeck history --questdb` prints what is there, by the name or by the setting.
+fn printed(server: &QuestDb, here: &Here, home: &Path) {
+    for (table, projection) in
+        [("orders", "orders"), ("positions", "positions"), ("signals", "signals"), ("alerts", "alerts")]
+    {
+        let conf = server.conf_text();
+        let named = perpdeck(&["history", table, "--format", "json", "--questdb", &conf], home).output().unwrap();
+        assert!(named.status.success(), "{}", String::from_utf8_lossy(&named.stderr));
+        let lines = String::from_utf8(named.stdout).unwrap();
+        let count = here.number(&format!("SELECT count(*) FROM {projection}"));
+        assert_eq!(i64::try_from(lines.lines().count()).unwrap(), count, "{table}");
+        assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+        let mut configured = perpdeck(&["history", table, "--format", "json", "--questdb"], home);
+        let configured = configured.env("PERPDECK_QUESTDB_CONF", &conf).output().unwrap();
+        assert_eq!(String::from_utf8(configured.stdout).unwrap(), lines, "{table}");
+    }
+    let unconfigured = perpdeck(&["history", "orders", "--questdb"], home).output().unwrap();
+    assert_eq!(unconfigured.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unconfigured.stderr).contains("questdb.conf"));
 }
 
 fn compared(name: &str, answer: &Answer, here: &Here, server: &QuestDb) {

@@ -102,6 +102,25 @@ proptest! {
     }
 }
 
+/// Many rows of one time, one symbol and one state: the key alone tells them apart.
+#[test]
+fn rows_of_one_time_are_neither_lost_nor_doubled_between_pages() {
+    let (_dir, path) = made(1);
+    many(&path, 40, 9);
+    let mut reader = PastOfSqlite::new(&path);
+    for sort in PastTable::Orders.sorts() {
+        for reversed in [false, true] {
+            for limit in 1..8 {
+                let query = PastQuery { sort: *sort, reversed, limit, ..PastQuery::default() };
+                let whole = all(&mut reader, &query);
+                assert_eq!(whole.len(), 42);
+                assert_eq!(walked(&mut reader, &query, false), whole, "{sort:?} {limit}");
+                assert_eq!(walked(&mut reader, &query, true), whole, "{sort:?} {limit}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_asked_for_is_what_comes() {
     let (_dir, path) = made(14);
@@ -192,20 +211,25 @@ fn what_cannot_be_read_is_said_with_what_to_do() {
     assert!(failed(&path).contains("version 9999"), "{}", failed(&path));
 }
 
+/// Adds orders from number 100 on, so many of one time each; every third is of another symbol.
+fn many(path: &Path, orders: u64, of_one_time: u64) {
+    let last = 100 + orders;
+    let sql = format!(
+        "INSERT INTO orders (order_no, client_order_id, strategy, symbol, side, position_side, reduce_only, purpose, \
+         order_type, quantity, contracts, leverage, status, filled_quantity, filled_contracts, commission_complete, \
+         attempts, created_at, updated_at, rev) SELECT n, 'k-' || n, 'm', CASE n % 3 WHEN 0 THEN 'ETH_USDT' ELSE \
+         'BTC_USDT' END, 'BUY', 'LONG', 0, 'entry', 'MARKET', '1', '1', 1, 'filled', '1', '1', 1, 1, \
+         1000000 + n / {of_one_time}, 1, n FROM (WITH RECURSIVE c(n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM c \
+         WHERE n < {last}) SELECT n FROM c)"
+    );
+    Connection::open(path).unwrap().execute_batch(&sql).unwrap();
+}
+
 /// The plan of a page is a search in an index, wherever the page is: no page costs the whole table.
 #[test]
 fn a_page_is_found_and_not_counted_to() {
     let (_dir, path) = made(2);
-    let connection = Connection::open(&path).unwrap();
-    connection
-        .execute_batch(
-            "INSERT INTO orders (order_no, client_order_id, strategy, symbol, side, position_side, reduce_only, purpose, \
-             order_type, quantity, contracts, leverage, status, filled_quantity, filled_contracts, commission_complete, \
-             attempts, created_at, updated_at, rev) SELECT n, 'k-' || n, 'm', 'BTC_USDT', 'BUY', 'LONG', 0, 'entry', \
-             'MARKET', '1', '1', 1, 'filled', '1', '1', 1, 1, 1000000 + n / 3, 1, n FROM (WITH RECURSIVE c(n) AS \
-             (SELECT 100 UNION ALL SELECT n + 1 FROM c WHERE n < 200000) SELECT n FROM c)",
-        )
-        .unwrap();
+    many(&path, 199_900, 3);
     let mut reader = PastOfSqlite::new(&path);
     let mut query = PastQuery { limit: 500, until: Some(Timestamp::from_secs(10)), ..PastQuery::default() };
     let (mut rows, mut pages) = (0_usize, 0_usize);

@@ -3,13 +3,24 @@
 use std::sync::Arc;
 
 use perpdeck::clock::Clock;
-use perpdeck::model::SessionState;
-use perpdeck::runtime::{CommandSender, EventBus, Interest, SessionHandle};
+use perpdeck::model::{PastError, PastPage, PastQuery, PastReader, SessionState};
+use perpdeck::runtime::{Archive, CommandSender, EventBus, Interest, SessionHandle};
 use perpdeck::tui::testkit::{Fact, Feed};
 use perpdeck::tui::{self, Dressing, Setup};
 
 /// Names what the child does; without it this is an ordinary, empty test.
 pub const VARIABLE: &str = "PERPDECK_STAGE";
+
+/// A past that is never told.
+struct Hanging;
+
+impl PastReader for Hanging {
+    fn page(&mut self, _: &PastQuery) -> Result<PastPage, PastError> {
+        loop {
+            std::thread::park();
+        }
+    }
+}
 
 #[test]
 fn stage_session() {
@@ -35,7 +46,7 @@ async fn dashboard(what: &str) {
         updates,
         commands,
         clock,
-        archive: perpdeck::runtime::Archive::new(Vec::new()),
+        archive: Archive::new(vec![("a disk that hangs".to_owned(), Box::new(Hanging))]),
         sink: None,
     };
     let setup = Setup::default();

@@ -346,6 +346,18 @@ static ALERTS: Shape = Shape {
 mod tests {
     use super::*;
 
+    /// A database that nobody writes can be read where nothing can be written, whatever its name.
+    #[test]
+    fn an_unchanging_database_is_read_by_any_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a b?c#d%41.sqlite");
+        let made = crate::store::Projections::open(&path).unwrap();
+        made.close().unwrap();
+        let (connection, application, version) = identified(&path, true).unwrap();
+        assert_eq!((application, version), (APPLICATION, VERSION));
+        assert!(connection.execute("DELETE FROM orders", []).is_err(), "it is read-only");
+    }
+
     #[test]
     fn every_column_has_its_expression() {
         for table in PastTable::ALL {
