@@ -44,6 +44,7 @@ fn a19_i17_a_liquidation_by_its_fill_is_one_critical() {
     let alerts = bench.alerts(AlertKind::LiquidationDetected);
     assert_eq!((alerts.len(), alerts[0].severity, alerts[0].count), (1, Severity::Critical, 1));
     assert!(alerts[0].details["evidence"].contains("category 2"));
+    assert_eq!(d(&alerts[0].details["quantity"]), d("0.01"), "what was taken, not what is left");
     let closed = bench.state().positions.closed().next_back().unwrap();
     assert_eq!((closed.cause, closed.realised.unwrap().0), (CloseCause::Liquidated, d("-164.54")));
     assert_eq!(bench.state().counters.liquidations, 1);

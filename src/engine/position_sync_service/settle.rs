@@ -153,6 +153,8 @@ fn liquidated(turn: &mut Turn, position: &Position, report: &FillReport, contrac
     };
     let alert = NewAlert::happened(AlertKind::LiquidationDetected, position.id, Severity::Critical, message)
         .position(position)
+        // What was taken; the position itself is smaller by it, or gone.
+        .detail("quantity", &taken)
         .detail("evidence", "deal of category 2 (system take-over)")
         .detail("fill_id", &report.id)
         .maybe("venue_order_id", report.venue_order.as_ref())
