@@ -8,7 +8,6 @@
     clippy::indexing_slicing,
     reason = "a test stops at the first surprise"
 )]
-
 #![cfg(test)]
 
 #[path = "questdb/drain.rs"]

@@ -104,6 +104,7 @@ fn the_past_is_the_same_from_both_places() {
             PastQuery { until: Some(middle), ..query.clone() },
             PastQuery { symbol: Some("ETH_USDT".into()), ..query.clone() },
             PastQuery { containing: "Eth_".into(), ..query.clone() },
+            PastQuery { containing: "PASTBOTH".into(), ..query.clone() },
             PastQuery { containing: "it's 100% \"not\" there\\".into(), ..query.clone() },
             PastQuery { session: Some("x' OR 1=1 --".into()), ..query.clone() },
         ] {

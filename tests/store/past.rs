@@ -145,6 +145,8 @@ fn what_is_asked_for_is_what_comes() {
         assert_eq!(of_symbol.len(), wanted);
         let containing = "eth_".to_owned();
         assert!(all(&mut reader, &PastQuery { containing, ..query.clone() }).len() >= wanted, "in any case");
+        let containing = "K3F9A2XQ".to_owned();
+        assert_eq!(all(&mut reader, &PastQuery { containing, ..query.clone() }).len(), whole.len(), "of one session");
         let containing = "100%_no'such\"text".to_owned();
         assert!(all(&mut reader, &PastQuery { containing, ..query.clone() }).is_empty());
         let session = Some("k3f9a2xq".to_owned());

@@ -173,7 +173,7 @@ static ORDERS: Shape = Shape {
         PastSort::State | PastSort::Kind => "coalesce(status, '')",
         PastSort::Symbol | PastSort::Time => "coalesce(symbol, '')",
     },
-    words: "concat(order_id, ' ', exchange_order_id, ' ', symbol, ' ', side, ' ', order_type, ' ', status, ' ', error_message)",
+    words: "concat(session_id, ' ', order_id, ' ', exchange_order_id, ' ', symbol, ' ', side, ' ', order_type, ' ', status, ' ', error_message)",
 };
 
 static POSITIONS: Shape = Shape {
@@ -212,7 +212,7 @@ static POSITIONS: Shape = Shape {
         PastSort::State | PastSort::Kind => "coalesce(status, '')",
         PastSort::Symbol | PastSort::Time => "coalesce(symbol, '')",
     },
-    words: "concat(symbol, ' ', side, ' ', status)",
+    words: "concat(session_id, ' ', symbol, ' ', side, ' ', status)",
 };
 
 static SIGNALS: Shape = Shape {
@@ -245,7 +245,7 @@ static SIGNALS: Shape = Shape {
         PastSort::State => "CASE WHEN approved THEN '1' ELSE '0' END",
         PastSort::Symbol | PastSort::Time => "coalesce(symbol, '')",
     },
-    words: "concat(signal_id, ' ', signal_type, ' ', symbol, ' ', side, ' ', strategy_name, ' ', \
+    words: "concat(session_id, ' ', signal_id, ' ', signal_type, ' ', symbol, ' ', side, ' ', strategy_name, ' ', \
             CASE WHEN approved THEN 'approved ' ELSE 'rejected ' END, rejection_reason)",
 };
 
@@ -277,7 +277,7 @@ static ALERTS: Shape = Shape {
         PastSort::Kind => "coalesce(alert_type, '')",
         PastSort::Symbol | PastSort::Time => "coalesce(symbol, '')",
     },
-    words: "concat(severity, ' ', alert_type, ' ', symbol, ' ', message, ' ', acknowledged_by)",
+    words: "concat(session_id, ' ', severity, ' ', alert_type, ' ', symbol, ' ', message, ' ', acknowledged_by)",
 };
 
 #[cfg(test)]

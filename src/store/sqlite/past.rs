@@ -230,7 +230,7 @@ static ORDERS: Shape = Shape {
         PastSort::State | PastSort::Kind => "o.status",
         PastSort::Symbol | PastSort::Time => "o.symbol",
     },
-    words: "o.client_order_id || ' ' || ifnull(o.exchange_order_id, '') || ' ' || o.symbol || ' ' || o.side || ' ' || \
+    words: "ifnull(o.session_id, '') || ' ' || o.client_order_id || ' ' || ifnull(o.exchange_order_id, '') || ' ' || o.symbol || ' ' || o.side || ' ' || \
             o.order_type || ' ' || o.status || ' ' || ifnull(o.error_message, '')",
 };
 
@@ -271,7 +271,7 @@ static POSITIONS: Shape = Shape {
         PastSort::State | PastSort::Kind => "upper(p.status)",
         PastSort::Symbol | PastSort::Time => "p.symbol",
     },
-    words: "p.symbol || ' ' || p.side || ' ' || p.status || ' ' || ifnull(p.cause, '')",
+    words: "ifnull(p.session_id, '') || ' ' || p.symbol || ' ' || p.side || ' ' || p.status || ' ' || ifnull(p.cause, '')",
 };
 
 static SIGNALS: Shape = Shape {
@@ -306,7 +306,7 @@ static SIGNALS: Shape = Shape {
         PastSort::State => "CASE WHEN g.outcome IN ('rejected', 'refused') THEN '0' ELSE '1' END",
         PastSort::Symbol | PastSort::Time => "g.symbol",
     },
-    words: "g.signal_id || ' ' || g.signal_type || ' ' || g.symbol || ' ' || ifnull(g.side, '') || ' ' || \
+    words: "ifnull(g.session_id, '') || ' ' || g.signal_id || ' ' || g.signal_type || ' ' || g.symbol || ' ' || ifnull(g.side, '') || ' ' || \
             ifnull(g.strategy, '') || ' ' || g.outcome || ' ' || ifnull(g.reason, '')",
 };
 
@@ -338,7 +338,7 @@ static ALERTS: Shape = Shape {
         PastSort::Kind => "a.alert_type",
         PastSort::Symbol | PastSort::Time => "ifnull(a.symbol, '')",
     },
-    words: "a.severity || ' ' || a.alert_type || ' ' || ifnull(a.symbol, '') || ' ' || a.message || ' ' || \
+    words: "ifnull(a.session_id, '') || ' ' || a.severity || ' ' || a.alert_type || ' ' || ifnull(a.symbol, '') || ' ' || a.message || ' ' || \
             ifnull(a.acknowledged_by, '')",
 };
 

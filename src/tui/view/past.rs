@@ -23,7 +23,7 @@ const fn col(
     Spec { key, title, width, right, priority, grows }
 }
 
-const ORDERS: [Spec<&str>; 13] = [
+const ORDERS: [Spec<&str>; 14] = [
     col("created_at", "created (UTC)", 19, false, 0, 0),
     col("symbol", "symbol", 10, false, 0, 3),
     col("side", "side", 4, false, 1, 0),
@@ -37,9 +37,10 @@ const ORDERS: [Spec<&str>; 13] = [
     col("commission", "fee", 9, true, 10, 1),
     col("order_id", "id", 14, false, 11, 8),
     col("error_message", "note", 14, false, 7, 60),
+    col("session_id", "session", 8, false, 12, 4),
 ];
 
-const POSITIONS: [Spec<&str>; 13] = [
+const POSITIONS: [Spec<&str>; 14] = [
     col("opened_at", "opened (UTC)", 19, false, 0, 0),
     col("symbol", "symbol", 10, false, 0, 3),
     col("side", "side", 5, false, 1, 0),
@@ -53,9 +54,10 @@ const POSITIONS: [Spec<&str>; 13] = [
     col("liquidation_price", "liq price", 10, true, 8, 2),
     col("closed_at", "closed (UTC)", 19, false, 5, 0),
     col("cause", "cause", 11, false, 9, 4),
+    col("session_id", "session", 8, false, 12, 4),
 ];
 
-const SIGNALS: [Spec<&str>; 10] = [
+const SIGNALS: [Spec<&str>; 11] = [
     col("created_at", "decided (UTC)", 19, false, 0, 0),
     col("signal_type", "type", 4, false, 0, 0),
     col("symbol", "symbol", 10, false, 0, 3),
@@ -66,15 +68,17 @@ const SIGNALS: [Spec<&str>; 10] = [
     col("rejection_reason", "why not", 15, false, 1, 60),
     col("strategy_name", "strategy", 10, false, 6, 6),
     col("signal_id", "id", 12, false, 7, 24),
+    col("session_id", "session", 8, false, 12, 4),
 ];
 
-const ALERTS: [Spec<&str>; 6] = [
+const ALERTS: [Spec<&str>; 7] = [
     col("created_at", "raised (UTC)", 19, false, 0, 0),
     col("severity", "severity", 8, false, 0, 0),
     col("symbol", "symbol", 10, false, 3, 3),
     col("message", "message", 30, false, 0, 110),
     col("alert_type", "type", 22, false, 4, 2),
     col("acknowledged_by", "seen by", 10, false, 2, 6),
+    col("session_id", "session", 8, false, 12, 4),
 ];
 
 const fn specs(table: PastTable) -> &'static [Spec<&'static str>] {
