@@ -81,11 +81,25 @@ const ALERTS: [Spec<&str>; 7] = [
     col("session_id", "session", 8, false, 12, 4),
 ];
 
-const fn specs(table: PastTable) -> &'static [Spec<&'static str>] {
+/// Where there is room the reason comes before all that is less than it.
+const SIGNALS_WIDE: [Spec<&str>; 11] = {
+    let [created, kind, symbol, side, quantity, price, ok, reason, strategy, id, session] = SIGNALS;
+    [created, kind, symbol, side, quantity, price, ok, Spec { width: 40, ..reason }, strategy, id, session]
+};
+
+/// Where there is room the message comes before all that is less than it.
+const ALERTS_WIDE: [Spec<&str>; 7] = {
+    let [created, severity, symbol, message, kind, seen, session] = ALERTS;
+    [created, severity, symbol, Spec { width: 64, ..message }, kind, seen, session]
+};
+
+const fn specs(table: PastTable, width: u16) -> &'static [Spec<&'static str>] {
     match table {
         PastTable::Orders => &ORDERS,
         PastTable::Positions => &POSITIONS,
+        PastTable::Signals if width >= 110 => &SIGNALS_WIDE,
         PastTable::Signals => &SIGNALS,
+        PastTable::Alerts if width >= 110 => &ALERTS_WIDE,
         PastTable::Alerts => &ALERTS,
     }
 }
@@ -114,7 +128,8 @@ pub fn draw(model: &Model, area: Rect, detail: Option<Rect>, canvas: &mut Canvas
         };
         return empty(&escape_controls(&text), inner, canvas);
     }
-    let columns = place(specs(past.table), inner.width.saturating_sub(2));
+    let width = inner.width.saturating_sub(2);
+    let columns = place(specs(past.table, width), width);
     let muted = canvas.style(Role::Muted);
     for placed in &columns {
         put(placed, placed.spec.title, muted, inner.x, inner.y, canvas);
@@ -371,7 +386,7 @@ mod tests {
     #[test]
     fn every_column_that_is_shown_exists() {
         for table in PastTable::ALL {
-            for spec in specs(table) {
+            for spec in specs(table, 80).iter().chain(specs(table, 200)) {
                 assert!(table.place_of(spec.key).is_some(), "{} of {}", spec.key, table.word());
             }
         }
