@@ -194,7 +194,7 @@ fn a_past_that_is_slow_holds_nobody_up() {
     assert!(stage.model.past.rows.is_empty());
     let (ticket, query) = &asked[2];
     stage.tell(Msg::Past(*ticket, Ok(reader.page(query).unwrap())));
-    assert!(screen(&mut stage).contains("momentum"));
+    assert!(screen(&mut stage).contains("signal type is unknown"));
 }
 
 /// Fails as long as it is asked by the wrong name.
