@@ -300,7 +300,8 @@ fn after_an_outage(table: &mut Table) {
 
 /// What a signal feels of a server that is there, is not, or hangs, against none configured.
 fn signal_to_wire(table: &mut Table) {
-    let server = QuestDb::start(&[]);
+    // As QuestDB is by default: with `sync` it and the journal would wait for one and the same disk.
+    let server = QuestDb::start(&["--set", "cairo.commit.mode=nosync"]);
     migrate(&server.client()).unwrap();
     // Listens, takes connections into its backlog, and never says a word.
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();

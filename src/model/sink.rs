@@ -19,6 +19,7 @@ pub enum SinkPhase {
 
 /// How far one table is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SinkTable {
     /// Its name there.
     pub name: String,
@@ -34,6 +35,7 @@ pub struct SinkTable {
 
 /// How far a sink is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SinkStatus {
     /// What it is doing.
     pub phase: SinkPhase,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use perpdeck::model::{PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, Timestamp};
+use perpdeck::model::{
+    PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, SinkStatus, Timestamp,
+};
 use perpdeck::tui::testkit::{Fact, Stage};
 use perpdeck::tui::theme::Depth;
 use serde::Deserialize;
@@ -79,6 +81,8 @@ pub struct Step {
     /// Another file's steps first.
     pub play: Option<String>,
     pub facts: Vec<Fact>,
+    /// What the copy in QuestDB says of itself.
+    pub sink: Option<SinkStatus>,
     pub keys: Option<String>,
     pub wait_ms: u64,
     pub resize: Option<(u16, u16)>,
@@ -151,6 +155,9 @@ fn run(stage: &mut Stage, name: &str, steps: &[Step], own: bool) {
         }
         for fact in &step.facts {
             stage.happen(fact);
+        }
+        if let Some(sink) = &step.sink {
+            stage.tell(perpdeck::tui::update::Msg::Sink(Box::new(sink.clone())));
         }
         if let Some(size) = step.resize {
             stage.tell(perpdeck::tui::update::Msg::Resize(size.0, size.1));

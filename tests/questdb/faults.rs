@@ -107,7 +107,7 @@ fn a_disk_that_is_full() {
     perpdeck::store::questdb::migrate(&server.client()).unwrap();
     server.fill_disk(96);
     let drain = session.drain(&server.conf());
-    let status = drain.until("the full disk being felt", |status| status.is_troubled());
+    let status = drain.until("the full disk being felt", perpdeck::model::SinkStatus::is_troubled);
     assert_eq!(status.dead_letters(), 0, "a full disk is no fault of a row: {status:?}");
     server.kill();
     server.restart();

@@ -139,7 +139,7 @@ async fn relay(State(shared): State<Arc<Shared>>, request: Request) -> Response<
                 return pass().await;
             };
             // Bytes of decimals may look like line ends: the line that is named may be a wrong one.
-            let line = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = body[..at].split(|byte| *byte == b'\n').count();
             let line = if named { format!(r#","line":{line}"#) } else { String::new() };
             let message = serde_json::Value::from(format!("no {text} here"));
             answer(400, &format!(r#"{{"code":"invalid","message":{message},"errorId":"x-2"{line}}}"#))
