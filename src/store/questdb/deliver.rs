@@ -46,12 +46,20 @@ pub struct Lane {
     /// Rows that were refused since the last that was taken.
     refused: u64,
     buffer: Buffer,
+    /// The batch after the one that is sent, read while the server is busy with that.
+    ahead: Option<Batch>,
+    spare: Buffer,
 }
 
 impl Lane {
     /// A lane for a table.
     pub fn new(target: &'static Target) -> Self {
-        Self { target, size: Size::default(), refused: 0, buffer: Rows::buffer() }
+        Self { target, size: Size::default(), refused: 0, buffer: Rows::buffer(), ahead: None, spare: Rows::buffer() }
+    }
+
+    /// Drops what was read ahead: it may be old by the time that the server is back.
+    pub fn forget(&mut self) {
+        self.ahead = None;
     }
 
     /// Sends the next batch and settles it.
@@ -59,11 +67,33 @@ impl Lane {
     /// # Errors
     /// When it could not be sent, or not be settled here; it is sent again next time either way.
     pub fn deliver(&mut self, source: &mut Source, to: &mut Rows) -> Result<Delivered, Undelivered> {
-        let Some(batch) = next_batch(source, self.target, self.size.rows(), &mut self.buffer)? else {
-            return Ok(Delivered::Nothing);
+        let limit = self.size.rows();
+        let next = match self.ahead.take() {
+            Some(batch) => {
+                std::mem::swap(&mut self.buffer, &mut self.spare);
+                Some(batch)
+            }
+            None => next_batch(source, self.target, None, limit, &mut self.buffer)?,
         };
-        let Batch { range, rows, mut dead } = batch;
-        match to.send(&self.buffer) {
+        let Some(Batch { range, rows, mut dead }) = next else { return Ok(Delivered::Nothing) };
+        let mut ahead = None;
+        let sent = if range.rows >= limit {
+            let (full, spare) = (&self.buffer, &mut self.spare);
+            let (sent, read) = std::thread::scope(|scope| {
+                let sending = scope.spawn(|| to.send(full));
+                let read = next_batch(source, self.target, Some(range.to), limit, spare);
+                (sending.join(), read)
+            });
+            // What could not be read is read, and told, next time.
+            ahead = read.unwrap_or(None);
+            sent.unwrap_or_else(|_| {
+                let error = QuestDbError::Thread("that sends ended unexpectedly".into());
+                Err(Failure::InDoubt(error))
+            })
+        } else {
+            to.send(&self.buffer)
+        };
+        match sent {
             Ok(()) => {
                 if !rows.is_empty() {
                     self.refused = 0;
@@ -78,6 +108,7 @@ impl Lane {
             }
         }
         source.settle(self.target, &range, &dead)?;
+        self.ahead = ahead;
         self.size.taken(range.rows);
         Ok(Delivered::Rows)
     }

@@ -205,6 +205,7 @@ impl Worker {
             Some(link) => link,
             None => {
                 let (link, schema) = connect(&self.conf)?;
+                self.lanes.iter_mut().for_each(Lane::forget);
                 self.tell.send_modify(|status| status.schema = Some(schema));
                 self.link.insert(link)
             }

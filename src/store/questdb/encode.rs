@@ -39,20 +39,22 @@ pub fn rounded(number: Decimal) -> Option<Decimal> {
 }
 
 /// Fills the buffer with the next rows that were not sent, at most about so many; `None` when there
-/// are none. Rows of one fact stay together.
+/// are none. Rows of one fact stay together. `beyond` is the `rev` of the last row that is on its way,
+/// when one is.
 ///
 /// # Errors
 /// Of the database.
 pub fn next_batch(
     source: &Source,
     target: &Target,
+    beyond: Option<i64>,
     limit: usize,
     buffer: &mut Buffer,
 ) -> Result<Option<Batch>, StoreError> {
     let fail = |error: rusqlite::Error| source.fail(&error);
     let resyncs = source.resyncs()?;
     let name = target.source;
-    let (cursor, which) = match target.sent {
+    let (first, which) = match target.sent {
         Sent::ByCursor => (source.cursor(target)?, format!("INDEXED BY {name}_rev WHERE rev > ?1 ORDER BY rev")),
         _ => (
             0,
@@ -61,6 +63,7 @@ pub fn next_batch(
             ),
         ),
     };
+    let cursor = beyond.unwrap_or(first);
     let mut statement = source.connection.prepare_cached(&format!("{} {which}", target.select())).map_err(fail)?;
     let mut found = statement.query([cursor]).map_err(fail)?;
     buffer.clear();
