@@ -67,21 +67,22 @@ impl Lane {
     /// # Errors
     /// When it could not be sent, or not be settled here; it is sent again next time either way.
     pub fn deliver(&mut self, source: &mut Source, to: &mut Rows) -> Result<Delivered, Undelivered> {
-        let limit = self.size.rows();
         let next = match self.ahead.take() {
             Some(batch) => {
                 std::mem::swap(&mut self.buffer, &mut self.spare);
                 Some(batch)
             }
-            None => next_batch(source, self.target, None, limit, &mut self.buffer)?,
+            None => next_batch(source, self.target, None, self.size.rows(), &mut self.buffer)?,
         };
-        let Some(Batch { range, rows, mut dead }) = next else { return Ok(Delivered::Nothing) };
+        let Some(Batch { range, rows, mut dead, full }) = next else { return Ok(Delivered::Nothing) };
         let mut ahead = None;
-        let sent = if range.rows >= limit {
-            let (full, spare) = (&self.buffer, &mut self.spare);
+        let mut size = self.size;
+        size.taken(full);
+        let sent = if full {
+            let (buffer, spare) = (&self.buffer, &mut self.spare);
             let (sent, read) = std::thread::scope(|scope| {
-                let sending = scope.spawn(|| to.send(full));
-                let read = next_batch(source, self.target, Some(range.to), limit, spare);
+                let sending = scope.spawn(|| to.send(buffer));
+                let read = next_batch(source, self.target, Some(range.to), size.rows(), spare);
                 (sending.join(), read)
             });
             // What could not be read is read, and told, next time.
@@ -109,7 +110,7 @@ impl Lane {
         }
         source.settle(self.target, &range, &dead)?;
         self.ahead = ahead;
-        self.size.taken(range.rows);
+        self.size = size;
         Ok(Delivered::Rows)
     }
 

@@ -28,6 +28,8 @@ pub struct Batch {
     pub rows: Vec<i64>,
     /// Rows that cannot be written at all.
     pub dead: Vec<DeadLetter>,
+    /// Whether there are more rows than went in.
+    pub full: bool,
 }
 
 /// The number as it is written: 18 places, half to even. `None` when it is too large.
@@ -74,8 +76,10 @@ pub fn next_batch(
             range: Range { after: cursor, to: rev, rows: 0, from_time: i64::MAX, to_time: i64::MIN, resyncs },
             rows: Vec::with_capacity(limit.min(20_000)),
             dead: Vec::new(),
+            full: false,
         });
         if rev != batch.range.to && (batch.range.rows >= limit || buffer.len() >= LONGEST) {
+            batch.full = true;
             break;
         }
         batch.range.to = rev;

@@ -51,13 +51,9 @@ impl Size {
         self.0
     }
 
-    /// A request of this many rows was taken.
-    pub fn taken(&mut self, rows: usize) {
-        if rows >= self.0 {
-            self.0 = self.0.saturating_mul(2).min(LARGE);
-        } else if self.0 > SMALL {
-            self.0 = SMALL.max(rows);
-        }
+    /// A request was taken; whether there are more rows than went in.
+    pub fn taken(&mut self, full: bool) {
+        self.0 = if full { self.0.saturating_mul(2).min(LARGE) } else { self.0.min(SMALL) };
     }
 
     /// A request failed: perhaps it was too large for its time.
@@ -85,10 +81,10 @@ mod tests {
     fn requests_grow_while_catching_up_and_shrink_on_failure() {
         let mut size = Size::default();
         for _ in 0..10 {
-            size.taken(size.rows());
+            size.taken(true);
         }
         assert_eq!(size.rows(), LARGE);
-        size.taken(3);
+        size.taken(false);
         assert_eq!(size.rows(), SMALL);
         for _ in 0..10 {
             size.failed();
