@@ -239,3 +239,29 @@ fn no_rebuild_under_a_running_session() {
     drop(session);
     assert!(rebuild(&journal_dir, &dir.path().join("history.sqlite")).is_ok());
 }
+
+/// An older program's tables are no obstacle: everything in them is in the journal.
+#[test]
+fn a_database_of_an_older_version_is_folded_anew() {
+    let dir = tempdir().unwrap();
+    let (path, journal_dir) = (dir.path().join("history.sqlite"), dir.path().join("journal"));
+    let records = facts(10);
+    journal(&journal_dir, &records);
+    let mut projections = Projections::open(&path).unwrap();
+    projections.catch_up(&journal_dir).unwrap();
+    projections.save().unwrap();
+    drop(projections);
+    let rows = dump(&path);
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "ALTER TABLE orders DROP COLUMN error_message; DROP TABLE sink_cursors; UPDATE signals SET reason = 'old'; \
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+    let mut projections = Projections::open(&path).unwrap();
+    assert_eq!(projections.folded_to(), 0);
+    assert_eq!(projections.catch_up(&journal_dir).unwrap(), last(&records));
+    drop(projections);
+    assert_eq!(dump(&path), rows);
+}
