@@ -49,7 +49,10 @@ fn lag(sink: &SinkStatus) -> String {
         (_, 0) => "up to date".to_owned(),
         (_, rows) => {
             let rows = format::grouped(Decimal::from(rows), 0);
-            format!("{rows} rows {} behind", format::span(Duration::from_secs(sink.seconds())))
+            match sink.seconds() {
+                0 => format!("{rows} rows behind"),
+                seconds => format!("{rows} rows {} behind", format::span(Duration::from_secs(seconds))),
+            }
         }
     }
 }
