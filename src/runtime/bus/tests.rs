@@ -129,6 +129,8 @@ fn b4_i31_a_stuck_subscriber_delays_nobody() {
     let mut bus = EventBus::new();
     let stuck = bus.subscriptions().folding("stuck", Interest::Everything, 8);
     let mut well = bus.subscriptions().lossy("well", Interest::Everything, 1_000_000);
+    // It has begun to follow, and then takes nothing.
+    bus.serve_snapshots(&state(0));
     // Publishing is not async and holds no lock that a subscriber holds across a wait: that all of
     // this returns is the proof, and the well one has everything.
     for n in 1..=100_000 {
