@@ -2,6 +2,9 @@
 //! any difference fails. `PERPDECK_BLESS=1 cargo test --test screenshots` writes them anew.
 #![cfg(test)]
 
+#[path = "process/ledger.rs"]
+#[allow(dead_code, reason = "the tests of the process fetch and reopen books in other ways")]
+mod ledger;
 #[path = "dashboard/scene.rs"]
 mod scene;
 
@@ -9,9 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use perpdeck::clock::Speed;
+use perpdeck::clock::{Clock, Speed};
 use perpdeck::config::Settings;
-use perpdeck::model::{AlertKind, Event, Record, SessionState, Symbol, Timestamp};
+use perpdeck::model::{
+    Action, AlertKind, Command, CommandId, Event, Record, SessionState, StopPolicy, Symbol, Timestamp,
+};
 use perpdeck::runtime::{self, Interest, Launch, Update, Venue};
 use perpdeck::simulator::{self, Credentials, Scenario};
 use perpdeck::tui::picture;
@@ -90,8 +95,12 @@ fn pictures_show_what_the_dashboard_draws() {
 
 const SYMBOLS: [&str; 5] = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT", "DOGE_USDT"];
 
+/// Orders after which the session of the picture ends.
+const ORDERS: usize = 24;
+
 /// What a session said until some time after its first liquidation: scenario `crash`, the built-in
-/// strategy, and nothing else.
+/// strategy, and nothing else. It goes on until it has made enough orders to be held against the
+/// exchange's books, and is stopped in order.
 fn crash() -> (Arc<SessionState>, Vec<Record>) {
     let data = tempfile::tempdir().unwrap();
     let settings = Settings::default();
@@ -102,7 +111,7 @@ fn crash() -> (Arc<SessionState>, Vec<Record>) {
     let launch = Launch {
         settings,
         data_dir: data.path().to_owned(),
-        venue: Venue::Embedded(Box::new(market)),
+        venue: Venue::Embedded(Box::new(market.clone())),
         speed: Speed::Max,
         strategy: true,
         label: "scenario crash".to_owned(),
@@ -113,6 +122,7 @@ fn crash() -> (Arc<SessionState>, Vec<Record>) {
     let mut first = None;
     let mut records = Vec::new();
     let mut until: Option<Timestamp> = None;
+    let mut orders = 0;
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         while let Some(update) = said.next().await {
             let batch = match update {
@@ -122,9 +132,13 @@ fn crash() -> (Arc<SessionState>, Vec<Record>) {
                     continue;
                 }
             };
+            orders += batch.iter().filter(|record| matches!(record.event, Event::OrderCreated { .. })).count();
+            if orders >= ORDERS && until.is_some() {
+                return;
+            }
             for record in batch.iter() {
                 if until.is_some_and(|until| record.at > until) {
-                    return;
+                    continue;
                 }
                 if let Event::AlertChanged { key, .. } = &record.event
                     && key.kind == AlertKind::LiquidationDetected
@@ -140,10 +154,23 @@ fn crash() -> (Arc<SessionState>, Vec<Record>) {
             }
         }
     });
-    running.abandon.send("the picture is complete".to_owned()).unwrap();
-    running.join().unwrap();
+    let action = Action::Stop { policy: StopPolicy::CancelEntries };
+    running.commands.send(Command { id: CommandId::new("enough").unwrap(), by: "test".to_owned(), action }).unwrap();
+    let ended = running.join().unwrap();
+    assert_eq!((ended.abandoned, ended.journal_error), (None, None));
     assert!(until.is_some(), "a crash liquidates somebody");
+    ledger::agree(&books(&market, ended.state.now), data.path(), "the crash");
     (first.expect("a snapshot comes first"), records)
+}
+
+/// The exchange's books, opened again at the time of the session's end.
+fn books(market: &simulator::Settings, at: Timestamp) -> serde_json::Value {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let exchange = simulator::InMemory::open(market, Clock::starting_at(at, Speed::Max)).unwrap();
+        let request = axum::http::Request::get("/sim/ledger").body(axum::body::Bytes::new()).unwrap();
+        serde_json::from_slice(exchange.call(request).await.unwrap().body()).unwrap()
+    })
 }
 
 #[test]
