@@ -15,7 +15,7 @@ use std::time::Duration;
 use perpdeck::clock::{Clock, Speed};
 use perpdeck::config::Settings;
 use perpdeck::model::{
-    Action, AlertKind, Command, CommandId, Event, Record, SessionState, StopPolicy, Symbol, Timestamp,
+    Action, AlertKind, Command, CommandId, Event, Record, SessionState, SessionTime, StopPolicy, Symbol,
 };
 use perpdeck::runtime::{self, Interest, Launch, Update, Venue};
 use perpdeck::simulator::{self, Credentials, Scenario};
@@ -121,7 +121,7 @@ fn crash() -> (Arc<SessionState>, Vec<Record>) {
     let mut said = running.subscriptions.folding("picture", Interest::Everything, usize::MAX);
     let mut first = None;
     let mut records = Vec::new();
-    let mut until: Option<Timestamp> = None;
+    let mut until: Option<SessionTime> = None;
     let mut orders = 0;
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         while let Some(update) = said.next().await {
@@ -164,7 +164,7 @@ fn crash() -> (Arc<SessionState>, Vec<Record>) {
 }
 
 /// The exchange's books, opened again at the time of the session's end.
-fn books(market: &simulator::Settings, at: Timestamp) -> serde_json::Value {
+fn books(market: &simulator::Settings, at: SessionTime) -> serde_json::Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let exchange = simulator::InMemory::open(market, Clock::starting_at(at, Speed::Max)).unwrap();

@@ -19,7 +19,7 @@ use axum::http::Request;
 use client::{Client, credentials, symbol_body};
 use futures_util::{SinkExt, StreamExt};
 use perpdeck::clock::{Clock, Speed};
-use perpdeck::model::Timestamp;
+use perpdeck::model::SessionTime;
 use perpdeck::simulator::{
     CandleMarket, GapRule, InMemory, NoAnswer, Scenario, Server, Settings, SimulatorError, session_start,
 };
@@ -295,7 +295,7 @@ fn recorded_session(dir: Option<&Path>) -> (String, u64, String) {
         let candles = CandleMarket::load(CANDLES, GapRule::Refuse).unwrap();
         let settings = Settings { candles: Some(candles), data_dir: dir.map(Into::into), ..settings() };
         let origin = session_start(&settings).unwrap().unwrap();
-        let clock = Clock::starting_at(origin, Speed::Max);
+        let clock = Clock::starting_at(SessionTime::from_micros(origin.micros()), Speed::Max);
         let exchange = InMemory::open(&settings, clock.clone()).unwrap();
         let mut pair = exchange.connect();
         let client = Client::new("127.0.0.1:0".parse().unwrap());
@@ -344,9 +344,9 @@ fn recorded_books_start_the_clock_where_they_ended() {
     let candles = CandleMarket::load(CANDLES, GapRule::Refuse).unwrap();
     let settings = Settings { candles: Some(candles), data_dir: Some(dir.path().into()), ..settings() };
     let now: Value = serde_json::from_str(&ledger).unwrap();
-    let ended = Timestamp::from_micros(now["now"].as_i64().unwrap());
+    let ended = SessionTime::from_micros(now["now"].as_i64().unwrap());
     let resumed = session_start(&settings).unwrap().unwrap();
-    assert!(ended.since(resumed) < Duration::from_mins(1), "{resumed} {ended}");
+    assert!(ended.since(SessionTime::from_micros(resumed.micros())) < Duration::from_mins(1), "{resumed} {ended}");
 }
 
 #[tokio::test]

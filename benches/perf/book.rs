@@ -2,8 +2,8 @@
 
 use perpdeck::model::{
     Contracts, Event, Intent, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Position,
-    PositionId, PositionKey, PositionMode, Price, Purpose, Qty, Quote, Side, StrategyId, Symbol, Timestamp, Usdt,
-    VenueFigures, VenueOrderId, VenuePositionId,
+    PositionId, PositionKey, PositionMode, Price, Purpose, Qty, Quote, SessionTime, Side, StrategyId, Symbol, Usdt,
+    VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
 };
 
 use crate::fixture::{contract, d, info};
@@ -17,7 +17,7 @@ pub fn symbol(n: u64) -> Symbol {
 }
 
 /// All facts, in order.
-pub fn facts(now: Timestamp) -> Vec<Event> {
+pub fn facts(now: SessionTime) -> Vec<Event> {
     let info = info(now);
     let session = info.id.clone();
     let mut facts =
@@ -43,7 +43,7 @@ pub fn facts(now: Timestamp) -> Vec<Event> {
                 fees: Usdt(d("0.36")),
                 stop_loss: None,
                 take_profit: None,
-                settled_to: Timestamp::ZERO,
+                settled_to: VenueTime::ZERO,
                 venue_version: 0,
                 opened_at: now,
                 touched_at: now,
@@ -115,8 +115,16 @@ pub fn facts(now: Timestamp) -> Vec<Event> {
 }
 
 /// A price of one symbol.
-pub fn quote(n: u64, step: u64, at: Timestamp) -> Event {
+pub fn quote(n: u64, step: u64, at: SessionTime) -> Event {
     let price = Some(Price(d(&format!("50{:03}.{}", step % 1000, step % 10))));
-    let quote = Quote { symbol: symbol(n), last: price, mark: price, bid: price, ask: price, funding_rate: None, at };
+    let quote = Quote {
+        symbol: symbol(n),
+        last: price,
+        mark: price,
+        bid: price,
+        ask: price,
+        funding_rate: None,
+        at: VenueTime::from_micros(at.micros()),
+    };
     Event::Quoted { quote: Box::new(quote) }
 }

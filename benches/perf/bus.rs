@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use perpdeck::model::{CallClass, Event, Record, SessionState, Timestamp};
+use perpdeck::model::{CallClass, Event, Record, SessionState, SessionTime};
 use perpdeck::runtime::{EventBus, Interest, Update};
 
 use crate::report::{Table, per_second, rate};
@@ -27,7 +27,7 @@ pub fn run(table: &mut Table) {
 
 fn batch() -> Arc<[Record]> {
     (0..BATCH)
-        .map(|_| Record { seq: 1, at: Timestamp::ZERO, event: Event::CallHeldBack { class: CallClass::Reads } })
+        .map(|_| Record { seq: 1, at: SessionTime::ZERO, event: Event::CallHeldBack { class: CallClass::Reads } })
         .collect()
 }
 

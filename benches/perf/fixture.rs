@@ -4,7 +4,7 @@ use perpdeck::config::Settings;
 use perpdeck::engine::{Engine, Input, Out, Reply};
 use perpdeck::model::{
     AccountReport, ContractSpec, Contracts, Decimal, Environment, Phase, PositionMode, Price, Push, Quote, RawSignal,
-    RiskTier, SessionId, SessionInfo, SessionState, Symbol, Timestamp, Usdt,
+    RiskTier, SessionId, SessionInfo, SessionState, SessionTime, Symbol, Usdt, VenueTime,
 };
 
 pub fn d(text: &str) -> Decimal {
@@ -32,7 +32,7 @@ pub fn contract(name: &str) -> ContractSpec {
     }
 }
 
-pub fn info(now: Timestamp) -> SessionInfo {
+pub fn info(now: SessionTime) -> SessionInfo {
     SessionInfo {
         id: SessionId::new("bench001").unwrap(),
         environment: Environment::Paper,
@@ -43,7 +43,7 @@ pub fn info(now: Timestamp) -> SessionInfo {
     }
 }
 
-pub fn quote(name: &str, price: &str, at: Timestamp) -> Push {
+pub fn quote(name: &str, price: &str, at: SessionTime) -> Push {
     let price = Some(Price(d(price)));
     Push::Quote(Quote {
         symbol: Symbol::new(name).unwrap(),
@@ -52,7 +52,7 @@ pub fn quote(name: &str, price: &str, at: Timestamp) -> Push {
         bid: price,
         ask: price,
         funding_rate: None,
-        at,
+        at: VenueTime::from_micros(at.micros()),
     })
 }
 
@@ -67,7 +67,7 @@ pub fn account(equity: &str) -> AccountReport {
 }
 
 /// An engine that is ready, with a price of each contract and a lot of equity.
-pub fn ready(settings: Settings, symbols: &[&str], now: Timestamp) -> Engine {
+pub fn ready(settings: Settings, symbols: &[&str], now: SessionTime) -> Engine {
     let mut engine = Engine::new(settings, SessionState::default());
     let mut out = Out::default();
     let mut step = |input| {
@@ -82,9 +82,12 @@ pub fn ready(settings: Settings, symbols: &[&str], now: Timestamp) -> Engine {
     for name in symbols {
         step(Input::Push(Box::new(quote(name, "50000", now))));
     }
-    step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new()) })));
-    step(Input::Reply(Box::new(Reply::Positions { asked_at: now, result: Ok((Vec::new(), account("100000000"))) })));
-    step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new()) })));
+    step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new().into()) })));
+    step(Input::Reply(Box::new(Reply::Positions {
+        asked_at: now,
+        result: Ok((Vec::new().into(), account("100000000"))),
+    })));
+    step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new().into()) })));
     assert_eq!(engine.state().phase, Phase::Ready);
     engine
 }

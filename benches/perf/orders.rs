@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use perpdeck::config::Settings;
 use perpdeck::engine::{Input, Out, Reply, Request};
 use perpdeck::model::{
-    Category, Decimal, Intent, OrderReport, Push, RawSignal, Side, Symbol, Timestamp, VenueOrderId, VenueOrderState,
-    mul,
+    Category, Decimal, Intent, OrderReport, Push, RawSignal, Refusal, SessionTime, Side, Symbol, VenueOrderId,
+    VenueOrderState, VenueTime, mul,
 };
 
 use crate::fixture;
@@ -38,7 +38,7 @@ pub fn run(table: &mut Table) {
 }
 
 fn engine() -> (Duration, Duration) {
-    let mut now = Timestamp::from_secs(1_767_225_600);
+    let mut now = SessionTime::from_secs(1_767_225_600);
     let mut settings = Settings::default();
     settings.orders.max_working = 1_000;
     settings.risk.max_position_pct = Decimal::from(50);
@@ -85,8 +85,9 @@ fn engine() -> (Duration, Duration) {
                     average_price: None,
                     category: Category::Normal,
                     error_code: 0,
+                    refusal: Refusal::Unspecified,
                     version: 2,
-                    updated_at: now,
+                    updated_at: VenueTime::from_micros(now.micros()),
                 };
                 [
                     Input::Reply(Box::new(Reply::Placed { no: *no, attempt: *attempt, result: Ok(venue_id) })),
@@ -106,7 +107,8 @@ fn engine() -> (Duration, Duration) {
             // What a session forgets after an hour is forgotten here too, outside the clock.
             now = now.plus(Duration::from_secs(3_700));
             engine.step(now, Input::Tick, &mut out);
-            let reply = Reply::Positions { asked_at: now, result: Ok((Vec::new(), fixture::account("100000000"))) };
+            let reply =
+                Reply::Positions { asked_at: now, result: Ok((Vec::new().into(), fixture::account("100000000"))) };
             engine.step(now, Input::Reply(Box::new(reply)), &mut out);
             out.clear();
         }

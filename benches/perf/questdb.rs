@@ -19,8 +19,8 @@ use perpdeck::exchange::mexc::{Adapter, Options, Permit};
 use perpdeck::journal::{Journal, Options as JournalOptions};
 use perpdeck::model::{
     Decimal, Event, LiquidationWatch, MarginMode, Origin, Phase, Position, PositionId, PositionKey, PositionMode,
-    Price, Push, Qty, Record, SessionState, Side, SinkPhase, SinkStatus, Symbol, Timestamp, Usdt, VenueFigures,
-    VenuePositionId,
+    Price, Push, Qty, Record, SessionState, SessionTime, Side, SinkPhase, SinkStatus, Symbol, Usdt, VenueFigures,
+    VenuePositionId, VenueTime,
 };
 use perpdeck::runtime::{DataDir, EventBus, Gateway, Intake, Manner, Ports, Scribe, Session};
 use perpdeck::store::questdb::{Conf, Drain, DrainOptions, Source, TARGETS, migrate, wait_applied};
@@ -89,10 +89,10 @@ fn position(id: u64) -> Position {
         fees: Usdt::ZERO,
         stop_loss: None,
         take_profit: None,
-        settled_to: Timestamp::ZERO,
+        settled_to: VenueTime::ZERO,
         venue_version: 0,
-        opened_at: Timestamp::from_secs(1_700_000_000),
-        touched_at: Timestamp::from_secs(1_700_000_000),
+        opened_at: SessionTime::from_secs(1_700_000_000),
+        touched_at: SessionTime::from_secs(1_700_000_000),
         synced_at: None,
         watch: LiquidationWatch::default(),
     }
@@ -229,7 +229,7 @@ fn with_questdb_rs(server: &QuestDb, rows: &[Snapshot]) -> Duration {
 
 fn with_the_drain(server: &QuestDb, database: &Path) -> Duration {
     let mut source = Source::open(database).unwrap().unwrap();
-    source.resend(Timestamp::ZERO).unwrap();
+    source.resend(SessionTime::ZERO).unwrap();
     drop(source);
     let (tell, status) = tokio::sync::watch::channel(SinkStatus::default());
     let begun = Instant::now();
@@ -395,7 +395,7 @@ fn through_the_engine(conf: Option<&Conf>) -> Vec<Duration> {
 }
 
 /// An engine that is ready, and the facts that made it so.
-fn ready(settings: Settings, now: Timestamp) -> (Engine, Vec<Record>) {
+fn ready(settings: Settings, now: SessionTime) -> (Engine, Vec<Record>) {
     let mut engine = Engine::new(settings, SessionState::default());
     let mut facts = Vec::new();
     let mut step = |input| {
@@ -408,10 +408,10 @@ fn ready(settings: Settings, now: Timestamp) -> (Engine, Vec<Record>) {
     step(Input::Reply(Box::new(Reply::Contracts { result: Ok(vec![fixture::contract("BTC_USDT")]) })));
     step(Input::Reply(Box::new(Reply::PositionMode { result: Ok(PositionMode::Hedge) })));
     step(Input::Push(Box::new(fixture::quote("BTC_USDT", "50000", now))));
-    step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new()) })));
+    step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new().into()) })));
     let account = fixture::account("100000000");
-    step(Input::Reply(Box::new(Reply::Positions { asked_at: now, result: Ok((Vec::new(), account)) })));
-    step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new()) })));
+    step(Input::Reply(Box::new(Reply::Positions { asked_at: now, result: Ok((Vec::new().into(), account)) })));
+    step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new().into()) })));
     assert_eq!(engine.state().phase, Phase::Ready);
     (engine, facts)
 }

@@ -16,7 +16,8 @@ use perpdeck::engine::Input;
 use perpdeck::exchange::mexc::{Adapter, Options, Permit};
 use perpdeck::journal::{Journal, Options as JournalOptions};
 use perpdeck::model::{
-    Category, Contracts, Decimal, Intent, OrderReport, Push, Side, SignalOutcome, Symbol, VenueOrderId, VenueOrderState,
+    Category, Contracts, Decimal, Intent, OrderReport, Push, Refusal, Side, SignalOutcome, Symbol, VenueOrderId,
+    VenueOrderState, VenueTime,
 };
 use perpdeck::runtime::{EventBus, Gateway, Intake, Manner, Ports, Scribe, Session, SignalAnswer};
 use sha2::Sha256;
@@ -220,8 +221,9 @@ pub async fn signal_after_signal(intake: &Intake, push: &tokio::sync::mpsc::Send
             average_price: None,
             category: Category::Normal,
             error_code: 0,
+            refusal: Refusal::Unspecified,
             version: 2,
-            updated_at: wall_time(),
+            updated_at: VenueTime::from_micros(wall_time().micros()),
         };
         push.send(Push::Order(report)).await.unwrap();
         tokio::time::sleep(REST / 2).await;

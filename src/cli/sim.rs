@@ -9,6 +9,7 @@ use super::args::SimArgs;
 use super::failure::Failure;
 use crate::clock::{Clock, Speed, wall_time};
 use crate::config::Pace;
+use crate::model::SessionTime;
 use crate::model::{Decimal, Symbol};
 use crate::runtime::random_key;
 use crate::simulator::{CandleMarket, Credentials, GapRule, Scenario, Server, Settings, SimulatorError, session_start};
@@ -36,8 +37,8 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
         // Recorded prices play at their own times; invented ones go on where the books end, when a
         // faster run has left them ahead of the wall clock.
         let begins = match (session_start(&settings)?, &settings.candles) {
-            (Some(start), Some(_)) => start,
-            (start, _) => start.unwrap_or_default().max(wall_time()),
+            (Some(start), Some(_)) => SessionTime::from_micros(start.micros()),
+            (start, _) => SessionTime::from_micros(start.unwrap_or_default().micros()).max(wall_time()),
         };
         let clock = Clock::starting_at(begins, speed);
         let mut server = Server::start(&settings, args.listen, clock).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::Timestamp;
+use crate::model::SessionTime;
 
 /// The least real time that any network time-out leaves, however fast the session runs.
 pub const LEAST_NETWORK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ pub enum Speed {
 /// A handle on the session's clock; clones tell the same time.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    origin: Timestamp,
+    origin: SessionTime,
     started: Instant,
     speed: Speed,
 }
@@ -33,7 +33,7 @@ pub struct Clock {
 impl Clock {
     /// A clock that reads `origin` now. For [`Speed::Max`] it must be made inside a runtime that was
     /// started with paused time.
-    pub fn starting_at(origin: Timestamp, speed: Speed) -> Self {
+    pub fn starting_at(origin: SessionTime, speed: Speed) -> Self {
         Self { origin, started: Instant::now(), speed }
     }
 
@@ -43,7 +43,7 @@ impl Clock {
     }
 
     /// The session's time.
-    pub fn now(&self) -> Timestamp {
+    pub fn now(&self) -> SessionTime {
         let elapsed = self.started.elapsed();
         self.origin.plus(match self.speed {
             Speed::Times(factor) => scaled(elapsed, factor),
@@ -62,12 +62,12 @@ impl Clock {
     }
 
     /// Waits until the session's time has come.
-    pub async fn sleep_until(&self, at: Timestamp) {
+    pub async fn sleep_until(&self, at: SessionTime) {
         tokio::time::sleep_until(self.instant(at)).await;
     }
 
     /// When, on the runtime's own clock, the session's time will be `at`.
-    pub fn instant(&self, at: Timestamp) -> Instant {
+    pub fn instant(&self, at: SessionTime) -> Instant {
         let ahead = self.real(at.since(self.origin));
         self.started.checked_add(ahead).unwrap_or_else(|| self.started + Duration::from_secs(86_400 * 365))
     }
@@ -91,8 +91,8 @@ impl Clock {
 }
 
 /// The machine's wall clock.
-pub fn wall_time() -> Timestamp {
-    Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
+pub fn wall_time() -> SessionTime {
+    SessionTime::from_micros(chrono::Utc::now().timestamp_micros())
 }
 
 fn scaled(span: Duration, factor: f64) -> Duration {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::turn::Turn;
 use super::{circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control};
-use crate::model::{CallClass, Chore, ChoreState, Event, Phase, Timestamp};
+use crate::model::{CallClass, Chore, ChoreState, Event, Phase, SessionTime};
 
 /// Longest wait of a chore that keeps failing.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Contract details and the clock are asked again this often.
+/// Contract details are asked again this often.
 const CONTRACTS_EVERY: Duration = Duration::from_secs(3600);
+/// The exchange's clock is asked again this often.
+const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How often working orders are looked over while any works.
 pub(super) const LOOK_OVER: Duration = Duration::from_millis(100);
 
@@ -20,6 +22,7 @@ pub(super) fn run(turn: &mut Turn) {
     session_control::on_tick(turn);
     orders::due_work(turn);
     for chore in [
+        Chore::Clock,
         Chore::Contracts,
         Chore::PositionMode,
         Chore::PollOrders,
@@ -34,7 +37,7 @@ pub(super) fn run(turn: &mut Turn) {
 }
 
 /// When the next chore is due.
-pub(super) fn next_due(turn_state: &crate::model::SessionState) -> Option<Timestamp> {
+pub(super) fn next_due(turn_state: &crate::model::SessionState) -> Option<SessionTime> {
     turn_state.upkeep.chores.values().filter(|state| state.asked_at.is_none()).filter_map(|state| state.due).min()
 }
 
@@ -99,6 +102,7 @@ fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
         Chore::SyncPositions => Some(settings.positions.sync_interval),
         Chore::Cleanup => Some(settings.orders.cleanup_interval),
         Chore::Contracts => Some(CONTRACTS_EVERY),
+        Chore::Clock => Some(CLOCK_EVERY),
         // Asked when something calls for it.
         Chore::FetchFills | Chore::PositionMode => None,
     }
@@ -113,6 +117,7 @@ fn start(turn: &mut Turn, chore: Chore) {
         Chore::SyncPositions => positions::sync(turn),
         Chore::FetchFills => positions::fetch_fills(turn),
         Chore::Cleanup => orders::cleanup(turn),
+        Chore::Clock => session_control::measure(turn),
         Chore::Contracts | Chore::PositionMode => session_control::ask(turn, chore),
     }
 }

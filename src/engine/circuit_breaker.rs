@@ -6,7 +6,7 @@
 
 use super::alerting::{NewAlert, clear, raise};
 use super::turn::Turn;
-use crate::model::{AlertKind, BreakerState, CallClass, CallError, Event, Severity, Timestamp};
+use crate::model::{AlertKind, BreakerState, CallClass, CallError, Event, SessionTime, Severity};
 
 /// Whether a call may leave.
 pub(super) enum Admission {
@@ -77,7 +77,7 @@ pub(super) fn reset(turn: &mut Turn, class: CallClass, by: &str) {
 }
 
 /// When an open breaker lets a probe through.
-pub(super) fn reopens_at(turn: &Turn, class: CallClass) -> Option<Timestamp> {
+pub(super) fn reopens_at(turn: &Turn, class: CallClass) -> Option<SessionTime> {
     let breaker = turn.state().breaker(class);
     (breaker.state == BreakerState::Open).then_some(breaker.since?.plus(turn.settings.breaker.recovery))
 }

@@ -6,10 +6,10 @@ use super::alerting::{NewAlert, clear, raise};
 use super::cross_margin_watch;
 use super::risk_manager::{daily_loss, daily_loss_limit, drawdown_pct, equity_now, margin_in_use, unrealised_now};
 use super::turn::Turn;
-use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, Timestamp, Usdt, div, mul};
+use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, Usdt, VenueTime, div, mul};
 
-/// A fill may be stamped so far ahead of our clock and still begin its day.
-const CLOCKS_APART: Duration = Duration::from_mins(1);
+/// A fill may be stamped so far ahead of the measured clock of the exchange and still begin its day.
+const STAMPS_AHEAD: Duration = Duration::from_mins(1);
 
 /// The exchange told the balances, at a sync (with equity) or by a push (without).
 pub(super) fn on_account(turn: &mut Turn, report: &AccountReport) {
@@ -43,7 +43,7 @@ pub(super) fn on_account(turn: &mut Turn, report: &AccountReport) {
 
 /// Rolls the day and trips what needs no consistent view of the account.
 pub(super) fn check(turn: &mut Turn) {
-    roll_day(turn, turn.now);
+    roll_day(turn, turn.venue_now());
     check_daily_loss(turn);
     check_utilisation(turn);
     cross_margin_watch::check(turn);
@@ -58,9 +58,11 @@ fn peak_and_drawdown(turn: &mut Turn, equity: Usdt) {
     check_drawdown(turn, equity);
 }
 
-/// Begins a new trading day when its time has come, by our clock or by a fill's; once for each day.
-pub(super) fn roll_day(turn: &mut Turn, at: Timestamp) {
-    let today = at.clamp(turn.now, turn.now.plus(CLOCKS_APART)).day();
+/// Begins a new trading day when its time has come by the exchange's clock, as measured or as a fill
+/// shows it; once for each day.
+pub(super) fn roll_day(turn: &mut Turn, at: VenueTime) {
+    let now = turn.venue_now();
+    let today = at.clamp(now, now.plus(STAMPS_AHEAD)).day();
     if turn.state().equity.day.is_some_and(|day| day >= today) {
         return;
     }
@@ -78,7 +80,8 @@ pub(super) fn reset(turn: &mut Turn, limit: RiskLimit, by: &str) {
     let Some(equity) = equity_now(turn.state()) else { return };
     match limit {
         RiskLimit::DailyLoss => {
-            turn.emit(Event::DayRolled { day: turn.now.day(), equity });
+            let day = turn.venue_now().day();
+            turn.emit(Event::DayRolled { day, equity });
             clear(turn, AlertKind::DailyLossLimit, "session");
         }
         RiskLimit::Drawdown => {

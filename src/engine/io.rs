@@ -1,9 +1,11 @@
 //! What goes into the engine and what comes out of it.
 
+use std::time::Duration;
+
 use crate::model::{
     AccountReport, CallError, CancelOrder, CancelOutcome, ClientOrderId, ClockOffset, Command, ContractSpec, Evidence,
-    FillReport, OrderNo, OrderReport, PlaceOrder, PositionId, PositionKey, PositionMode, PositionReport, Push,
-    RawSignal, Record, SessionInfo, Symbol, Timestamp, VenueOrderId,
+    FillReport, Listing, OrderNo, OrderReport, PlaceOrder, PositionId, PositionKey, PositionMode, PositionReport, Push,
+    RawSignal, Record, SessionInfo, SessionTime, Symbol, VenueOrderId, VenueTime,
 };
 
 /// Everything that can happen to a session.
@@ -37,6 +39,11 @@ pub enum Input {
         /// Which, and how, for people.
         what: String,
     },
+    /// The machine slept, or the program was stopped, for so long.
+    Suspended {
+        /// For how long.
+        slept: Duration,
+    },
     /// An observer that may lose events has lost some.
     Dropped {
         /// Who.
@@ -57,6 +64,12 @@ pub enum Request {
         attempt: u32,
         /// What to send.
         order: Box<PlaceOrder>,
+    },
+    /// Take back placements that have not left yet. Each is answered like any placement: as revoked, or
+    /// as what the exchange said when it had left before.
+    Revoke {
+        /// Which.
+        orders: Vec<OrderNo>,
     },
     /// Cancel orders.
     Cancel {
@@ -88,7 +101,7 @@ pub enum Request {
         /// Which contracts.
         symbols: Vec<Symbol>,
         /// Since when, by the exchange.
-        since: Timestamp,
+        since: VenueTime,
     },
     /// All positions and the account.
     Positions,
@@ -99,7 +112,7 @@ pub enum Request {
         /// Symbol and leg.
         key: PositionKey,
         /// Since when.
-        since: Timestamp,
+        since: VenueTime,
     },
     /// The account's position mode.
     PositionMode,
@@ -137,6 +150,14 @@ pub enum Reply {
         /// The exchange's id.
         result: Result<VenueOrderId, CallError>,
     },
+    /// To [`Request::Place`], before its answer: the first byte is about to leave, and nothing can take
+    /// it back any more.
+    Left {
+        /// Which order.
+        no: OrderNo,
+        /// Which attempt.
+        attempt: u32,
+    },
     /// To [`Request::Cancel`].
     Cancelled {
         /// Which orders were asked for.
@@ -149,7 +170,7 @@ pub enum Reply {
         /// Which order.
         no: OrderNo,
         /// When the question left.
-        asked_at: Timestamp,
+        asked_at: SessionTime,
         /// What the exchange knows of it; `Ok(None)` is "nothing".
         result: Result<Option<OrderReport>, CallError>,
     },
@@ -158,26 +179,26 @@ pub enum Reply {
         /// Which order.
         no: OrderNo,
         /// Its fills.
-        result: Result<Vec<FillReport>, CallError>,
+        result: Result<Listing<FillReport>, CallError>,
     },
     /// To [`Request::OpenOrders`].
     OpenOrders {
         /// When the question left.
-        asked_at: Timestamp,
+        asked_at: SessionTime,
         /// The orders.
-        result: Result<Vec<OrderReport>, CallError>,
+        result: Result<Listing<OrderReport>, CallError>,
     },
     /// To [`Request::FillsSince`].
     Fills {
         /// The fills.
-        result: Result<Vec<FillReport>, CallError>,
+        result: Result<Listing<FillReport>, CallError>,
     },
     /// To [`Request::Positions`].
     Positions {
         /// When the question left.
-        asked_at: Timestamp,
+        asked_at: SessionTime,
         /// Positions and account.
-        result: Result<(Vec<PositionReport>, AccountReport), CallError>,
+        result: Result<(Listing<PositionReport>, AccountReport), CallError>,
     },
     /// To [`Request::Evidence`].
     Evidence {

@@ -18,7 +18,7 @@ mod turn;
 pub use io::{Input, Out, Reply, Request};
 
 use crate::config::Settings;
-use crate::model::{Event, Push, SessionState, Timestamp};
+use crate::model::{Event, Push, SessionState, SessionTime};
 use live_order_manager as orders;
 use position_sync_service as positions;
 use turn::Turn;
@@ -29,7 +29,7 @@ pub struct Engine {
     settings: Settings,
     state: SessionState,
     /// Time of the last step.
-    stepped_at: Timestamp,
+    stepped_at: SessionTime,
 }
 
 impl Engine {
@@ -50,7 +50,7 @@ impl Engine {
 
     /// Takes one input and appends what follows from it to `out`. Total: it returns, whatever
     /// comes in; bad input becomes an event.
-    pub fn step(&mut self, now: Timestamp, input: Input, out: &mut Out) {
+    pub fn step(&mut self, now: SessionTime, input: Input, out: &mut Out) {
         // Time never runs backwards for the engine, whatever the caller's clock does.
         let now = now.max(self.stepped_at);
         self.stepped_at = now;
@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// When the engine next wants an [`Input::Tick`], if nothing else comes in before.
-    pub fn next_wakeup(&self) -> Option<Timestamp> {
+    pub fn next_wakeup(&self) -> Option<SessionTime> {
         let chore = chores::next_due(&self.state);
         let busy = self.state.orders.working_count() > 0 || self.state.flatten.is_some();
         let look_over = busy.then(|| self.stepped_at.plus(chores::LOOK_OVER));
@@ -81,12 +81,12 @@ fn take(turn: &mut Turn, input: Input) {
         }
         Input::Tick => {
             chores::run(turn);
-            equity_watch::roll_day(turn, turn.now);
+            equity_watch::roll_day(turn, turn.venue_now());
             liquidation_watch::remind(turn);
         }
         Input::Signal(raw) => {
             // A signal of the new day is judged by the new day, also before the first tick of it.
-            equity_watch::roll_day(turn, turn.now);
+            equity_watch::roll_day(turn, turn.venue_now());
             signal_intake::on_signal(turn, &raw);
         }
         Input::Command(command) => session_control::on_command(turn, &command),
@@ -94,6 +94,7 @@ fn take(turn: &mut Turn, input: Input) {
         Input::Reply(reply) => on_reply(turn, &reply),
         Input::Journal { error } => session_control::on_journal(turn, error),
         Input::Failure { what } => session_control::on_failure(turn, &what),
+        Input::Suspended { slept } => session_control::on_suspended(turn, slept),
         Input::Dropped { observer, total } => turn.emit(Event::ObserverDropped { observer, total }),
     }
 }
@@ -112,6 +113,7 @@ fn on_push(turn: &mut Turn, push: Push) {
         }
         Push::Fill(report) => orders::apply_fill(turn, &report),
         Push::Position(report) => positions::on_position_report(turn, &report),
+        Push::Clock(offset) => session_control::on_clock(turn, &Ok(offset)),
         Push::Account(report) => equity_watch::on_account(turn, &report),
         // A notice is a reason to look at once; the verdict needs evidence.
         Push::LiquidationNotice { .. } => session_control::resync_soon(turn),
@@ -123,6 +125,7 @@ fn on_push(turn: &mut Turn, push: Push) {
 
 fn on_reply(turn: &mut Turn, reply: &Reply) {
     match reply {
+        Reply::Left { .. } => {}
         Reply::Placed { no, attempt, result } => orders::on_placed(turn, *no, *attempt, result),
         Reply::Cancelled { orders: asked, result } => orders::on_cancelled(turn, asked, result),
         Reply::LookedUp { no, asked_at, result } => orders::on_looked_up(turn, *no, *asked_at, result),
@@ -134,9 +137,7 @@ fn on_reply(turn: &mut Turn, reply: &Reply) {
         Reply::PositionMode { result } => session_control::on_position_mode(turn, result),
         Reply::Contracts { result } => session_control::on_contracts(turn, result),
         Reply::ServerTime { result } => {
-            if let Ok(offset) = result {
-                turn.emit(Event::ClockMeasured { offset: *offset });
-            }
+            session_control::on_clock(turn, result);
         }
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{Out, Request};
 use crate::config::Settings;
-use crate::model::{Event, Order, OrderNo, Price, Record, SessionState, Symbol, Timestamp};
+use crate::model::{ClockOffset, Event, Order, OrderNo, Price, Record, SessionState, SessionTime, Symbol, VenueTime};
 
 /// What the parts of the engine work on. State changes only through [`Turn::emit`].
 pub(super) struct Turn<'a> {
-    pub now: Timestamp,
+    pub now: SessionTime,
     pub settings: &'a Settings,
     state: &'a mut SessionState,
     out: &'a mut Out,
@@ -20,7 +20,7 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub fn new(now: Timestamp, settings: &'a Settings, state: &'a mut SessionState, out: &'a mut Out) -> Self {
+    pub fn new(now: SessionTime, settings: &'a Settings, state: &'a mut SessionState, out: &'a mut Out) -> Self {
         Self { now, settings, state, out, cancels: BTreeSet::new(), order_ended: false }
     }
 
@@ -51,6 +51,18 @@ impl<'a> Turn<'a> {
     /// An order as it is now, to look at while events are emitted; it does not follow them.
     pub fn order(&self, no: OrderNo) -> Option<Arc<Order>> {
         self.state.orders.shared(no)
+    }
+
+    /// The exchange's clock against ours. Before it was measured nothing is known of it: the uncertainty
+    /// is a day.
+    pub fn clock(&self) -> ClockOffset {
+        const UNMEASURED: ClockOffset = ClockOffset { offset_us: 0, round_trip_us: 2 * 86_400_000_000 };
+        self.state.upkeep.link.clock.unwrap_or(UNMEASURED)
+    }
+
+    /// What the exchange's clock shows now, by the last measurement.
+    pub fn venue_now(&self) -> VenueTime {
+        self.clock().to_venue(self.now)
     }
 
     /// The price at which risk in a symbol is measured now.

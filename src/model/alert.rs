@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertId, PositionId, Symbol, Timestamp};
+use super::{AlertId, PositionId, SessionTime, Symbol};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +87,8 @@ pub enum AlertKind {
     FlattenIncomplete,
     /// A part of the program ended unexpectedly.
     InternalFailure,
+    /// This machine's clock differs from the exchange's, or stood still.
+    ClockOff,
 }
 
 impl AlertKind {
@@ -131,14 +133,14 @@ pub struct Alert {
     /// Numbers and ids behind the message.
     pub details: BTreeMap<String, String>,
     /// When it was first raised.
-    pub raised_at: Timestamp,
+    pub raised_at: SessionTime,
     /// When it was last raised or changed.
-    pub updated_at: Timestamp,
+    pub updated_at: SessionTime,
     /// How often it was raised.
     pub count: u32,
     /// When its condition ended; `None` while it holds. An alert about something that happened (not
     /// a condition) is cleared from the start.
-    pub cleared_at: Option<Timestamp>,
+    pub cleared_at: Option<SessionTime>,
     /// Who acknowledged it and when.
     pub acknowledged: Option<Acknowledgement>,
 }
@@ -149,7 +151,7 @@ pub struct Acknowledgement {
     /// Who.
     pub by: String,
     /// When.
-    pub at: Timestamp,
+    pub at: SessionTime,
 }
 
 impl Alert {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::SessionTime;
 
 /// Calls that fail together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub struct Breaker {
     /// Where it stands.
     pub state: BreakerState,
     /// Since when.
-    pub since: Option<Timestamp>,
+    pub since: Option<SessionTime>,
     /// Failures in a row; a quote, not a fact.
     pub failures: u32,
     /// Successes in a row while half-open; a quote, not a fact.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertId, CallClass, CommandId, OrderNo, RiskLimit, StopPolicy, Symbol, Timestamp};
+use super::{AlertId, CallClass, CommandId, OrderNo, RiskLimit, SessionTime, StopPolicy, Symbol};
 
 /// A command. The same id again is the same command and gets the same answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,11 +133,11 @@ pub struct CommandRecord {
     /// The command.
     pub command: Command,
     /// When the engine got it.
-    pub at: Timestamp,
+    pub at: SessionTime,
     /// How far it is.
     pub status: CommandStatus,
     /// When that last changed.
-    pub updated_at: Timestamp,
+    pub updated_at: SessionTime,
     /// The orders it still waits for.
     pub waiting_for: Vec<OrderNo>,
 }

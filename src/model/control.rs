@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommandId, OrderNo, PositionKey, SessionId, Timestamp};
+use super::{CommandId, OrderNo, PositionKey, SessionId, SessionTime};
 
 /// Whether new exposure is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub struct SessionInfo {
     /// What it runs, for the session bar: scenario or candle file, or the account.
     pub label: String,
     /// When it was first started.
-    pub started_at: Timestamp,
+    pub started_at: SessionTime,
     /// How often it was started, the first time included.
     pub starts: u32,
 }
@@ -148,7 +148,7 @@ pub struct Flatten {
     /// The step it is at.
     pub step: FlattenStep,
     /// When that step began.
-    pub step_since: Timestamp,
+    pub step_since: SessionTime,
     /// The closing orders it made.
     pub closes: Vec<(PositionKey, OrderNo)>,
     /// How often it had to send closes again.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Alert, AlertId, AlertKey, BreakerState, CallClass, ClockOffset, CloseCause, Command, CommandId, CommandStatus,
     ContractSpec, Contracts, Control, Decimal, Fill, Flatten, LiquidationWatch, Order, OrderNo, OrderState, Phase,
-    Position, PositionId, PositionMode, PositionReport, Price, Qty, Quote, RawSignal, RiskLimit, SessionInfo, Severity,
-    Signal, SignalOutcome, Timestamp, Usdt, VenueFigures, VenueOrderId, VenuePositionId,
+    Position, PositionId, PositionMode, PositionReport, Price, Qty, Quote, RawSignal, RiskLimit, SessionInfo,
+    SessionTime, Severity, Signal, SignalOutcome, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
 };
 
 /// An event with its place in the session.
@@ -20,7 +20,7 @@ pub struct Record {
     /// Number of the fact, from 1 on; a quote carries the number of the fact before it.
     pub seq: u64,
     /// When it happened.
-    pub at: Timestamp,
+    pub at: SessionTime,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -45,7 +45,7 @@ pub struct VenueView {
     /// As told; size zero when a good snapshot did not list it.
     pub report: PositionReport,
     /// When the question left, or the push arrived: changes of ours after it are not in it.
-    pub as_of: Timestamp,
+    pub as_of: SessionTime,
 }
 
 /// Recurring work of the engine.
@@ -64,19 +64,21 @@ pub enum Chore {
     Contracts,
     /// Position mode of the account.
     PositionMode,
+    /// The exchange's clock.
+    Clock,
 }
 
 /// A chore's place in its cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChoreState {
     /// When it is due next.
-    pub due: Option<Timestamp>,
+    pub due: Option<SessionTime>,
     /// Since when its question is out.
-    pub asked_at: Option<Timestamp>,
+    pub asked_at: Option<SessionTime>,
     /// When it last succeeded.
-    pub done_at: Option<Timestamp>,
+    pub done_at: Option<SessionTime>,
     /// When the question of that success left: what happened later is not in its answer.
-    pub told_of: Option<Timestamp>,
+    pub told_of: Option<SessionTime>,
     /// Failures in a row.
     pub failures: u32,
 }
@@ -170,7 +172,7 @@ pub enum Event {
     /// Signals decided before this are forgotten; they would be refused as stale now.
     SignalsForgotten {
         /// Before when.
-        before: Timestamp,
+        before: SessionTime,
     },
 
     // --- orders
@@ -198,7 +200,7 @@ pub enum Event {
         /// Which.
         no: OrderNo,
         /// When.
-        next_attempt_at: Timestamp,
+        next_attempt_at: SessionTime,
         /// Why the attempt failed.
         error: String,
     },
@@ -259,7 +261,13 @@ pub enum Event {
         /// Which.
         orders: Vec<OrderNo>,
         /// Ids of fills older than this are forgotten too; such fills are ignored from now on.
-        fills_before: Timestamp,
+        fills_before: VenueTime,
+    },
+    /// Fills of others from before this time of the exchange are not of this session: its clock was
+    /// measured, so the start of the session is known by it.
+    FillsBegin {
+        /// From when on.
+        from: VenueTime,
     },
     /// A fill: moves its order and its position at once.
     Filled {
@@ -284,7 +292,7 @@ pub enum Event {
         /// The entry now.
         entry_price: Option<Price>,
         /// Up to which time of the exchange fills are in it.
-        settled_to: Timestamp,
+        settled_to: VenueTime,
         /// Why, for people.
         reason: String,
     },
@@ -485,7 +493,7 @@ pub enum Event {
         /// Which.
         no: OrderNo,
         /// Since when the question is out.
-        asked_at: Option<Timestamp>,
+        asked_at: Option<SessionTime>,
     },
     /// The link to the exchange changed.
     LinkMoved {

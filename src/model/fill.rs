@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientOrderId, Contracts, FillId, Intent, OrderNo, PositionId, Price, Qty, Symbol, Timestamp, Usdt, VenueOrderId,
+    ClientOrderId, Contracts, FillId, Intent, OrderNo, PositionId, Price, Qty, Symbol, Usdt, VenueOrderId, VenueTime,
 };
 
 /// Why the exchange made an order or a deal (`category` of the protocol).
@@ -56,7 +56,7 @@ pub struct Fill {
     /// Why the exchange made it.
     pub category: Category,
     /// When it happened, by the exchange.
-    pub at: Timestamp,
+    pub at: VenueTime,
     /// Whether the position moves: not when a snapshot that was adopted already holds this fill.
     pub moves_position: bool,
 }

@@ -52,8 +52,8 @@ pub use state::{
     Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep,
 };
 pub use text::escape_controls;
-pub use time::Timestamp;
+pub use time::{ClockOffset, SessionTime, Time, VenueTime};
 pub use venue::{
-    AccountReport, CallError, CancelOrder, CancelOutcome, ClockOffset, ErrorClass, Evidence, FillReport, OrderReport,
-    PlaceOrder, PositionReport, Push, VenueOrderState,
+    AccountReport, CallError, CancelOrder, CancelOutcome, ErrorClass, Evidence, FillReport, Listing, OrderReport,
+    PlaceOrder, PositionReport, Push, Refusal, UnreadableRow, VenueCapabilities, VenueOrderState,
 };

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, PositionKey, PositionMode, Price, Qty, SignalId,
-    StrategyId, Symbol, Timestamp, Usdt, VenueOrderId, VenuePositionId, div, mul,
+    ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, PositionKey, PositionMode, Price, Qty, SessionTime,
+    SignalId, StrategyId, Symbol, Usdt, VenueOrderId, VenuePositionId, div, mul,
 };
 
 /// Where an order stands.
@@ -106,6 +106,8 @@ pub enum OrderType {
     Market,
     /// At this price or better, resting until cancelled.
     Limit(Price),
+    /// At this price or better, at once; what does not fill is cancelled.
+    ImmediateOrCancel(Price),
 }
 
 impl OrderType {
@@ -113,8 +115,13 @@ impl OrderType {
     pub const fn limit(self) -> Option<Price> {
         match self {
             Self::Market => None,
-            Self::Limit(price) => Some(price),
+            Self::Limit(price) | Self::ImmediateOrCancel(price) => Some(price),
         }
+    }
+
+    /// Whether what does not fill at once stays in the book.
+    pub const fn rests(self) -> bool {
+        matches!(self, Self::Limit(_))
     }
 
     /// `MARKET` or `LIMIT`.
@@ -122,6 +129,7 @@ impl OrderType {
         match self {
             Self::Market => "MARKET",
             Self::Limit(_) => "LIMIT",
+            Self::ImmediateOrCancel(_) => "IOC",
         }
     }
 }
@@ -146,11 +154,11 @@ pub struct CancelWish {
     /// Who wants it: an operator, `time-out`, `halt`, a signal.
     pub by: String,
     /// Since when.
-    pub since: Timestamp,
+    pub since: SessionTime,
     /// How often it was sent.
     pub attempts: u32,
     /// When it was last sent.
-    pub sent_at: Option<Timestamp>,
+    pub sent_at: Option<SessionTime>,
     /// What the exchange said last, when it was not a success.
     pub last_error: Option<String>,
 }
@@ -214,23 +222,23 @@ pub struct Order {
     /// How often it was sent.
     pub attempts: u32,
     /// When the next attempt is due, while pending.
-    pub next_attempt_at: Option<Timestamp>,
+    pub next_attempt_at: Option<SessionTime>,
     /// When the last attempt left.
-    pub sent_at: Option<Timestamp>,
+    pub sent_at: Option<SessionTime>,
     /// Since when its fate is unknown.
-    pub unknown_since: Option<Timestamp>,
+    pub unknown_since: Option<SessionTime>,
     /// The cancel that is wanted.
     pub cancel: Option<CancelWish>,
     /// Why it failed or was cancelled, or the last error of an attempt.
     pub note: Option<String>,
     /// When it was decided.
-    pub created_at: Timestamp,
+    pub created_at: SessionTime,
     /// When the exchange first had it.
-    pub accepted_at: Option<Timestamp>,
+    pub accepted_at: Option<SessionTime>,
     /// When it last changed.
-    pub updated_at: Timestamp,
+    pub updated_at: SessionTime,
     /// When it ended; history is kept from here, not from creation.
-    pub ended_at: Option<Timestamp>,
+    pub ended_at: Option<SessionTime>,
 }
 
 impl Order {

@@ -1,7 +1,7 @@
 //! What has been: questions about the rows of past and present sessions, and pages of answers.
 //! Where the rows lie is the business of whoever answers.
 
-use super::Timestamp;
+use super::SessionTime;
 
 /// A table of the past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,9 +202,9 @@ pub struct PastQuery {
     /// Of which table.
     pub table: PastTable,
     /// Only what began at this time or later; positions: what was still open then, too.
-    pub since: Option<Timestamp>,
+    pub since: Option<SessionTime>,
     /// Only what began before this time.
-    pub until: Option<Timestamp>,
+    pub until: Option<SessionTime>,
     /// Only this contract; `None` takes all.
     pub symbol: Option<String>,
     /// Only this session; `None` takes all.
@@ -248,7 +248,7 @@ pub struct PastPlace {
     /// What the sort looks at; empty when that is the time.
     pub sorted: String,
     /// When it began.
-    pub at: Timestamp,
+    pub at: SessionTime,
     /// What tells rows of one time apart; of its source alone.
     pub key: String,
 }
@@ -265,7 +265,7 @@ pub enum PastCell {
     /// A whole number.
     Whole(i64),
     /// A point in time.
-    Time(Timestamp),
+    Time(SessionTime),
     /// Yes or no.
     Flag(bool),
     /// A JSON value.

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContractSpec, Contracts, Decimal, MarginMode, PositionId, Price, Qty, Side, Symbol, Timestamp, Usdt,
-    VenuePositionId, add, div, mul,
+    ContractSpec, Contracts, Decimal, MarginMode, PositionId, Price, Qty, SessionTime, Side, Symbol, Usdt,
+    VenuePositionId, VenueTime, add, div, mul,
 };
 
 /// What tells positions of the (one) account apart: both legs of a symbol can be open at once.
@@ -73,7 +73,7 @@ pub struct LiquidationWatch {
     /// The liquidation price that belongs to that distance.
     pub armed_for: Option<Price>,
     /// When it was armed; `None` after an own fill, until the exchange tells the new figures.
-    pub armed_at: Option<Timestamp>,
+    pub armed_at: Option<SessionTime>,
     /// Margin-ratio level that is on: 0 none, 1 warning, 2 critical.
     pub ratio_level: u8,
     /// Number of distance tiers crossed (of those that were armed).
@@ -112,15 +112,15 @@ pub struct Position {
     /// Take-profit price that went with the entry.
     pub take_profit: Option<Price>,
     /// Up to which time of the exchange the size already holds all fills (from an adopted snapshot).
-    pub settled_to: Timestamp,
+    pub settled_to: VenueTime,
     /// Version of the last report of the exchange that was applied.
     pub venue_version: u64,
     /// When it was opened.
-    pub opened_at: Timestamp,
+    pub opened_at: SessionTime,
     /// When its size last changed here; snapshots asked for earlier do not count.
-    pub touched_at: Timestamp,
+    pub touched_at: SessionTime,
     /// When the exchange last confirmed it.
-    pub synced_at: Option<Timestamp>,
+    pub synced_at: Option<SessionTime>,
     /// Warnings about its liquidation.
     pub watch: LiquidationWatch,
 }
@@ -205,9 +205,9 @@ pub struct ClosedPosition {
     /// The liquidation price it last had.
     pub liquidation_price: Option<Price>,
     /// When it was opened.
-    pub opened_at: Timestamp,
+    pub opened_at: SessionTime,
     /// When it ended here.
-    pub closed_at: Timestamp,
+    pub closed_at: SessionTime,
     /// How many more syncs look for evidence of a liquidation; 0 when the cause is settled.
     pub evidence_syncs_left: u32,
     /// The exchange's id of it.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decimal, Price, Symbol, Timestamp};
+use super::{Decimal, Price, Symbol, VenueTime};
 
 /// The latest prices of a symbol. A quote is an event, but not a fact: it is never journaled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Quote {
     /// Current funding rate for one interval.
     pub funding_rate: Option<Decimal>,
     /// When the exchange said so.
-    pub at: Timestamp,
+    pub at: VenueTime,
 }
 
 impl Quote {

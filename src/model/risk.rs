@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decimal, Timestamp};
+use super::{Decimal, SessionTime};
 
 /// The checks that an entry must pass (engine.md section 1, `RiskManager`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ impl RiskLimit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrippedLimit {
     /// Since when.
-    pub since: Timestamp,
+    pub since: SessionTime,
     /// For people: the value and the limit.
     pub reason: String,
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decimal, OrderNo, Price, Qty, Side, SignalId, StrategyId, Symbol, Timestamp, escape_controls, in_bounds};
+use super::{
+    Decimal, OrderNo, Price, Qty, SessionTime, Side, SignalId, StrategyId, Symbol, escape_controls, in_bounds,
+};
 
 /// A signal as its sender wrote it: everything that may be wrong still is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +120,7 @@ pub struct Signal {
     /// For O1: the entry signal.
     pub cancels: Option<SignalId>,
     /// When it was made.
-    pub made_at: Timestamp,
+    pub made_at: SessionTime,
     /// What the strategy saw.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub indicator_values: BTreeMap<String, String>,
@@ -186,7 +188,7 @@ impl RawSignal {
     ///
     /// # Errors
     /// Names the first field that is missing or wrong, its value and what is allowed.
-    pub fn parse(&self, now: Timestamp) -> Result<Signal, SignalError> {
+    pub fn parse(&self, now: SessionTime) -> Result<Signal, SignalError> {
         let id = SignalId::new(&self.signal_id)?;
         let kind = match self.signal_type.as_str() {
             "S1" => SignalKind::Entry,
@@ -218,7 +220,7 @@ impl RawSignal {
                 None => None,
             },
             cancels: self.cancelled_signal(kind)?,
-            made_at: self.timestamp.map_or(now, Timestamp::from_millis),
+            made_at: self.timestamp.map_or(now, SessionTime::from_millis),
             indicator_values: self.indicator_values.clone(),
         })
     }
@@ -307,5 +309,5 @@ pub struct SignalRecord {
     /// What became of it.
     pub outcome: SignalOutcome,
     /// When it was decided.
-    pub at: Timestamp,
+    pub at: SessionTime,
 }

@@ -1,11 +1,13 @@
 //! What the exchange is asked and what it says, in our words. The adapter translates once; ids are
 //! text and numbers are decimals here.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Category, ClientOrderId, Contracts, FillId, Intent, MarginMode, OrderNo, OrderType, PositionKey, PositionMode,
-    Price, Quote, Symbol, Timestamp, Usdt, VenueOrderId, VenuePositionId,
+    Category, ClientOrderId, ClockOffset, Contracts, FillId, Intent, MarginMode, OrderNo, OrderType, PositionKey,
+    PositionMode, Price, Quote, Symbol, Usdt, VenueOrderId, VenuePositionId, VenueTime,
 };
 
 /// An order to place.
@@ -108,10 +110,13 @@ pub struct OrderReport {
     pub category: Category,
     /// Order-level error code; 0 is none (mexc-contract-api.md 8.2).
     pub error_code: i32,
+    /// Why the exchange refused or ended it, in our words.
+    #[serde(default)]
+    pub refusal: Refusal,
     /// Grows with each change.
     pub version: u64,
     /// When it last changed, by the exchange.
-    pub updated_at: Timestamp,
+    pub updated_at: VenueTime,
 }
 
 /// A fill as the exchange tells it.
@@ -133,12 +138,15 @@ pub struct FillReport {
     pub price: Price,
     /// Fee paid; negative is received.
     pub fee: Option<Usdt>,
+    /// Profit or loss of a closing fill by the exchange's count, without fees.
+    #[serde(default)]
+    pub profit: Option<Usdt>,
     /// Whether it took liquidity.
     pub taker: Option<bool>,
     /// Why.
     pub category: Category,
     /// When.
-    pub at: Timestamp,
+    pub at: VenueTime,
 }
 
 /// A position as the exchange tells it.
@@ -152,6 +160,9 @@ pub struct PositionReport {
     pub margin_mode: MarginMode,
     /// Size; zero is closed.
     pub contracts: Contracts,
+    /// Contracts that resting closing orders hold at the exchange; what is left can be closed.
+    #[serde(default)]
+    pub frozen: Option<Contracts>,
     /// Whether the exchange holds it (taken over, `state` 2).
     pub taken_over: bool,
     /// Average entry price.
@@ -169,7 +180,7 @@ pub struct PositionReport {
     /// Grows with each change; 0 when the answer has none.
     pub version: u64,
     /// When it last changed, by the exchange.
-    pub updated_at: Timestamp,
+    pub updated_at: VenueTime,
 }
 
 /// The account as the exchange tells it.
@@ -210,6 +221,8 @@ pub enum Push {
     Account(AccountReport),
     /// Prices.
     Quote(Quote),
+    /// The adapter measured the exchange's clock of its own accord: a refusal said that ours is off.
+    Clock(ClockOffset),
     /// The exchange warns of, or reports, a liquidation (`generic.notify`, `liquidate.risk`).
     LiquidationNotice {
         /// The position, when it says which.
@@ -247,6 +260,77 @@ pub enum ErrorClass {
     Fatal,
     /// The key or its permissions are refused: nothing will work until a person acts.
     AccessRefused,
+    /// It never left this machine: our own rate limit, a revocation, the journal. The exchange had no
+    /// part in it, so it says nothing about the exchange.
+    NeverLeft,
+}
+
+/// Why the exchange did not do something. The adapter translates the codes of its venue; what is not
+/// documented is [`Refusal::Unspecified`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// No refusal, or one that is not documented.
+    #[default]
+    Unspecified,
+    /// The gateway or firewall before the exchange answered, not the exchange itself.
+    Edge,
+    /// The exchange failed inside.
+    Internal,
+    /// Too many requests, or trading too often.
+    TooFrequent,
+    /// Under maintenance.
+    Maintenance,
+    /// The market or the contract does not trade now.
+    MarketClosed,
+    /// Our time stamp is outside the exchange's window.
+    ClockWrong,
+    /// Key, signature, permission or account: a person must act.
+    Access,
+    /// The order carries another position mode than the account has.
+    PositionMode,
+    /// More than can be closed: other closing orders hold a part.
+    ClosableTooSmall,
+    /// No such position, or it is closed.
+    PositionGone,
+    /// The order names another position, direction or margin mode than stands.
+    PositionMismatch,
+    /// One order may not be so large.
+    TooLarge,
+    /// Below the smallest order.
+    TooSmall,
+    /// Price, quantity or precision is off the contract's steps.
+    OffSteps,
+    /// The fill would lie beyond the liquidation price.
+    BeyondLiquidation,
+    /// The price is outside the contract's band.
+    PriceBand,
+    /// Too many working orders.
+    TooManyOrders,
+    /// A market close is under way already.
+    CloseInProgress,
+    /// Opening is stopped; closing is allowed.
+    OpeningStopped,
+    /// Balance or margin does not suffice.
+    Balance,
+    /// Leverage is out of bounds or differs from the position's.
+    Leverage,
+    /// A risk limit of the exchange.
+    RiskLimit,
+    /// The contract is not known there.
+    ContractUnknown,
+    /// The client id was used before.
+    DuplicateId,
+    /// The request is malformed: repeating it unchanged is useless.
+    Malformed,
+    /// The rest of an order that does not rest: immediate-or-cancel, market.
+    RestCancelled,
+    /// Taken back by us before it left.
+    Revoked,
+    /// Our own rate limit had no free slot.
+    NoSlot,
+    /// The journal cannot be written.
+    Journal,
 }
 
 /// A failed call to the exchange.
@@ -259,15 +343,74 @@ pub struct CallError {
     pub counts: bool,
     /// The exchange's code.
     pub code: Option<i32>,
+    /// Why, in our words.
+    #[serde(default)]
+    pub refusal: Refusal,
     /// For people: which call, what happened; text of the exchange is escaped, secrets never appear.
     pub message: String,
 }
 
-/// Whether the exchange's clock and ours agree, and how long an answer takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockOffset {
-    /// Exchange minus ours, in ms.
-    pub offset_ms: i64,
-    /// Round trip of the question, in ms.
-    pub round_trip_ms: u64,
+/// A list of the exchange: the rows that were understood, and those that were not. One odd row never
+/// spoils the others; absence is concluded only where no unreadable row could be the missing one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing<T> {
+    /// What was understood, in the exchange's order.
+    pub rows: Vec<T>,
+    /// What was not.
+    pub unreadable: Vec<UnreadableRow>,
+}
+
+/// A row that was not understood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableRow {
+    /// The contract that it names, as it names it; `None` when even that cannot be read.
+    pub symbol: Option<String>,
+    /// The row: escaped, cut, without keys.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl<T> Listing<T> {
+    /// Whether what this list lacks of a contract is really not there: no unreadable row could be it.
+    pub fn is_whole_for(&self, symbol: &Symbol) -> bool {
+        self.unreadable.iter().all(|row| row.symbol.as_deref().is_some_and(|named| named != symbol.as_str()))
+    }
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self::from(Vec::new())
+    }
+}
+
+impl<T> FromIterator<T> for Listing<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(rows: I) -> Self {
+        Self::from(rows.into_iter().collect::<Vec<_>>())
+    }
+}
+
+impl<T> From<Vec<T>> for Listing<T> {
+    fn from(rows: Vec<T>) -> Self {
+        Self { rows, unreadable: Vec::new() }
+    }
+}
+
+/// What a venue can do and how it behaves, declared by its adapter, so that the engine needs no word
+/// of any one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VenueCapabilities {
+    /// Placements that may leave within [`Self::placement_window`]; `None` is without limit.
+    pub placements: Option<usize>,
+    /// The window in which placements are counted, in session time.
+    pub placement_window: Duration,
+    /// How long a list may lag behind what happened.
+    pub list_lag_max: Duration,
+}
+
+impl Default for VenueCapabilities {
+    /// A venue without limits whose lists lag by at most 5 s.
+    fn default() -> Self {
+        Self { placements: None, placement_window: Duration::from_secs(2), list_lag_max: Duration::from_secs(5) }
+    }
 }

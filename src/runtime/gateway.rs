@@ -2,9 +2,10 @@
 //! answers back as inputs. Lanes, rate limits and signing are the adapter's.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,8 +14,8 @@ use tokio::sync::mpsc;
 use super::kill::kill_point;
 use crate::clock::Clock;
 use crate::engine::{Input, Reply, Request};
-use crate::exchange::Exchange;
-use crate::model::{CallError, ErrorClass, OrderNo, Symbol};
+use crate::exchange::{Departure, Exchange};
+use crate::model::{CallError, ErrorClass, OrderNo, Refusal, Symbol};
 
 /// The adapter ends each attempt on its own and can tell whether it left; this many times its
 /// time-out is allowed for waiting in a lane and for the pages of a list before the gateway gives
@@ -28,6 +29,8 @@ pub struct Gateway {
     patience: Duration,
     symbols: Vec<Symbol>,
     inputs: mpsc::UnboundedSender<Input>,
+    /// Tokens of the placements that are under way.
+    departures: Arc<Mutex<BTreeMap<OrderNo, Departure>>>,
 }
 
 impl Gateway {
@@ -41,7 +44,7 @@ impl Gateway {
         inputs: mpsc::UnboundedSender<Input>,
     ) -> Self {
         let patience = clock.network_timeout(call_timeout).saturating_mul(LANE_FACTOR);
-        Self { exchange, clock, patience, symbols, inputs }
+        Self { exchange, clock, patience, symbols, inputs, departures: Arc::default() }
     }
 
     /// Sends a request on its way. There is exactly one reply to it, whatever happens.
@@ -49,8 +52,14 @@ impl Gateway {
         let exchange = Arc::clone(&self.exchange);
         let inputs = self.inputs.clone();
         let call = Call { clock: self.clock.clone(), patience: self.patience, symbols: self.symbols.clone() };
+        let placed = if let Request::Place { no, .. } = &request { Some(*no) } else { None };
+        let departure = self.departure(&request);
+        let departures = Arc::clone(&self.departures);
         tokio::spawn(async move {
-            let (reply, defect) = call.run(exchange.as_ref(), request).await;
+            let (reply, defect) = call.run(exchange.as_ref(), request, departure).await;
+            if let Some(no) = placed {
+                lock(&departures).remove(&no);
+            }
             // Nobody listens any more when the session has ended.
             if let Some(what) = defect {
                 let _ = inputs.send(Input::Failure { what });
@@ -59,9 +68,32 @@ impl Gateway {
         });
     }
 
+    /// The token of a placement; the engine is told when it leaves.
+    fn departure(&self, request: &Request) -> Departure {
+        let Request::Place { no, attempt, .. } = *request else { return Departure::default() };
+        let inputs = self.inputs.clone();
+        let departure = Departure::telling(move || {
+            // Nobody listens any more when the session has ended.
+            let _ = inputs.send(Input::Reply(Box::new(Reply::Left { no, attempt })));
+        });
+        lock(&self.departures).insert(no, departure.clone());
+        departure
+    }
+
+    /// Takes back placements that have not left; each is answered by its own task.
+    pub fn revoke(&self, orders: &[OrderNo]) {
+        let departures = lock(&self.departures);
+        for no in orders {
+            if let Some(departure) = departures.get(no) {
+                departure.revoke();
+            }
+        }
+    }
+
     /// The answer to a request that must not leave: surely not done.
-    pub fn refuse(&self, request: &Request, why: &str) {
-        let error = CallError { class: ErrorClass::Fatal, counts: false, code: None, message: why.to_owned() };
+    pub fn refuse(&self, request: &Request, refusal: Refusal, why: &str) {
+        let error =
+            CallError { class: ErrorClass::NeverLeft, counts: false, code: None, refusal, message: why.to_owned() };
         let reply = match request {
             Request::Place { no, attempt, .. } => Reply::Placed { no: *no, attempt: *attempt, result: Err(error) },
             Request::Cancel { orders } => {
@@ -71,6 +103,10 @@ impl Gateway {
         };
         let _ = self.inputs.send(Input::Reply(Box::new(reply)));
     }
+}
+
+fn lock(departures: &Mutex<BTreeMap<OrderNo, Departure>>) -> MutexGuard<'_, BTreeMap<OrderNo, Departure>> {
+    departures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Call {
@@ -87,17 +123,22 @@ enum Silence {
 }
 
 impl Call {
-    async fn run(&self, exchange: &dyn Exchange, request: Request) -> (Reply, Option<String>) {
+    async fn run(&self, exchange: &dyn Exchange, request: Request, departure: Departure) -> (Reply, Option<String>) {
         use Silence::{MayBeDone, OnlyReads};
         let asked_at = self.clock.now();
         match request {
             Request::Place { no, attempt, order } => {
                 let exit = order.intent.reduces();
                 kill_point(if exit { "before-exit-sent" } else { "before-entry-sent" });
-                let (result, defect) = self.within("place", MayBeDone, exchange.place(&order)).await;
+                let (result, defect) = self.within("place", MayBeDone, exchange.place(&order, &departure)).await;
                 kill_point(if exit { "after-exit-reply" } else { "after-entry-reply" });
                 (Reply::Placed { no, attempt, result }, defect)
             }
+            // Revoking is done at once, by the gateway itself.
+            Request::Revoke { orders } => (
+                Reply::Cancelled { orders, result: Ok(Vec::new()) },
+                Some("a revocation was taken for a call".to_owned()),
+            ),
             Request::Cancel { orders } => {
                 kill_point("before-cancel-sent");
                 let (result, defect) = self.within("cancel", MayBeDone, exchange.cancel(&orders)).await;
@@ -162,7 +203,9 @@ impl Call {
             Silence::MayBeDone => ErrorClass::Ambiguous,
             Silence::OnlyReads => ErrorClass::Retryable,
         };
-        let error = |message: String, counts| Err(CallError { class, counts, code: None, message });
+        let error = |message: String, counts| {
+            Err(CallError { class, counts, code: None, refusal: Refusal::Unspecified, message })
+        };
         match tokio::time::timeout(self.patience, AssertUnwindSafe(call).catch_unwind()).await {
             Ok(Ok(result)) => (result, None),
             Ok(Err(panic)) => {

@@ -27,15 +27,15 @@ use crate::engine::{Engine, Input};
 use crate::exchange::Exchange;
 use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
 use crate::model::{
-    Action, Command, CommandId, Environment, PastReader, Phase, SessionInfo, SessionState, StopPolicy, Symbol,
-    Timestamp,
+    Action, Command, CommandId, Environment, PastReader, Phase, SessionInfo, SessionState, SessionTime, StopPolicy,
+    Symbol,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
 use crate::store::questdb::{Conf, PastOfQuestDb, QuestDbError};
 use crate::store::{PastOfSqlite, Projector, StoreError};
 
 /// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
-const VIRTUAL_START: Timestamp = Timestamp::from_secs(1_767_225_600);
+const VIRTUAL_START: SessionTime = SessionTime::from_secs(1_767_225_600);
 /// What the adapter is told of an exchange that is joined in memory; nothing connects there.
 const MEMORY_REST: &str = "http://127.0.0.1";
 const MEMORY_WS: &str = "ws://127.0.0.1/edge";
@@ -266,14 +266,14 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
 
 /// When session time begins: with the recorded prices, or now, or at a fixed time under virtual time;
 /// but never before the last fact.
-fn origin(launch: &Launch, last_at: Option<Timestamp>) -> Timestamp {
+fn origin(launch: &Launch, last_at: Option<SessionTime>) -> SessionTime {
     let recorded = match &launch.venue {
         Venue::Embedded(settings) => settings.start_time(),
         Venue::Apart { .. } => None,
     };
     let begins = match (recorded, &launch.speed, &launch.venue) {
         // Recorded prices play at their own times, however fast.
-        (Some(start), _, _) => start,
+        (Some(start), _, _) => SessionTime::from_micros(start.micros()),
         (None, Speed::Max, Venue::Embedded(_)) => VIRTUAL_START,
         _ => wall_time(),
     };

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::intake::SignalAnswer;
 use crate::engine::Request;
+use crate::model::OrderNo;
 
 /// Something that waits for the journal.
 #[derive(Debug)]
@@ -52,6 +53,18 @@ impl Outbox {
     /// Holds something until the fact with this number is safe.
     pub fn hold(&mut self, seq: u64, now: Instant, held: Held) {
         self.waiting.push_back(Waiting { seq, since: now, held });
+    }
+
+    /// Takes out the placements of these orders that still wait here.
+    pub fn revoke(&mut self, orders: &[OrderNo]) -> Vec<Request> {
+        let mut revoked = Vec::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting.held {
+                Held::Request(request @ Request::Place { no, .. }) if orders.contains(&no) => revoked.push(request),
+                held => self.waiting.push_back(Waiting { held, ..waiting }),
+            }
+        }
+        revoked
     }
 
     /// Whether nothing waits.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::journal::{Journal, JournalError, Options};
-use crate::model::{Event, Record, SessionState, Timestamp, escape_controls};
+use crate::model::{Event, Record, SessionState, SessionTime, escape_controls};
 
 /// A session taken from its journal.
 pub struct Recovered {
@@ -12,7 +12,7 @@ pub struct Recovered {
     /// The facts folded; a fresh state when the journal is empty.
     pub state: SessionState,
     /// Time of the last fact; the session's clock must not start before it.
-    pub last_at: Option<Timestamp>,
+    pub last_at: Option<SessionTime>,
     /// What a person should know: a torn end was cut, a snapshot was not usable.
     pub note: Option<String>,
 }
@@ -82,7 +82,7 @@ pub fn recover(dir: &Path, segment_bytes: u64) -> Result<Recovered, RecoveryErro
         if !event.is_fact() {
             return Err(meaning("it holds a quote, which does not belong there".into()));
         }
-        let record = Record { seq: entry.seq, at: Timestamp::from_micros(entry.at), event };
+        let record = Record { seq: entry.seq, at: SessionTime::from_micros(entry.at), event };
         last_at = Some(record.at);
         state.apply(&record);
     }
@@ -91,7 +91,7 @@ pub fn recover(dir: &Path, segment_bytes: u64) -> Result<Recovered, RecoveryErro
 }
 
 /// The latest time that a state without events after it speaks of.
-fn newest_time(state: &SessionState) -> Option<Timestamp> {
+fn newest_time(state: &SessionState) -> Option<SessionTime> {
     let started = state.info.as_ref().map(|info| info.started_at)?;
     let orders = state.orders.all(None).map(|order| order.updated_at).max();
     let told = state.equity.told_at;
@@ -107,7 +107,7 @@ mod tests {
 
     fn fact(seq: u64) -> Record {
         let event = Event::LimitTripped { limit: RiskLimit::DailyLoss, reason: format!("reason {seq}") };
-        Record { seq, at: Timestamp::from_secs(i64::try_from(seq).unwrap()), event }
+        Record { seq, at: SessionTime::from_secs(i64::try_from(seq).unwrap()), event }
     }
 
     fn write(dir: &Path, records: &[Record], snapshot_after: Option<u64>) -> SessionState {
@@ -131,7 +131,7 @@ mod tests {
         let state = write(dir.path(), &(1..=5).map(fact).collect::<Vec<_>>(), None);
         let recovered = recover(dir.path(), 1 << 20).unwrap();
         assert_eq!(recovered.state.facts(), state.facts());
-        assert_eq!(recovered.last_at, Some(Timestamp::from_secs(5)));
+        assert_eq!(recovered.last_at, Some(SessionTime::from_secs(5)));
         assert_eq!(recovered.note, None);
     }
 

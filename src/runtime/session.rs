@@ -15,7 +15,7 @@ use super::scribe::Scribe;
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Out, Request};
 use crate::model::{
-    Command, Event, OrderNo, Phase, Push, RawSignal, Record, SessionState, SignalId, SinkStatus, Timestamp,
+    Command, Event, OrderNo, Phase, Push, RawSignal, Record, Refusal, SessionState, SessionTime, SignalId, SinkStatus,
 };
 use crate::store::Projector;
 
@@ -70,7 +70,7 @@ pub struct Session {
     journal_error: Option<String>,
     unjournaled: Vec<String>,
     unjournaled_count: usize,
-    next_drop_report: Timestamp,
+    next_drop_report: SessionTime,
     reported_drops: u64,
     projector: Option<Projector>,
     projector_error: Option<String>,
@@ -89,7 +89,7 @@ impl Session {
             journal_error: None,
             unjournaled: Vec::new(),
             unjournaled_count: 0,
-            next_drop_report: Timestamp::ZERO,
+            next_drop_report: SessionTime::ZERO,
             reported_drops: 0,
             projector: None,
             projector_error: None,
@@ -189,7 +189,12 @@ impl Session {
         let seq = self.engine.state().seq;
         let held_at = Instant::now();
         for request in self.out.requests.drain(..) {
-            if request.changes_something() {
+            if let Request::Revoke { orders } = &request {
+                for held in self.outbox.revoke(orders) {
+                    self.gateway.refuse(&held, Refusal::Revoked, "not sent: it was taken back before it left");
+                }
+                self.gateway.revoke(orders);
+            } else if request.changes_something() {
                 self.outbox.hold(seq, held_at, Held::Request(request));
             } else {
                 self.gateway.send(request);
@@ -285,6 +290,7 @@ impl Session {
             Release::Refused(request) => {
                 gateway.refuse(
                     &request,
+                    Refusal::Journal,
                     "not sent: the journal cannot be written, and nothing new is risked until it can",
                 );
             }
@@ -372,7 +378,7 @@ impl Session {
     }
 }
 
-async fn at_time(clock: &Clock, at: Option<Timestamp>) {
+async fn at_time(clock: &Clock, at: Option<SessionTime>) {
     match at {
         Some(at) => clock.sleep_until(at).await,
         None => std::future::pending().await,

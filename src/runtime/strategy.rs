@@ -17,7 +17,7 @@ use super::intake::Intake;
 use crate::config::{RiskSettings, StrategySettings};
 use crate::model::{
     Control, Decimal, Event, Phase, Position, PositionId, PositionKey, Price, Qty, RawSignal, Record, SessionState,
-    Side, Symbol, Timestamp, Usdt, div, mul,
+    SessionTime, Side, Symbol, Usdt, div, mul,
 };
 
 /// Its name in signals and orders.
@@ -98,7 +98,7 @@ impl Momentum {
     }
 
     /// ZE1 at the target, E1 at the stop or when it was held long enough.
-    fn exit(&mut self, now: Timestamp, price: Price, position: &Position) -> Option<RawSignal> {
+    fn exit(&mut self, now: SessionTime, price: Price, position: &Position) -> Option<RawSignal> {
         let entry = position.entry_price?;
         let gain = mul(mul(div((price - entry).0, entry.0)?, Decimal::ONE_HUNDRED), position.direction());
         let book = self.books.entry(position.key.symbol.clone()).or_default();
@@ -121,7 +121,7 @@ impl Momentum {
     }
 
     /// S1 on a breakout, Z1 on one that is not wide enough.
-    fn enter(&mut self, now: Timestamp, price: Price, symbol: &Symbol, breakout: Breakout) -> Option<RawSignal> {
+    fn enter(&mut self, now: SessionTime, price: Price, symbol: &Symbol, breakout: Breakout) -> Option<RawSignal> {
         let busy = self.state.orders.working().any(|order| order.symbol == *symbol);
         if self.state.control != Control::Running || busy {
             return None;
@@ -178,7 +178,7 @@ impl Momentum {
         kind: &str,
         symbol: &Symbol,
         side: Side,
-        now: Timestamp,
+        now: SessionTime,
         quantity: Option<String>,
         seen: &[(&str, String)],
     ) -> RawSignal {

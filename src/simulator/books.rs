@@ -9,7 +9,7 @@ use super::candles::Candles;
 use super::error::SimulatorError;
 use super::venue::{Answer, Beginning, Command, Venue};
 use crate::journal::{Journal, Options};
-use crate::model::Timestamp;
+use crate::model::VenueTime;
 
 /// How often quiet markets are written down, in session time; what is lost by a kill is at most
 /// this much of quiet market.
@@ -21,7 +21,7 @@ const QUIET_SYNC: Duration = Duration::from_secs(1);
 pub struct Books {
     pub venue: Venue,
     journal: Option<Journal>,
-    recorded: Timestamp,
+    recorded: VenueTime,
     synced: Instant,
     /// Set when the record could not be written: from then on nothing is accepted.
     failed: Option<String>,
@@ -34,7 +34,7 @@ impl Books {
         dir: Option<&Path>,
         beginning: Beginning,
         candles: Option<&Arc<Candles>>,
-        now: Timestamp,
+        now: VenueTime,
     ) -> Result<Self, SimulatorError> {
         let Some(dir) = dir else {
             return Ok(Self::with(Venue::new(beginning, candles, now), None, now));
@@ -43,7 +43,7 @@ impl Books {
             .map_err(|source| SimulatorError::Journal { dir: dir.into(), problem: source.to_string() })?;
         let mut venue: Option<Venue> = None;
         for entry in &opened.entries {
-            let at = Timestamp::from_micros(entry.at);
+            let at = VenueTime::from_micros(entry.at);
             let command: Command = serde_json::from_str(&entry.body).map_err(|error| SimulatorError::Record {
                 dir: dir.into(),
                 seq: entry.seq,
@@ -96,12 +96,12 @@ impl Books {
         Ok(books)
     }
 
-    fn with(venue: Venue, journal: Option<Journal>, now: Timestamp) -> Self {
+    fn with(venue: Venue, journal: Option<Journal>, now: VenueTime) -> Self {
         Self { venue, journal, recorded: now, synced: Instant::now(), failed: None }
     }
 
     /// Brings time to `now` and carries out a command; durable when it returns.
-    pub fn execute(&mut self, now: Timestamp, command: &Command) -> Result<Answer, SimulatorError> {
+    pub fn execute(&mut self, now: VenueTime, command: &Command) -> Result<Answer, SimulatorError> {
         self.usable()?;
         let now = now.max(self.venue.now);
         self.venue.advance(now);
@@ -113,7 +113,7 @@ impl Books {
     }
 
     /// Brings time to `now`; what it changed in the books is durable when it returns.
-    pub fn advance(&mut self, now: Timestamp) -> Result<(), SimulatorError> {
+    pub fn advance(&mut self, now: VenueTime) -> Result<(), SimulatorError> {
         self.usable()?;
         self.venue.advance(now);
         if self.venue.take_changed() {
@@ -146,7 +146,7 @@ impl Books {
         }
     }
 
-    fn record(&mut self, at: Timestamp, command: &Command) -> Result<(), SimulatorError> {
+    fn record(&mut self, at: VenueTime, command: &Command) -> Result<(), SimulatorError> {
         self.recorded = at;
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let body = serde_json::to_string(command).map_err(|error| error.to_string());

@@ -9,13 +9,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{Decimal, Symbol, Timestamp, escape_controls, in_bounds};
+use crate::model::{Decimal, Symbol, VenueTime, escape_controls, in_bounds};
 
 /// One candle; prices in USDT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candle {
     /// Its start.
-    pub time: Timestamp,
+    pub time: VenueTime,
     /// First price.
     pub open: Decimal,
     /// Highest price.
@@ -109,9 +109,9 @@ pub enum RowProblem {
     /// High below low, or open or close outside of both.
     Range(Decimal, Decimal, Decimal, Decimal),
     /// A time not after the one before.
-    Unsorted(Timestamp, Timestamp),
+    Unsorted(VenueTime, VenueTime),
     /// Candles are missing before this one.
-    Gap(Timestamp, Timestamp, Duration),
+    Gap(VenueTime, VenueTime, Duration),
 }
 
 impl fmt::Display for RowProblem {
@@ -201,7 +201,7 @@ impl Candles {
     /// The first candle.
     pub fn first(&self) -> Candle {
         self.rows.first().copied().unwrap_or(Candle {
-            time: Timestamp::ZERO,
+            time: VenueTime::ZERO,
             open: Decimal::ONE,
             high: Decimal::ONE,
             low: Decimal::ONE,
@@ -211,13 +211,13 @@ impl Candles {
     }
 
     /// When the first one starts.
-    pub fn start(&self) -> Timestamp {
+    pub fn start(&self) -> VenueTime {
         self.first().time
     }
 
     /// When the last one ends.
-    pub fn end(&self) -> Timestamp {
-        self.rows.last().map_or(Timestamp::ZERO, |row| row.time.plus(self.interval))
+    pub fn end(&self) -> VenueTime {
+        self.rows.last().map_or(VenueTime::ZERO, |row| row.time.plus(self.interval))
     }
 }
 
@@ -359,12 +359,12 @@ fn number(text: &str) -> Option<Decimal> {
 /// Epoch numbers from this on are milliseconds: 1e11 s is the year 5138, 1e11 ms is 1973.
 const MILLIS_FROM: i64 = 100_000_000_000;
 
-fn timestamp(text: &str) -> Option<Timestamp> {
+fn timestamp(text: &str) -> Option<VenueTime> {
     if let Ok(epoch) = text.parse::<i64>() {
         return (epoch > 0)
-            .then(|| if epoch >= MILLIS_FROM { Timestamp::from_millis(epoch) } else { Timestamp::from_secs(epoch) });
+            .then(|| if epoch >= MILLIS_FROM { VenueTime::from_millis(epoch) } else { VenueTime::from_secs(epoch) });
     }
-    let at = |micros: i64| Some(Timestamp::from_micros(micros));
+    let at = |micros: i64| Some(VenueTime::from_micros(micros));
     if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
         return at(time.timestamp_micros());
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::market::Noise;
 use super::scenario::exact;
-use crate::model::{Decimal, Symbol, Timestamp, mul};
+use crate::model::{Decimal, Symbol, VenueTime, mul};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -223,8 +223,8 @@ impl FaultSpec {
 pub struct Fault {
     pub id: u64,
     pub spec: FaultSpec,
-    pub since: Timestamp,
-    pub until: Option<Timestamp>,
+    pub since: VenueTime,
+    pub until: Option<VenueTime>,
     /// How often it was asked.
     pub asked: u64,
     /// How often it acted.
@@ -232,14 +232,14 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub fn new(id: u64, spec: FaultSpec, now: Timestamp) -> Self {
+    pub fn new(id: u64, spec: FaultSpec, now: VenueTime) -> Self {
         let micros = spec.seconds.map(|s| u64::try_from(mul(s, Decimal::from(1_000_000)).trunc()).unwrap_or(u64::MAX));
         let until = micros.map(|micros| now.plus(Duration::from_micros(micros)));
         Self { id, spec, since: now, until, asked: 0, fired: 0 }
     }
 
     /// Whether it still acts.
-    pub fn is_on(&self, now: Timestamp) -> bool {
+    pub fn is_on(&self, now: VenueTime) -> bool {
         self.until.is_none_or(|until| now < until) && self.spec.count.is_none_or(|count| self.fired < count)
     }
 

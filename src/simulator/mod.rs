@@ -19,6 +19,7 @@
 
 mod books;
 mod candles;
+mod clock;
 mod error;
 mod faults;
 mod http;

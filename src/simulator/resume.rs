@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::error::SimulatorError;
 use super::settings::Settings;
-use crate::model::Timestamp;
+use crate::model::VenueTime;
 
 /// Where the record in a directory of books ends; `None` when there is none.
-fn recorded_until(dir: &Path) -> Result<Option<Timestamp>, SimulatorError> {
+fn recorded_until(dir: &Path) -> Result<Option<VenueTime>, SimulatorError> {
     if !dir.exists() {
         return Ok(None);
     }
@@ -16,7 +16,7 @@ fn recorded_until(dir: &Path) -> Result<Option<Timestamp>, SimulatorError> {
     for entry in crate::journal::read(dir).map_err(|error| failed(error.to_string()))? {
         last = Some(entry.map_err(|error| failed(error.to_string()))?.at);
     }
-    Ok(last.map(Timestamp::from_micros))
+    Ok(last.map(VenueTime::from_micros))
 }
 
 /// Where a session's clock has to start: at the first candle, or where the record of the books
@@ -24,7 +24,7 @@ fn recorded_until(dir: &Path) -> Result<Option<Timestamp>, SimulatorError> {
 ///
 /// # Errors
 /// When the record cannot be read.
-pub fn session_start(settings: &Settings) -> Result<Option<Timestamp>, SimulatorError> {
+pub fn session_start(settings: &Settings) -> Result<Option<VenueTime>, SimulatorError> {
     let recorded = match &settings.data_dir {
         Some(dir) => recorded_until(dir)?,
         None => None,

@@ -13,7 +13,7 @@ use super::instrument::catalogue;
 use super::scenario::Scenario;
 use super::signing::Credentials;
 use super::venue::{Beginning, CandleMark, DuplicateMode};
-use crate::model::{Decimal, Symbol, Timestamp, Usdt};
+use crate::model::{Decimal, Symbol, Usdt, VenueTime};
 
 /// Real time that the signing window always leaves, however fast the session runs.
 pub const REAL_SLACK: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ impl Settings {
     /// When a session on recorded prices starts: the first candle's time. `None` for invented ones,
     /// which start whenever they are started. Books that are resumed go on where they
     /// stood.
-    pub fn start_time(&self) -> Option<Timestamp> {
+    pub fn start_time(&self) -> Option<VenueTime> {
         self.candles.as_ref().map(|market| market.candles.start())
     }
 

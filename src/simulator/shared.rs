@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::books::Books;
+use super::clock::ExchangeClock;
 use super::error::SimulatorError;
 use super::faults::{Call, FaultKind, FaultSpec};
 use super::limits::Limits;
@@ -14,12 +15,12 @@ use super::signing::Credentials;
 use super::venue::{Answer, Command};
 use super::ws::Hub;
 use crate::clock::{Clock, Speed};
-use crate::model::Timestamp;
+use crate::model::VenueTime;
 
 /// One simulator: books, connections, limits, clock.
 pub struct Shared {
     core: Mutex<Core>,
-    pub clock: Clock,
+    pub clock: ExchangeClock,
     pub credentials: Credentials,
     ended: watch::Sender<bool>,
 }
@@ -33,6 +34,7 @@ pub struct Core {
 
 impl Shared {
     pub fn open(settings: &Settings, clock: Clock) -> Result<Arc<Self>, SimulatorError> {
+        let clock = ExchangeClock::new(clock);
         let candles = settings.candles.as_ref().map(|market| &market.candles);
         let books = Books::open(settings.data_dir.as_deref(), settings.beginning(), candles, clock.now())?;
         let core = Core { books, hub: Hub::default(), limits: Limits::new(settings.rate_limits) };
@@ -93,20 +95,20 @@ impl Shared {
 
 impl Core {
     /// Brings time to `now` and tells everybody what happened.
-    pub fn tick(&mut self, now: Timestamp) -> Result<(), SimulatorError> {
+    pub fn tick(&mut self, now: VenueTime) -> Result<(), SimulatorError> {
         self.books.advance(now)?;
         self.publish()
     }
 
     /// Carries out a command, durably, and tells everybody what happened.
-    pub fn execute(&mut self, now: Timestamp, command: &Command) -> Result<Answer, SimulatorError> {
+    pub fn execute(&mut self, now: VenueTime, command: &Command) -> Result<Answer, SimulatorError> {
         let answer = self.books.execute(now, command)?;
         self.publish()?;
         Ok(answer)
     }
 
     /// The fault that comes up for a call, if any; counts it.
-    pub fn fault(&mut self, now: Timestamp, call: &Call<'_>) -> Result<Option<FaultSpec>, SimulatorError> {
+    pub fn fault(&mut self, now: VenueTime, call: &Call<'_>) -> Result<Option<FaultSpec>, SimulatorError> {
         self.ask(now, |spec| !spec.is_socket() && spec.kind != FaultKind::ClockSkew, Some(call))
     }
 
@@ -118,7 +120,7 @@ impl Core {
 
     fn ask(
         &mut self,
-        now: Timestamp,
+        now: VenueTime,
         wanted: impl Fn(&FaultSpec) -> bool,
         call: Option<&Call<'_>>,
     ) -> Result<Option<FaultSpec>, SimulatorError> {

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use super::refusal::Refusal;
-use crate::model::Timestamp;
+use crate::model::VenueTime;
 
 /// The key pair that the simulator accepts.
 #[derive(Clone, Debug)]
@@ -43,14 +43,14 @@ const WIDEST: u64 = 60;
 
 /// Whether a signed request is one of ours, and fresh. `slack` widens the window for sessions that
 /// run faster than real time.
-pub fn check(credentials: &Credentials, claim: &Claim<'_>, now: Timestamp, slack: Duration) -> Result<(), Refusal> {
+pub fn check(credentials: &Credentials, claim: &Claim<'_>, now: VenueTime, slack: Duration) -> Result<(), Refusal> {
     let (Some(key), Some(time), Some(signature)) = (claim.key, claim.time, claim.signature) else {
         return Err(Refusal::of(401));
     };
     if key != credentials.key.expose_secret() {
         return Err(Refusal::of(402));
     }
-    let sent = time.parse().map(Timestamp::from_millis).map_err(|_| Refusal::of(513))?;
+    let sent = time.parse().map(VenueTime::from_millis).map_err(|_| Refusal::of(513))?;
     if !verified(credentials, key, time, claim.parameters, signature) {
         return Err(Refusal::of(602));
     }
@@ -157,7 +157,7 @@ mod tests {
             ),
             (b"", "bbbe73db15f463e8312b666ee064c208101970c831a3eb280bd8c0f045c9c239"),
         ];
-        let now = Timestamp::from_millis(1_761_888_808_839);
+        let now = VenueTime::from_millis(1_761_888_808_839);
         for (parameters, signature) in vectors {
             assert_eq!(check(&credentials(), &claim(parameters, signature), now, Duration::ZERO), Ok(()));
             let wrong = check(&credentials(), &claim(b"x", signature), now, Duration::ZERO);
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_window_is_ten_seconds_and_the_header_cannot_widen_it_beyond_sixty() {
         let signature = "bbbe73db15f463e8312b666ee064c208101970c831a3eb280bd8c0f045c9c239";
-        let at = |offset: i64| Timestamp::from_millis(1_761_888_808_839 + offset);
+        let at = |offset: i64| VenueTime::from_millis(1_761_888_808_839 + offset);
         let code = |window, offset| {
             let claim = Claim { window, ..claim(b"", signature) };
             check(&credentials(), &claim, at(offset), Duration::ZERO).map_err(|e| e.code)
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn missing_headers_and_unknown_keys_have_their_own_codes() {
         let none = Claim { key: None, time: None, signature: None, window: None, parameters: b"" };
-        assert_eq!(check(&credentials(), &none, Timestamp::ZERO, Duration::ZERO).unwrap_err().code, 401);
+        assert_eq!(check(&credentials(), &none, VenueTime::ZERO, Duration::ZERO).unwrap_err().code, 401);
         let other = Claim { key: Some("other"), ..claim(b"", "00") };
-        assert_eq!(check(&credentials(), &other, Timestamp::ZERO, Duration::ZERO).unwrap_err().code, 402);
+        assert_eq!(check(&credentials(), &other, VenueTime::ZERO, Duration::ZERO).unwrap_err().code, 402);
     }
 }

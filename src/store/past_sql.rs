@@ -5,7 +5,7 @@
 //! rows from the beginning: the thousandth page costs what the first one costs, and rows that are
 //! added meanwhile move nothing.
 
-use crate::model::{PastFrom, PastPlace, PastQuery, PastSort, Timestamp};
+use crate::model::{PastFrom, PastPlace, PastQuery, PastSort, SessionTime};
 
 /// How a store names what a table of the past holds.
 pub struct Shape {
@@ -34,7 +34,7 @@ pub trait Dialect {
     /// A text.
     fn text(&mut self, text: &str) -> String;
     /// A point in time.
-    fn time(&mut self, at: Timestamp) -> String;
+    fn time(&mut self, at: SessionTime) -> String;
     /// A key, as it stands in a place.
     fn key(&mut self, key: &str) -> String;
     /// Whether an expression contains a text, in any case.

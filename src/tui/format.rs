@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::{Decimal, Price, Qty, Timestamp, Usdt, escape_controls};
+use crate::model::{Decimal, Price, Qty, SessionTime, Usdt, escape_controls};
 
 /// What stands where a number is not known.
 pub const UNKNOWN: &str = "?";
@@ -108,7 +108,7 @@ pub fn span(span: Duration) -> String {
 }
 
 /// Time of day in UTC: `14:22:07`.
-pub fn clock(at: Timestamp) -> String {
+pub fn clock(at: SessionTime) -> String {
     let day = at.secs().rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}", day / 3_600, day % 3_600 / 60, day % 60)
 }

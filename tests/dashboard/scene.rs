@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use perpdeck::model::{
-    PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, SinkStatus, Timestamp,
+    PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, SessionTime, SinkStatus,
 };
 use perpdeck::tui::testkit::{Fact, Stage};
 use perpdeck::tui::theme::Depth;
@@ -45,8 +45,9 @@ struct Kept(Vec<PastFact>);
 
 impl PastReader for Kept {
     fn page(&mut self, query: &PastQuery) -> Result<PastPage, PastError> {
-        let time =
-            |text: &str| Timestamp::from_micros(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros());
+        let time = |text: &str| {
+            SessionTime::from_micros(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros())
+        };
         let cell = |kind: PastKind, text: &String| match kind {
             PastKind::Time => PastCell::Time(time(text)),
             PastKind::Number => PastCell::Number(text.clone()),

@@ -1,7 +1,7 @@
 //! Adoption against fills that come before, between and after (A17).
 
 use perpdeck::engine::{Reply, Request};
-use perpdeck::model::{AlertKind, Category, Intent, Push, Side};
+use perpdeck::model::{AlertKind, Category, Intent, Push, Side, VenueTime};
 
 use crate::harness::*;
 use crate::position_sync::settle;
@@ -11,7 +11,7 @@ fn a17_an_adopted_position_is_not_doubled_by_its_late_fill() {
     let mut bench = Bench::ready();
     let mut fill = bench.foreign_fill("BTC_USDT", Intent::open(Side::Long), "100", "50000", Category::Normal);
     bench.pass(secs(1));
-    fill.at = bench.now;
+    fill.at = VenueTime::from_micros(bench.now.micros());
     let report = bench.position_report("BTC_USDT", Side::Long, "100", "50000", "33546.4", "166.67");
     settle(&mut bench, vec![report]);
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts.0, d("100"));
@@ -40,7 +40,7 @@ fn a17_an_order_in_flight_explains_what_the_snapshot_shows() {
     bench.sync(vec![report]);
     bench.tick();
     assert!(bench.asked(|request| matches!(request, Request::FillsSince { .. })));
-    bench.reply(Reply::Fills { result: Ok(Vec::new()) });
+    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert!(bench.position("BTC_USDT", Side::Long).is_none(), "its answer is still out");
     bench.accept(no);
     bench.fill(no, "100", "50000");
@@ -58,7 +58,7 @@ fn a_missed_fill_is_fetched_before_anything_is_adopted() {
     let report = bench.position_report("BTC_USDT", Side::Long, "100", "50005", "33546.4", "166.67");
     bench.sync(vec![report]);
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(vec![fill]) });
+    bench.reply(Reply::Fills { result: Ok(vec![fill].into()) });
     let position = bench.position("BTC_USDT", Side::Long).unwrap();
     assert_eq!(position.origin, perpdeck::model::Origin::Own);
     assert!(position.venue.margin.is_some(), "the figures told before the fill are of this size");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use perpdeck::model::{
-    Action, Alert, AlertId, AlertKey, AlertKind, Event, KEPT_ALERTS, Record, SessionState, Severity, Timestamp,
+    Action, Alert, AlertId, AlertKey, AlertKind, Event, KEPT_ALERTS, Record, SessionState, SessionTime, Severity,
 };
 
 use crate::harness::*;
@@ -17,17 +17,17 @@ fn alert(id: u64, severity: Severity, holds: bool) -> Alert {
         position: None,
         message: "x".to_owned(),
         details: BTreeMap::new(),
-        raised_at: Timestamp::ZERO,
-        updated_at: Timestamp::ZERO,
+        raised_at: SessionTime::ZERO,
+        updated_at: SessionTime::ZERO,
         count: 1,
-        cleared_at: (!holds).then_some(Timestamp::ZERO),
+        cleared_at: (!holds).then_some(SessionTime::ZERO),
         acknowledged: None,
     }
 }
 
 fn apply(state: &mut SessionState, event: Event) {
     let seq = state.seq + 1;
-    state.apply(&Record { seq, at: Timestamp::from_secs(1), event });
+    state.apply(&Record { seq, at: SessionTime::from_secs(1), event });
 }
 
 fn raise(state: &mut SessionState, alert: Alert) {

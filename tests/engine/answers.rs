@@ -17,7 +17,7 @@ impl Bench {
 
     /// The exchange answers a bulk query that left now.
     pub fn open_orders(&mut self, reports: Vec<OrderReport>) {
-        self.reply(Reply::OpenOrders { asked_at: self.now, result: Ok(reports) });
+        self.reply(Reply::OpenOrders { asked_at: self.now, result: Ok(reports.into()) });
     }
 
     /// The reply to a placement is lost: the order is UNKNOWN from now on.
@@ -54,7 +54,7 @@ impl Bench {
     /// Answers all that a later start asks: fills too, which working orders make it ask at once.
     pub fn answer_restart(&mut self, positions: Vec<perpdeck::model::PositionReport>) {
         self.answer_start(perpdeck::model::PositionMode::Hedge, positions);
-        self.reply(Reply::Fills { result: Ok(Vec::new()) });
+        self.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     }
 
     /// An order that rests at the exchange.

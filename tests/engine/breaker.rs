@@ -197,7 +197,8 @@ fn b1_i29_a_dead_exchange_is_asked_ever_more_rarely() {
     let mut bench = Bench::ready();
     let asked = asked_in_vain(&mut bench);
     assert!(asked < 40, "{asked} questions in 300 s");
-    assert!(asked >= 5, "and still some: {asked}");
+    // Five failures open it at once, and then one probe leaves each 60 s.
+    assert!(asked >= 4, "and still some: {asked}");
     assert_eq!(state(&bench, CallClass::Entries), BreakerState::Closed, "reads are a class of their own");
     // Not thanks to the breaker alone: each chore backs off by itself.
     let mut bench = Bench::ready_with(|settings| settings.breaker.failures = 1_000_000);

@@ -142,6 +142,7 @@ fn a_refused_key_halts_the_session() {
         class: ErrorClass::AccessRefused,
         counts: false,
         code: Some(402),
+        refusal: perpdeck::model::Refusal::Access,
         message: "API key expired".to_owned(),
     };
     bench.refuse(no, error);

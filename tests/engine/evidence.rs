@@ -2,8 +2,8 @@
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    AlertKind, Category, CloseCause, Evidence, FillReport, Intent, OrderReport, PositionId, Push, Severity, Side,
-    VenueOrderId, VenueOrderState,
+    AlertKind, Category, CloseCause, Evidence, FillReport, Intent, OrderReport, PositionId, Push, Refusal, Severity,
+    Side, VenueOrderId, VenueOrderState,
 };
 
 use crate::harness::*;
@@ -91,7 +91,7 @@ fn a19_an_exit_filled_between_polls_is_our_own() {
     bench.pass(secs(3));
     bench.sync(Vec::new());
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(vec![fill]) });
+    bench.reply(Reply::Fills { result: Ok(vec![fill].into()) });
     assert_eq!(bench.state().positions.closed().next_back().unwrap().cause, CloseCause::OwnExit);
     assert!(bench.state().alerts.all().next().is_none());
 }
@@ -170,8 +170,9 @@ fn a_take_over_that_is_told_after_the_position_was_found_gone_names_it() {
         average_price: None,
         category: Category::Liquidation,
         error_code: 0,
+        refusal: Refusal::Unspecified,
         version: 1,
-        updated_at: bench.now,
+        updated_at: venue(bench.now),
     };
     bench.push(Push::Order(order));
     assert_eq!(bench.state().positions.closed_by_id(id).unwrap().cause, CloseCause::Liquidated);

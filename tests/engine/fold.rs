@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AccountReport, AlertKind, CancelOutcome, Category, Contracts, Decimal, Effect, Event, Evidence, FillId, FillReport,
-    Intent, OrderReport, OrderState, PlaceOrder, PositionKey, PositionReport, Price, Push, SessionState, Severity,
-    Side, Usdt, VenueOrderState, VenuePositionId,
+    Intent, OrderReport, OrderState, PlaceOrder, PositionKey, PositionReport, Price, Push, Refusal, SessionState,
+    Severity, Side, Usdt, VenueOrderState, VenuePositionId, VenueTime,
 };
 use proptest::prelude::*;
 
@@ -134,9 +134,10 @@ impl World {
             contracts: Contracts(size),
             price: Price(price),
             fee: Some(Usdt(d("0.01"))),
+            profit: None,
             taker: Some(true),
             category,
-            at: self.bench.now,
+            at: VenueTime::from_micros(self.bench.now.micros()),
         };
         self.fills.push(fill.clone());
         let position = self.position(key);
@@ -188,6 +189,7 @@ impl World {
 
     fn answer(&mut self, request: Request) {
         match request {
+            Request::Revoke { .. } => {}
             Request::Place { no, order, .. } => {
                 let size = order.contracts.0;
                 let key = PositionKey { symbol: order.symbol.clone(), side: order.intent.side };
@@ -232,8 +234,9 @@ impl World {
                     average_price: None,
                     category: Category::Normal,
                     error_code: 0,
+                    refusal: Refusal::Unspecified,
                     version: 9,
-                    updated_at: self.bench.now,
+                    updated_at: VenueTime::from_micros(self.bench.now.micros()),
                 });
                 self.bench.reply(Reply::LookedUp { no, asked_at: self.bench.now, result: Ok(report) });
             }
@@ -243,7 +246,7 @@ impl World {
                 self.bench.reply(Reply::OrderFills { no, result: Ok(fills) });
             }
             Request::OpenOrders => {
-                self.bench.reply(Reply::OpenOrders { asked_at: self.bench.now, result: Ok(Vec::new()) });
+                self.bench.reply(Reply::OpenOrders { asked_at: self.bench.now, result: Ok(Vec::new().into()) });
             }
             Request::FillsSince { symbols, since } => {
                 let wanted = |fill: &&FillReport| symbols.contains(&fill.symbol) && fill.at >= since;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use perpdeck::config::Settings;
 use perpdeck::engine::{Engine, Input, Out, Reply, Request};
 use perpdeck::model::{
-    AccountReport, Action, Alert, AlertKind, CallError, CancelOrder, CancelOutcome, Category, ClientOrderId, Command,
-    CommandId, CommandRecord, ContractSpec, Contracts, Decimal, Environment, ErrorClass, Event, FillId, FillReport,
-    Intent, MarginMode, Order, OrderNo, OrderReport, OrderState, Phase, PlaceOrder, Position, PositionKey,
-    PositionMode, PositionReport, Price, Push, Quote, RawSignal, Record, RiskTier, SessionId, SessionInfo,
-    SessionState, Side, SignalId, SignalOutcome, Symbol, Timestamp, Usdt, VenueOrderId, VenueOrderState,
-    VenuePositionId,
+    AccountReport, Action, Alert, AlertKind, CallError, CancelOrder, CancelOutcome, Category, ClientOrderId,
+    ClockOffset, Command, CommandId, CommandRecord, ContractSpec, Contracts, Decimal, Environment, ErrorClass, Event,
+    FillId, FillReport, Intent, MarginMode, Order, OrderNo, OrderReport, OrderState, Phase, PlaceOrder, Position,
+    PositionKey, PositionMode, PositionReport, Price, Push, Quote, RawSignal, Record, Refusal, RiskTier, SessionId,
+    SessionInfo, SessionState, SessionTime, Side, SignalId, SignalOutcome, Symbol, Usdt, VenueOrderId, VenueOrderState,
+    VenuePositionId, VenueTime,
 };
 
 pub fn d(text: &str) -> Decimal {
@@ -23,6 +23,11 @@ pub fn symbol(name: &str) -> Symbol {
 
 pub fn key(name: &str, side: Side) -> PositionKey {
     PositionKey { symbol: symbol(name), side }
+}
+
+/// What the exchange's clock shows when the session's shows this: on the bench they agree.
+pub fn venue(at: SessionTime) -> VenueTime {
+    VenueTime::from_micros(at.micros())
 }
 
 pub fn secs(secs: u64) -> Duration {
@@ -53,7 +58,7 @@ pub fn contract(name: &str) -> ContractSpec {
 /// An engine with a clock, and everything that it did.
 pub struct Bench {
     pub engine: Engine,
-    pub now: Timestamp,
+    pub now: SessionTime,
     /// Every event since the start, in order.
     pub log: Vec<Record>,
     /// Requests of the last step.
@@ -82,7 +87,7 @@ impl Bench {
         change(&mut settings);
         let mut bench = Self {
             engine: Engine::new(settings, SessionState::default()),
-            now: Timestamp::from_secs(1_767_225_600),
+            now: SessionTime::from_secs(1_767_225_600),
             log: Vec::new(),
             requests: Vec::new(),
             fills: 0,
@@ -123,6 +128,7 @@ impl Bench {
 
     /// Answers all that a start asks.
     pub fn answer_start(&mut self, mode: PositionMode, positions: Vec<PositionReport>) {
+        self.reply(Reply::ServerTime { result: Ok(ClockOffset { offset_us: 0, round_trip_us: 0 }) });
         self.push(Push::Connected);
         self.reply(Reply::Contracts {
             result: Ok(vec![contract("BTC_USDT"), contract("ETH_USDT"), contract("SOL_USDT"), contract("XRP_USDT")]),
@@ -131,11 +137,11 @@ impl Bench {
         for (name, price) in [("BTC_USDT", "50000"), ("ETH_USDT", "2000"), ("SOL_USDT", "100"), ("XRP_USDT", "0.5")] {
             self.quote(name, price);
         }
-        self.reply(Reply::OpenOrders { asked_at: self.now, result: Ok(Vec::new()) });
+        self.reply(Reply::OpenOrders { asked_at: self.now, result: Ok(Vec::new().into()) });
         self.sync(positions);
         self.tick();
         if self.asked(|request| matches!(request, Request::FillsSince { .. })) {
-            self.reply(Reply::Fills { result: Ok(Vec::new()) });
+            self.reply(Reply::Fills { result: Ok(Vec::new().into()) });
         }
     }
 
@@ -181,7 +187,7 @@ impl Bench {
             self.now = self.now.plus(Duration::from_millis(100)).min(end);
             let quotes: Vec<Quote> = self.state().quotes.values().cloned().collect();
             for quote in quotes {
-                self.step(Input::Push(Box::new(Push::Quote(Quote { at: self.now, ..quote }))));
+                self.step(Input::Push(Box::new(Push::Quote(Quote { at: venue(self.now), ..quote }))));
                 asked.append(&mut self.requests.clone());
             }
             self.tick();
@@ -211,7 +217,7 @@ impl Bench {
             bid: price,
             ask: price,
             funding_rate: None,
-            at: self.now,
+            at: venue(self.now),
         }));
     }
 
@@ -228,7 +234,7 @@ impl Bench {
             order_margin: Usdt::ZERO,
             unrealised: Some(Usdt::ZERO),
         };
-        self.reply(Reply::Positions { asked_at: self.now, result: Ok((positions, account)) });
+        self.reply(Reply::Positions { asked_at: self.now, result: Ok((positions.into(), account)) });
     }
 
     // --- signals and commands
@@ -306,8 +312,9 @@ impl Bench {
             average_price: None,
             category: Category::Normal,
             error_code: 0,
+            refusal: Refusal::Unspecified,
             version,
-            updated_at: self.now,
+            updated_at: venue(self.now),
         }
     }
 
@@ -329,9 +336,10 @@ impl Bench {
             contracts: Contracts(d(contracts)),
             price: Price(d(price)),
             fee: Some(Usdt(d("0.01"))),
+            profit: None,
             taker: Some(true),
             category: Category::Normal,
-            at: self.now,
+            at: venue(self.now),
         }
     }
 
@@ -360,9 +368,10 @@ impl Bench {
             contracts: Contracts(d(contracts)),
             price: Price(d(price)),
             fee: Some(Usdt(d("0.01"))),
+            profit: None,
             taker: Some(true),
             category,
-            at: self.now,
+            at: venue(self.now),
         }
     }
 
@@ -396,6 +405,7 @@ impl Bench {
             key: key(name, side),
             margin_mode: MarginMode::Isolated,
             contracts: Contracts(d(contracts)),
+            frozen: None,
             taken_over: false,
             entry_price: Some(Price(d(entry))),
             margin: Some(Usdt(d(margin))),
@@ -404,7 +414,7 @@ impl Bench {
             funding: Some(Usdt::ZERO),
             realised: Some(Usdt::ZERO),
             version: 0,
-            updated_at: self.now,
+            updated_at: venue(self.now),
         }
     }
 
@@ -489,7 +499,7 @@ pub fn venue_id(no: OrderNo) -> VenueOrderId {
 }
 
 pub fn error(class: ErrorClass, counts: bool, message: &str) -> CallError {
-    CallError { class, counts, code: None, message: message.to_owned() }
+    CallError { class, counts, code: None, refusal: Refusal::Unspecified, message: message.to_owned() }
 }
 
 /// A transport error before anything was sent.
@@ -504,7 +514,13 @@ pub fn reply_lost() -> CallError {
 
 /// A refusal by the exchange.
 pub fn refusal() -> CallError {
-    CallError { class: ErrorClass::Fatal, counts: false, code: Some(2005), message: "Balance insufficient".to_owned() }
+    CallError {
+        class: ErrorClass::Fatal,
+        counts: false,
+        code: Some(2005),
+        refusal: Refusal::Balance,
+        message: "Balance insufficient".to_owned(),
+    }
 }
 
 pub fn client_id(text: &str) -> ClientOrderId {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
     Command, CommandId, CommandStatus, Contracts, Control, Event, Flatten, FlattenStep, LinkState, LiquidationWatch,
-    OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, Severity, Side, SignalOutcome, Timestamp,
-    Usdt, VenueFigures, VenuePositionId, VenueView,
+    OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity, Side,
+    SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;
@@ -24,7 +24,7 @@ fn samples() -> Vec<Event> {
     let id = PositionId(7);
     let command_id = CommandId::new("c1").unwrap();
     let price = Some(Price(d("12345678901234567890.12345")));
-    let stamp = Timestamp::from_micros(1_767_225_600_123_456);
+    let stamp = SessionTime::from_micros(1_767_225_600_123_456);
     let flatten = Flatten {
         command: command_id.clone(),
         step: FlattenStep::AwaitCancels,
@@ -61,13 +61,16 @@ fn samples() -> Vec<Event> {
         Event::OrderCancelFailed { no, error: text() },
         Event::OrderCancelled { no, reason: text() },
         Event::OrderFailed { no, reason: text() },
-        Event::OrdersForgotten { orders: vec![no, OrderNo(u64::MAX)], fills_before: stamp },
+        Event::OrdersForgotten {
+            orders: vec![no, OrderNo(u64::MAX)],
+            fills_before: VenueTime::from_micros(stamp.micros()),
+        },
         Event::PositionAdjusted {
             id,
             contracts: Contracts(d("1")),
             quantity: Qty(d("0.0001")),
             entry_price: None,
-            settled_to: stamp,
+            settled_to: VenueTime::from_micros(stamp.micros()),
             reason: text(),
         },
         Event::PositionSnapshot {
@@ -117,7 +120,7 @@ fn samples() -> Vec<Event> {
         Event::ChoreMoved { chore: Chore::FetchFills, state: ChoreState { due: Some(stamp), ..Default::default() } },
         Event::LookupMoved { no, asked_at: None },
         Event::LinkMoved { link: LinkState::Down { reason: text(), attempt: 4 } },
-        Event::ClockMeasured { offset: ClockOffset { offset_ms: -5, round_trip_ms: 9 } },
+        Event::ClockMeasured { offset: ClockOffset { offset_us: -5, round_trip_us: 9 } },
         Event::JournalHealth { error: Some(text()) },
         Event::ObserverDropped { observer: text(), total: 8 },
         Event::SignalDecided {
@@ -140,7 +143,7 @@ fn samples() -> Vec<Event> {
 fn every_kind_of_event_survives_its_line() {
     let mut kinds = BTreeSet::new();
     for event in samples() {
-        let record = Record { seq: u64::MAX, at: Timestamp::from_micros(-1), event };
+        let record = Record { seq: u64::MAX, at: SessionTime::from_micros(-1), event };
         let line = serde_json::to_string(&record).unwrap();
         let read: Record = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(read, record);
@@ -149,5 +152,5 @@ fn every_kind_of_event_survives_its_line() {
         kinds.insert(value["event"].as_str().unwrap().to_owned());
     }
     // As many kinds as model/event.rs has.
-    assert_eq!(kinds.len(), 54, "{kinds:?}");
+    assert_eq!(kinds.len(), 55, "{kinds:?}");
 }

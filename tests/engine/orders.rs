@@ -5,7 +5,7 @@ use perpdeck::config::Settings;
 use perpdeck::engine::{Engine, Request};
 use perpdeck::model::{
     Action, AlertKind, CancelOutcome, Contracts, Event, Intent, OrderState, OrderType, Phase, Price, Qty, RawSignal,
-    RiskCheck, SessionState, Side, SignalOutcome, VenueOrderId, VenueOrderState,
+    RiskCheck, SessionState, Side, SignalOutcome, VenueOrderId, VenueOrderState, VenueTime,
 };
 
 use crate::answers::*;
@@ -396,7 +396,7 @@ fn a8_a_cancel_that_speaks_of_fills_waits_for_them() {
     let asked = bench.pass_quoted(secs(2));
     assert!(asked.iter().any(|request| matches!(request, Request::OrderFills { .. })), "it is asked for");
     let fill = bench.fill_of(no, "30", "49900");
-    bench.reply(perpdeck::engine::Reply::OrderFills { no, result: Ok(vec![fill]) });
+    bench.reply(perpdeck::engine::Reply::OrderFills { no, result: Ok(vec![fill].into()) });
     let report = bench.report(no, VenueOrderState::Cancelled, "30", 3);
     bench.looked_up(no, Some(report));
     assert_eq!(bench.state_of(no), OrderState::Cancelled);
@@ -414,7 +414,7 @@ fn fills_that_do_not_come_are_asked_for_at_a_calm_pace() {
         for request in requests {
             if let Request::OrderFills { .. } = request {
                 asked += 1;
-                bench.reply(perpdeck::engine::Reply::OrderFills { no, result: Ok(Vec::new()) });
+                bench.reply(perpdeck::engine::Reply::OrderFills { no, result: Ok(Vec::new().into()) });
                 let report = bench.report(no, VenueOrderState::Filled, "100", 3);
                 bench.looked_up(no, Some(report));
             }
@@ -456,7 +456,10 @@ fn i38_thousands_of_orders_leave_no_more_behind_than_hundreds() {
         bench.now = bench.now.plus(secs(5));
         let quotes: Vec<_> = bench.state().quotes.values().cloned().collect();
         for quote in quotes {
-            bench.push(perpdeck::model::Push::Quote(perpdeck::model::Quote { at: bench.now, ..quote }));
+            bench.push(perpdeck::model::Push::Quote(perpdeck::model::Quote {
+                at: VenueTime::from_micros(bench.now.micros()),
+                ..quote
+            }));
         }
         bench.tick();
         bench.log.clear();

@@ -3,7 +3,7 @@
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AlertKind, Category, CloseCause, Contracts, Event, FillId, Intent, Origin, PositionMode, Price, Push, RiskCheck,
-    Severity, Side, SignalOutcome, Usdt, VenueOrderState,
+    Severity, Side, SignalOutcome, Usdt, VenueOrderState, VenueTime,
 };
 
 use crate::harness::*;
@@ -14,7 +14,7 @@ pub fn settle(bench: &mut Bench, positions: Vec<perpdeck::model::PositionReport>
     bench.sync(positions);
     bench.tick();
     if bench.asked(|request| matches!(request, Request::FillsSince { .. })) {
-        bench.reply(Reply::Fills { result: Ok(Vec::new()) });
+        bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     }
 }
 
@@ -92,7 +92,7 @@ fn p06_missing_at_the_exchange_is_removed_once_the_fills_do_not_explain_it() {
     bench.sync(Vec::new());
     assert!(bench.position("BTC_USDT", Side::Long).is_some(), "not before the fills were asked for");
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(Vec::new()) });
+    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert!(bench.position("BTC_USDT", Side::Long).is_none());
     let closed = bench.state().positions.closed().next_back().unwrap();
     assert_eq!((closed.cause, closed.realised, closed.quantity.0), (CloseCause::Outside, None, d("0.01")));
@@ -246,9 +246,9 @@ fn a18_a_snapshot_asked_for_before_a_fill_changes_nothing() {
         unrealised: Some(Usdt::ZERO),
     };
     bench.pass(secs(3));
-    bench.reply(Reply::Positions { asked_at, result: Ok((Vec::new(), account)) });
+    bench.reply(Reply::Positions { asked_at, result: Ok((Vec::new().into(), account)) });
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(Vec::new()) });
+    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert!(bench.position("BTC_USDT", Side::Long).is_some());
     assert!(bench.alerts(AlertKind::PositionClosedOutside).is_empty());
 }
@@ -264,7 +264,7 @@ fn a18_fills_asked_for_before_a_snapshot_do_not_explain_it() {
     assert!(bench.asked(|request| matches!(request, Request::FillsSince { .. })));
     bench.pass(secs(1));
     bench.sync(Vec::new());
-    bench.reply(Reply::Fills { result: Ok(Vec::new()) });
+    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert!(bench.position("BTC_USDT", Side::Long).is_some(), "the exit may lie between the two questions");
     bench.tick();
     assert!(bench.asked(|request| matches!(request, Request::FillsSince { .. })), "asked again");
@@ -288,9 +288,9 @@ fn a17_a_snapshot_from_before_our_exit_is_not_adopted_as_a_new_position() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt::ZERO),
     };
-    bench.reply(Reply::Positions { asked_at, result: Ok((vec![old], account)) });
+    bench.reply(Reply::Positions { asked_at, result: Ok((vec![old].into(), account)) });
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(Vec::new()) });
+    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert_eq!(bench.state().positions.open_count(), 0);
     assert!(bench.alerts(AlertKind::PositionOpenedOutside).is_empty());
 }
@@ -307,7 +307,7 @@ fn a17_a_late_push_does_not_bring_back_what_a_snapshot_saw_gone() {
     bench.pass(secs(5));
     bench.push(Push::Position(push));
     bench.pass(secs(3));
-    bench.reply(Reply::Fills { result: Ok(Vec::new()) });
+    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert_eq!(bench.state().positions.open_count(), 0);
 }
 
@@ -440,7 +440,7 @@ fn the_same_deal_told_twice_counts_once() {
     let fill = bench.fill_of(no, "40", "50000");
     bench.push(Push::Fill(fill.clone()));
     bench.push(Push::Fill(fill.clone()));
-    bench.reply(Reply::OrderFills { no, result: Ok(vec![fill]) });
+    bench.reply(Reply::OrderFills { no, result: Ok(vec![fill].into()) });
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("40")));
     assert_eq!(bench.state().counters.fills, 1);
 }
@@ -469,7 +469,7 @@ fn a_fill_of_another_client_of_the_account_is_named_as_such() {
     assert_eq!(position.origin, Origin::Outside);
     assert_eq!(bench.alerts(AlertKind::PositionOpenedOutside).len(), 1);
     let again = FillId::new("x1").unwrap();
-    assert!(bench.state().orders.has_seen_fill(&again, bench.now));
+    assert!(bench.state().orders.has_seen_fill(&again, VenueTime::from_micros(bench.now.micros())));
 }
 
 #[test]
@@ -486,7 +486,7 @@ fn a_cancel_that_crosses_with_a_fill_keeps_the_fill() {
 #[test]
 fn b1_i29_nothing_is_due_for_ever_when_there_is_nothing_to_ask() {
     let mut bench = Bench::ready();
-    bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Ok(Vec::new()) });
+    bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Ok(Vec::new().into()) });
     bench.sync(Vec::new());
     bench.tick();
     bench.tick();

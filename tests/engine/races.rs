@@ -4,7 +4,8 @@
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AccountReport, AlertKind, CancelOutcome, Category, Contracts, ErrorClass, Event, Intent, MarginMode, OrderState,
-    PositionReport, Push, Quote, RiskLimit, Severity, Side, Timestamp, Usdt, VenueOrderState, VenuePositionId,
+    PositionReport, Push, Quote, RiskLimit, SessionTime, Severity, Side, Usdt, VenueOrderState, VenuePositionId,
+    VenueTime,
 };
 
 use crate::harness::*;
@@ -126,7 +127,7 @@ fn race_funding_between_snapshot_and_fill() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt::ZERO),
     };
-    bench.reply(Reply::Positions { asked_at, result: Ok((vec![before], account)) });
+    bench.reply(Reply::Positions { asked_at, result: Ok((vec![before].into(), account)) });
     assert_eq!(bench.state().equity.day_realised.0, after_fill, "an old answer gives no funding back");
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("50")));
     let now = version(btc(&bench, "50"), "-2", 3);
@@ -204,7 +205,7 @@ fn race_day_roll_during_a_check() {
     bench.open_position("s1", "BTC_USDT", "buy", "0.019", "50000");
     let out = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
     bench.accept(out);
-    bench.now = Timestamp::from_secs(1_767_225_600 + 86_400 - 1);
+    bench.now = SessionTime::from_secs(1_767_225_600 + 86_400 - 1);
     bench.tick();
     bench.requests.clear();
     bench.fill(out, "190", "17000");
@@ -212,7 +213,7 @@ fn race_day_roll_during_a_check() {
     let fresh = |bench: &mut Bench| {
         let quotes: Vec<Quote> = bench.state().quotes.values().cloned().collect();
         for quote in quotes {
-            bench.push(Push::Quote(Quote { at: bench.now, ..quote }));
+            bench.push(Push::Quote(Quote { at: VenueTime::from_micros(bench.now.micros()), ..quote }));
         }
     };
     fresh(&mut bench);
@@ -250,12 +251,12 @@ fn a5_without_a_single_push_polls_see_fills_and_ends_and_cancels_work() {
         bench.report(filled, VenueOrderState::Resting, "15", 2),
         bench.report(ended, VenueOrderState::Resting, "0", 2),
     );
-    bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Ok(vec![one, other]) });
+    bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Ok(vec![one, other].into()) });
     let fill = bench.fill_of(filled, "15", "49000");
     let asked_for = bench.pass_quoted(secs(3));
     let wants_fills = |request: &Request| matches!(request, Request::OrderFills { no, .. } if *no == filled);
     assert!(asked_for.iter().any(wants_fills), "its deals are fetched: {asked_for:?}");
-    bench.reply(Reply::OrderFills { no: filled, result: Ok(vec![fill]) });
+    bench.reply(Reply::OrderFills { no: filled, result: Ok(vec![fill].into()) });
     assert_eq!(bench.state_of(filled), OrderState::PartiallyFilled);
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("15")));
     bench.command("c1", perpdeck::model::Action::Cancel { orders: vec![ended] });

@@ -8,7 +8,7 @@ use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     Action, BreakerState, CallClass, CancelOutcome, Category, ClientOrderId, Contracts, Effect, ErrorClass, Event,
     FillId, FillReport, OrderNo, OrderReport, OrderState, PlaceOrder, PositionKey, PositionMode, PositionReport, Price,
-    Push, RawSignal, Side, SignalOutcome, StopPolicy, Timestamp, VenueOrderId, VenueOrderState,
+    Push, RawSignal, Refusal, SessionTime, Side, SignalOutcome, StopPolicy, VenueOrderId, VenueOrderState, VenueTime,
 };
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ struct Resting {
     filled: Contracts,
     state: VenueOrderState,
     version: u64,
-    at: Timestamp,
+    at: SessionTime,
 }
 
 impl Resting {
@@ -94,18 +94,19 @@ impl Resting {
             average_price: None,
             category: Category::Normal,
             error_code: 0,
+            refusal: Refusal::Unspecified,
             version: self.version,
-            updated_at: self.at,
+            updated_at: VenueTime::from_micros(self.at.micros()),
         }
     }
 }
 
 struct World {
     bench: Bench,
-    outstanding: Vec<(Request, Timestamp)>,
+    outstanding: Vec<(Request, SessionTime)>,
     orders: Vec<Resting>,
     fills: Vec<FillReport>,
-    positions: BTreeMap<PositionKey, (Contracts, Timestamp)>,
+    positions: BTreeMap<PositionKey, (Contracts, SessionTime)>,
     pushes: Vec<Push>,
     payloads: BTreeMap<ClientOrderId, PlaceOrder>,
     fatal: BTreeSet<OrderNo>,
@@ -228,6 +229,7 @@ impl World {
         };
         let done = matches!(fate, Fate::Good | Fate::Lost { done: true });
         match request {
+            Request::Revoke { .. } => {}
             Request::Place { no, attempt, order } => {
                 let result = if done { self.place(no, &order) } else { Err(refusal()) };
                 let result = match (bad, result) {
@@ -286,7 +288,7 @@ impl World {
                     order_margin: perpdeck::model::Usdt::ZERO,
                     unrealised: Some(perpdeck::model::Usdt::ZERO),
                 };
-                self.bench.reply(Reply::Positions { asked_at, result: bad.map_or(Ok((reports, account)), Err) });
+                self.bench.reply(Reply::Positions { asked_at, result: bad.map_or(Ok((reports.into(), account)), Err) });
             }
             Request::Evidence { id, .. } => {
                 self.bench.reply(Reply::Evidence { id, result: Ok(perpdeck::model::Evidence::default()) });
@@ -316,7 +318,7 @@ impl World {
                 liquidation,
                 "100",
             );
-            report.updated_at = *at;
+            report.updated_at = VenueTime::from_micros(at.micros());
             report
         })
         .collect()
@@ -392,9 +394,10 @@ impl World {
                 contracts,
                 price: Price(if key.symbol == symbol("BTC_USDT") { d("50000") } else { d("2000") }),
                 fee: Some(perpdeck::model::Usdt(d("0.01"))),
+                profit: None,
                 taker: Some(true),
                 category: Category::Normal,
-                at: now,
+                at: VenueTime::from_micros(now.micros()),
             };
             self.fills.push(fill.clone());
             self.pushes.push(Push::Fill(fill));

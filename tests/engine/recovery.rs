@@ -172,7 +172,7 @@ fn fills_that_came_while_it_was_down_are_applied_once() {
     again.now = again.now.plus(secs(5));
     let held = again.position_report("BTC_USDT", Side::Long, "70", "49900", "34000", "120");
     again.answer_start(PositionMode::Hedge, vec![held]);
-    again.reply(perpdeck::engine::Reply::Fills { result: Ok(vec![seen.clone(), seen]) });
+    again.reply(perpdeck::engine::Reply::Fills { result: Ok(vec![seen.clone(), seen].into()) });
     assert_eq!(again.order(no).filled_contracts, Contracts(d("70")));
     assert_eq!(again.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("70")));
     again.check_replay();

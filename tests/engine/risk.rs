@@ -1,8 +1,8 @@
 //! `RiskManager`: the twenty-four behaviours and the defects about money and limits.
 
 use perpdeck::model::{
-    Action, AlertKind, Decimal, Event, OrderState, Price, Push, Quote, RiskCheck, RiskLimit, Severity, Side,
-    SignalOutcome, Timestamp, Usdt, VenueOrderState,
+    Action, AlertKind, Decimal, Event, OrderState, Price, Push, Quote, RiskCheck, RiskLimit, SessionTime, Severity,
+    Side, SignalOutcome, Usdt, VenueOrderState, VenueTime,
 };
 
 use crate::harness::*;
@@ -109,7 +109,7 @@ fn i14_a_peak_is_never_made_of_a_fill_whose_balance_has_not_come_yet() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt(d("-200"))),
     };
-    bench.reply(perpdeck::engine::Reply::Positions { asked_at: bench.now, result: Ok((vec![report], account)) });
+    bench.reply(perpdeck::engine::Reply::Positions { asked_at: bench.now, result: Ok((vec![report].into(), account)) });
     let peak = bench.state().equity.peak;
     let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
     bench.accept(exit);
@@ -185,7 +185,7 @@ fn a33_r15_r16_market_orders_are_judged_at_a_fresh_mark_price_and_exits_need_non
         bid: None,
         ask: None,
         funding_rate: None,
-        at: bench.now,
+        at: VenueTime::from_micros(bench.now.micros()),
     };
     bench.push(Push::Quote(torn));
     let outcome = bench.signal("s4", "S1", "ETH_USDT", "buy", "0.1");
@@ -207,7 +207,7 @@ fn a33_without_any_price_entries_are_refused_and_exits_leave() {
         bid: None,
         ask: None,
         funding_rate: None,
-        at: bench.now,
+        at: VenueTime::from_micros(bench.now.micros()),
     };
     bench.push(Push::Quote(no_mark));
     assert!(reason(&bench.signal("s2", "S1", "ETH_USDT", "buy", "0.1")).contains("no price"));
@@ -216,7 +216,7 @@ fn a33_without_any_price_entries_are_refused_and_exits_leave() {
 #[test]
 fn b19_i24_r18_the_day_rolls_once_and_a_loss_belongs_to_the_day_of_its_fill() {
     let mut bench = Bench::ready();
-    let midnight = Timestamp::from_secs((bench.now.day() + 1) * 86_400);
+    let midnight = SessionTime::from_secs((bench.now.day() + 1) * 86_400);
     bench.now = midnight.minus(secs(1));
     bench.quote("BTC_USDT", "50000");
     lose(&mut bench, "s1", "40000");
@@ -228,7 +228,7 @@ fn b19_i24_r18_the_day_rolls_once_and_a_loss_belongs_to_the_day_of_its_fill() {
     let yesterday = bench.fill_of(exit, "50", "49000");
     // The exchange's clock is ahead: its fill is of the new day, and begins it.
     let mut today = bench.fill_of(exit, "50", "49000");
-    today.at = midnight;
+    today.at = VenueTime::from_micros(midnight.micros());
     bench.push(Push::Fill(today));
     assert_eq!(bench.state().equity.day_realised.0, d("-5.01"));
     bench.now = midnight.plus(secs(1));
@@ -246,7 +246,7 @@ fn b19_a_new_day_takes_the_daily_limit_back() {
     let mut bench = Bench::ready();
     lose(&mut bench, "s1", "20000");
     assert!(bench.state().limits.contains_key(&RiskLimit::DailyLoss));
-    bench.now = Timestamp::from_secs((bench.now.day() + 1) * 86_400);
+    bench.now = SessionTime::from_secs((bench.now.day() + 1) * 86_400);
     bench.tick();
     assert!(!bench.state().limits.contains_key(&RiskLimit::DailyLoss));
     assert!(!bench.alerts(AlertKind::DailyLossLimit)[0].is_active());
@@ -307,7 +307,8 @@ fn i13_after_a_restart_unknown_prices_are_not_a_profit_of_zero() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt(d("-200"))),
     };
-    let told = perpdeck::engine::Reply::Positions { asked_at: bench.now, result: Ok((vec![report], account.clone())) };
+    let told =
+        perpdeck::engine::Reply::Positions { asked_at: bench.now, result: Ok((vec![report].into(), account.clone())) };
     bench.reply(told);
     assert_eq!(bench.state().equity.last.unwrap().0, d("9800"));
     let mut again = bench.restarted();

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 
-use perpdeck::model::{Decimal, Event, OrderState, SessionState, Side};
+use perpdeck::model::{Decimal, Event, OrderState, SessionState, SessionTime, Side};
 use serde_json::Value;
 
 /// `GET /sim/ledger` of the exchange at `http://host:port`.
@@ -44,7 +44,10 @@ pub fn reopened(data_dir: &Path, candles: &Path, seed: u64) -> Value {
             data_dir: Some(data_dir.join("sim")),
             ..Settings::new(seed, Scenario::load("calm").unwrap(), Credentials::new("any", "key"))
         };
-        let clock = perpdeck::clock::Clock::starting_at(settings.start_time().unwrap(), perpdeck::clock::Speed::Max);
+        let clock = perpdeck::clock::Clock::starting_at(
+            SessionTime::from_micros(settings.start_time().unwrap().micros()),
+            perpdeck::clock::Speed::Max,
+        );
         let exchange = InMemory::open(&settings, clock).unwrap();
         let request = axum::http::Request::get("/sim/ledger").body(axum::body::Bytes::new()).unwrap();
         let answer = exchange.call(request).await.unwrap();

@@ -37,7 +37,7 @@ fn one_refused_row_is_put_aside_and_the_rest_arrives() {
         // Taken at last: sent once more, and off the list.
         proxy.set(Mode::Pass);
         let mut source = Source::open(&session.database()).unwrap().unwrap();
-        source.resend(perpdeck::model::Timestamp::ZERO).unwrap();
+        source.resend(perpdeck::model::SessionTime::ZERO).unwrap();
         let drain = session.drain(&proxy.conf());
         assert_eq!(drain.until_drained().dead_letters(), 0);
         drop(drain);

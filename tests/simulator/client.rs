@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::http::Request;
 use hmac::{Hmac, KeyInit, Mac};
 use perpdeck::clock::wall_time;
-use perpdeck::model::Timestamp;
+use perpdeck::model::SessionTime;
 use perpdeck::simulator::Credentials;
 use serde_json::Value;
 use sha2::Sha256;
@@ -50,14 +50,14 @@ impl Client {
     }
 
     /// The login frame of a time.
-    pub fn login_at(&self, now: Timestamp) -> String {
+    pub fn login_at(&self, now: SessionTime) -> String {
         let time = now.millis().to_string();
         let signature = self.sign(&time, "");
         format!(r#"{{"method":"login","param":{{"apiKey":"{KEY}","reqTime":"{time}","signature":"{signature}"}}}}"#)
     }
 
     /// A signed request.
-    pub fn request(&self, method: &str, path: &str, body: &str, now: Timestamp) -> Request<Bytes> {
+    pub fn request(&self, method: &str, path: &str, body: &str, now: SessionTime) -> Request<Bytes> {
         let time = now.millis().to_string();
         let query = path.split_once('?').map_or("", |(_, query)| query);
         let signature = self.sign(&time, if method == "GET" { query } else { body });

@@ -8,8 +8,8 @@ use perpdeck::model::{
     Account, Acknowledgement, Action, Alert, AlertId, AlertKey, AlertKind, Amount, Category, CloseCause, Command,
     CommandId, CommandStatus, Contracts, Decimal, Environment, Event, Fill, FillId, Intent, LiquidationWatch,
     MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Position, PositionId, PositionKey, Price, Purpose, Qty,
-    RawSignal, Record, SessionId, SessionInfo, Severity, Side, Signal, SignalId, SignalKind, SignalOutcome, StrategyId,
-    Symbol, Timestamp, Usdt, VenueFigures, VenueOrderId, VenuePositionId,
+    RawSignal, Record, SessionId, SessionInfo, SessionTime, Severity, Side, Signal, SignalId, SignalKind,
+    SignalOutcome, StrategyId, Symbol, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
 };
 
 pub const START: i64 = 1_795_443_727_418_123;
@@ -34,18 +34,18 @@ fn session() -> SessionId {
 }
 
 impl Facts {
-    fn add(&mut self, event: Event) -> Timestamp {
+    fn add(&mut self, event: Event) -> SessionTime {
         self.now += 1_000;
         if event.is_fact() {
             self.seq += 1;
         }
-        let at = Timestamp::from_micros(self.now);
+        let at = SessionTime::from_micros(self.now);
         self.records.push(Record { seq: self.seq, at, event });
         at
     }
 
-    fn at(&self) -> Timestamp {
-        Timestamp::from_micros(self.now + 1_000)
+    fn at(&self) -> SessionTime {
+        SessionTime::from_micros(self.now + 1_000)
     }
 
     fn signal(&mut self, n: u64, outcome: SignalOutcome) {
@@ -129,7 +129,7 @@ impl Facts {
             realised: Some(Usdt::ZERO),
             taker: None,
             category: Category::Normal,
-            at: self.at(),
+            at: VenueTime::from_micros(self.at().micros()),
             moves_position: true,
         };
         self.add(Event::Filled { fill: Box::new(fill) });
@@ -150,7 +150,7 @@ impl Facts {
             fees: Usdt::ZERO,
             stop_loss: None,
             take_profit: None,
-            settled_to: Timestamp::ZERO,
+            settled_to: VenueTime::ZERO,
             venue_version: 0,
             opened_at: self.at(),
             touched_at: self.at(),

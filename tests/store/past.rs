@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use perpdeck::model::{PastCell, PastFrom, PastPage, PastQuery, PastReader, PastRow, PastSort, PastTable, Timestamp};
+use perpdeck::model::{PastCell, PastFrom, PastPage, PastQuery, PastReader, PastRow, PastSort, PastTable, SessionTime};
 use perpdeck::store::{PastOfSqlite, Projections};
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -233,7 +233,7 @@ fn a_page_is_found_and_not_counted_to() {
     let (_dir, path) = made(2);
     many(&path, 199_900, 3);
     let mut reader = PastOfSqlite::new(&path);
-    let mut query = PastQuery { limit: 500, until: Some(Timestamp::from_secs(10)), ..PastQuery::default() };
+    let mut query = PastQuery { limit: 500, until: Some(SessionTime::from_secs(10)), ..PastQuery::default() };
     let (mut rows, mut pages) = (0_usize, 0_usize);
     let mut last: Option<PastRow> = None;
     loop {

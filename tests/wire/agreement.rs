@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use perpdeck::exchange::Exchange;
+use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{
     AccountReport, FillId, FillReport, Intent, OrderReport, PlaceOrder, PositionKey, PositionReport, Push, Side,
-    VenueOrderId, VenueOrderState,
+    VenueOrderId, VenueOrderState, VenueTime,
 };
 
 use super::simulated::{Simulated, market, until};
@@ -36,6 +36,8 @@ impl Known {
     }
 
     fn position(&mut self, position: PositionReport) {
+        // What resting orders hold changes without a push about the position.
+        let position = PositionReport { frozen: None, ..position };
         let known = self.positions.entry(position.key.clone()).or_insert_with(|| position.clone());
         if position.version >= known.version {
             *known = position;
@@ -55,18 +57,21 @@ async fn trade(simulated: &Simulated) {
     let on = |order: PlaceOrder, name: &str, intent: Intent| PlaceOrder { symbol: symbol(name), intent, ..order };
     for round in 0..5u64 {
         let id = |kind: &str| format!("{kind}-{round}");
-        adapter.place(&market(&id("a"))).await.unwrap();
-        adapter.place(&on(market(&id("b")), "ETH_USDT", Intent::open(Side::Short))).await.unwrap();
+        adapter.place(&market(&id("a")), &Departure::default()).await.unwrap();
+        adapter
+            .place(&on(market(&id("b")), "ETH_USDT", Intent::open(Side::Short)), &Departure::default())
+            .await
+            .unwrap();
         let resting =
             PlaceOrder { order_type: perpdeck::model::OrderType::Limit(far), ..market(&format!("k-{round}")) };
-        let venue_id = adapter.place(&resting).await.unwrap();
+        let venue_id = adapter.place(&resting, &Departure::default()).await.unwrap();
         simulated.seconds(1).await;
         if round % 2 == 0 {
             adapter.cancel(&[cancel(round, Some(venue_id.as_str()))]).await.unwrap();
         }
         let mut closing = on(exit(&id("c")), "ETH_USDT", Intent::close(Side::Short));
         closing.contracts = perpdeck::model::Contracts(super::stub::dec("7"));
-        adapter.place(&closing).await.unwrap();
+        adapter.place(&closing, &Departure::default()).await.unwrap();
         simulated.seconds(2).await;
     }
 }
@@ -91,7 +96,7 @@ fn compare(scenario: &str, fault: Option<&str>) {
                 Push::Position(position) => pushed.position(position),
                 Push::Account(account) => pushed.account(&account),
                 Push::Disconnected { reason, .. } | Push::Skipped { last: reason, .. } => panic!("{reason}"),
-                Push::Quote(_) | Push::LiquidationNotice { .. } | Push::Connected => {}
+                Push::Quote(_) | Push::Clock(_) | Push::LiquidationNotice { .. } | Push::Connected => {}
             }
         }
 
@@ -101,14 +106,19 @@ fn compare(scenario: &str, fault: Option<&str>) {
             let client_id = order.client_id.clone().unwrap();
             polled.order(adapter.order(&order.symbol, &client_id).await.unwrap().unwrap());
         }
-        for order in adapter.open_orders().await.unwrap() {
+        for order in adapter.open_orders().await.unwrap().rows {
             assert_eq!(order.state, VenueOrderState::Resting);
             polled.order(order);
         }
-        for fill in adapter.fills_since(&[symbol("BTC_USDT"), symbol("ETH_USDT")], begun).await.unwrap() {
+        for fill in adapter
+            .fills_since(&[symbol("BTC_USDT"), symbol("ETH_USDT")], VenueTime::from_micros(begun.micros()))
+            .await
+            .unwrap()
+            .rows
+        {
             polled.fill(fill);
         }
-        for position in adapter.positions().await.unwrap() {
+        for position in adapter.positions().await.unwrap().rows {
             polled.position(position);
         }
         polled.account(&adapter.account().await.unwrap());

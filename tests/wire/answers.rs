@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use perpdeck::exchange::Exchange;
-use perpdeck::model::{CallError, ErrorClass};
+use perpdeck::exchange::{Departure, Exchange};
+use perpdeck::model::{CallError, ErrorClass, VenueTime};
 
 use super::stub::{Answer, CREATE, OPEN_ORDERS, Stub, TIME_OUT, cancel, client_id, entry, no, ok, paused, symbol};
 
@@ -20,7 +20,7 @@ fn reactions(status: u16, body: &str) -> [CallError; 3] {
         }
         let adapter = stub.adapter();
         [
-            adapter.place(&entry("k-1")).await.unwrap_err(),
+            adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err(),
             adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap_err(),
             adapter.open_orders().await.unwrap_err(),
         ]
@@ -99,7 +99,7 @@ fn a4_a_success_without_an_order_id_is_in_doubt_and_never_an_empty_id() {
             r#"{"success":true,"code":0}"#.to_owned(),
         ] {
             stub.says(CREATE, &body);
-            let error = adapter.place(&entry("k-1")).await.unwrap_err();
+            let error = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
             assert_eq!((error.class, error.counts), (Ambiguous, false), "{body}");
         }
     });
@@ -130,11 +130,17 @@ fn a20_success_false_is_no_snapshot() {
             }
             assert!(adapter.positions().await.is_err(), "{body}");
             assert!(adapter.open_orders().await.is_err(), "{body}");
-            assert!(adapter.fills_since(&[symbol("BTC_USDT")], stub.clock().now()).await.is_err(), "{body}");
+            assert!(
+                adapter
+                    .fills_since(&[symbol("BTC_USDT")], VenueTime::from_micros(stub.clock().now().micros()))
+                    .await
+                    .is_err(),
+                "{body}"
+            );
             assert!(adapter.account().await.is_err(), "{body}");
         }
         stub.says("/api/v1/private/position/open_positions", &ok("[]"));
-        assert_eq!(adapter.positions().await.unwrap(), []);
+        assert_eq!(adapter.positions().await.unwrap().rows, []);
     });
 }
 
@@ -147,7 +153,7 @@ fn no_answer_in_time_is_in_doubt_and_counts() {
         }
         let adapter = stub.adapter();
         let start = stub.clock().now();
-        let placed = adapter.place(&entry("k-1")).await.unwrap_err();
+        let placed = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((placed.class, placed.counts), (Ambiguous, true));
         assert_eq!(stub.clock().now().since(start), TIME_OUT);
         let cancelled = adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap_err();
@@ -167,7 +173,7 @@ fn after_429_the_group_keeps_silent_as_long_as_it_was_told() {
         let adapter = stub.adapter();
         let start = stub.clock().now();
         assert_eq!(adapter.open_orders().await.unwrap_err().class, Retryable);
-        adapter.open_orders().await.unwrap();
+        adapter.open_orders().await.unwrap().rows;
         let waited = stub.clock().now().since(start);
         assert!(waited >= Duration::from_secs(7) && waited < Duration::from_secs(8), "{waited:?}");
     });

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use perpdeck::clock::Clock;
-use perpdeck::exchange::Exchange;
 use perpdeck::exchange::mexc::{Adapter, SetupError};
+use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{CallError, ErrorClass, Push};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -14,7 +14,7 @@ use super::stub::{Answer, CREATE, DETAIL, OPEN_ORDERS, Stub, cancel, entry, ok, 
 
 async fn three_calls(adapter: &Adapter) -> [CallError; 3] {
     [
-        adapter.place(&entry("k-1")).await.unwrap_err(),
+        adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err(),
         adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap_err(),
         adapter.open_orders().await.unwrap_err(),
     ]
@@ -116,10 +116,10 @@ fn the_same_calls_work_over_sockets() {
         stub.says(CREATE, &ok(r#"{"orderId":"814218083416790528","ts":1}"#));
         stub.says(OPEN_ORDERS, &ok("[]"));
         let adapter = stub.networked().await;
-        assert!(adapter.server_time().await.unwrap().offset_ms.abs() < 2_000);
+        assert!(adapter.server_time().await.unwrap().offset_us.abs() < 2_000_000);
         assert_eq!(adapter.contracts(&[symbol("BTC_USDT")]).await.unwrap().len(), 1);
-        assert_eq!(adapter.place(&entry("k-1")).await.unwrap().as_str(), "814218083416790528");
-        assert_eq!(adapter.open_orders().await.unwrap(), []);
+        assert_eq!(adapter.place(&entry("k-1"), &Departure::default()).await.unwrap().as_str(), "814218083416790528");
+        assert_eq!(adapter.open_orders().await.unwrap().rows, []);
         assert!(adapter.address().starts_with("http://127.0.0.1:"));
     });
 }

@@ -1,7 +1,7 @@
 //! Lists in pages, cancels in parts, contracts.
 
-use perpdeck::exchange::Exchange;
-use perpdeck::model::{CancelOutcome, Category, ErrorClass, PositionKey, Side, Timestamp};
+use perpdeck::exchange::{Departure, Exchange};
+use perpdeck::model::{CancelOutcome, Category, ErrorClass, PositionKey, SessionTime, Side, VenueTime};
 
 use super::stub::{BTC, DETAIL, OPEN_ORDERS, Stub, cancel, entry, no, ok, paused, symbol};
 
@@ -24,7 +24,7 @@ fn all_pages_are_read_and_a_list_that_moves_repeats_nothing() {
     paused(async {
         let stub = Stub::paused();
         stub.says_each(OPEN_ORDERS, &[page(1..101), page(100..200), page(200..203)]);
-        let orders = stub.adapter().open_orders().await.unwrap();
+        let orders = stub.adapter().open_orders().await.unwrap().rows;
         assert_eq!(orders.len(), 202);
         let queries: Vec<_> = stub.seen(OPEN_ORDERS).into_iter().map(|seen| seen.query).collect();
         assert_eq!(queries, ["page_num=1&page_size=100", "page_num=2&page_size=100", "page_num=3&page_size=100"]);
@@ -57,7 +57,7 @@ fn a_list_without_an_end_is_an_error() {
 fn fills_are_asked_for_by_contract_and_come_oldest_first() {
     paused(async {
         let stub = Stub::paused();
-        let since = Timestamp::from_millis(1_795_401_565_100);
+        let since = VenueTime::from_millis(1_795_401_565_100);
         let fill = |id: u64, at: i64| {
             format!(
                 r#"{{"id":"{id}","symbol":"BTC_USDT","side":1,"vol":1,"price":64250.5,"fee":0.1,"feeCurrency":"USDT","category":1,"orderId":"9","timestamp":{at},"taker":true}}"#
@@ -70,7 +70,7 @@ fn fills_are_asked_for_by_contract_and_come_oldest_first() {
             fill(6, 1_795_401_565_099),
         ];
         stub.says(DEALS, &ok(&format!("[{}]", rows.join(","))));
-        let fills = stub.adapter().fills_since(&[symbol("BTC_USDT")], since).await.unwrap();
+        let fills = stub.adapter().fills_since(&[symbol("BTC_USDT")], since).await.unwrap().rows;
         let ids: Vec<_> = fills.iter().map(|fill| fill.id.as_str()).collect();
         assert_eq!(ids, ["7", "999", "1000"]);
         assert!(
@@ -131,7 +131,11 @@ fn evidence_is_of_this_leg_this_time_and_this_kind() {
         let rows = [order(1, 4, 2), order(900, 4, 2), order(901, 2, 2), order(902, 4, 1), order(903, 4, 4)];
         stub.says(HISTORY, &ok(&format!("[{}]", rows.join(","))));
         let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Long };
-        let evidence = stub.adapter().evidence(&key, Timestamp::from_millis(1_795_401_565_500)).await.unwrap();
+        let evidence = stub
+            .adapter()
+            .evidence(&key, VenueTime::from_micros(VenueTime::from_millis(1_795_401_565_500).micros()))
+            .await
+            .unwrap();
         let found: Vec<_> =
             evidence.system_orders.iter().map(|order| (order.venue_id.as_str(), order.category)).collect();
         assert_eq!(found, [("900", Category::Liquidation), ("903", Category::Adl)]);
@@ -147,7 +151,7 @@ fn evidence_is_asked_for_by_kind_when_the_plain_history_names_none() {
         stub.says(DEALS, &ok("[]"));
         stub.says(HISTORY, &ok("[]"));
         let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Long };
-        stub.adapter().evidence(&key, Timestamp::ZERO).await.unwrap();
+        stub.adapter().evidence(&key, VenueTime::from_micros(VenueTime::ZERO.micros())).await.unwrap();
         let categories: Vec<_> =
             stub.seen(HISTORY).iter().map(|seen| seen.query.split('&').next().unwrap().to_owned()).collect();
         assert_eq!(categories[1..], ["category=2", "category=3", "category=4"]);
@@ -161,7 +165,7 @@ fn a_contract_that_does_not_exist_is_not_listed_and_cannot_be_ordered() {
         stub.says(DETAIL, &no(1001));
         let adapter = stub.adapter();
         assert_eq!(adapter.contracts(&[symbol("BTC_USDT")]).await.unwrap(), []);
-        let error = adapter.place(&entry("k-1")).await.unwrap_err();
+        let error = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Fatal);
         assert!(error.message.contains("BTC_USDT"), "{error}");
     });
@@ -172,7 +176,7 @@ fn an_order_whose_contract_cannot_be_read_is_surely_not_sent() {
     paused(async {
         let stub = Stub::paused();
         stub.says_with(DETAIL, 502, "");
-        let error = stub.adapter().place(&entry("k-1")).await.unwrap_err();
+        let error = stub.adapter().place(&entry("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Retryable);
     });
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use perpdeck::exchange::Exchange;
+use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::ErrorClass;
 
 use super::stub::{Answer, CREATE, OPEN_ORDERS, Seen, Stub, cancel, entry, exit, ok, paused};
@@ -26,12 +26,13 @@ fn b26_i26_i30_orders_and_reads_stay_within_their_share_and_an_exit_overtakes_en
         adapter.contracts(&[super::stub::symbol("BTC_USDT")]).await.unwrap();
         let entries = futures_util::future::join_all((0..8).map(|n| {
             let (adapter, order) = (&adapter, entry(&format!("k-{n}")));
-            async move { adapter.place(&order).await.unwrap() }
+            async move { adapter.place(&order, &Departure::default()).await.unwrap() }
         }));
-        let reads = futures_util::future::join_all((0..40).map(|_| async { adapter.open_orders().await.unwrap() }));
+        let reads =
+            futures_util::future::join_all((0..40).map(|_| async { adapter.open_orders().await.unwrap().rows }));
         let late_exit = async {
             stub.clock().sleep(Duration::from_millis(10)).await;
-            adapter.place(&exit("exit")).await.unwrap();
+            adapter.place(&exit("exit"), &Departure::default()).await.unwrap();
         };
         tokio::join!(entries, reads, late_exit);
         let orders = stub.seen(CREATE);
@@ -50,7 +51,8 @@ fn b26_i30_a_cancel_does_not_wait_behind_reads() {
         stub.says(OPEN_ORDERS, &ok("[]"));
         stub.says(CANCEL, &ok(r#"[{"orderId":7,"errorCode":0}]"#));
         let adapter = stub.adapter();
-        let reads = futures_util::future::join_all((0..60).map(|_| async { adapter.open_orders().await.unwrap() }));
+        let reads =
+            futures_util::future::join_all((0..60).map(|_| async { adapter.open_orders().await.unwrap().rows }));
         let cancelling = async {
             stub.clock().sleep(Duration::from_millis(10)).await;
             let asked = stub.clock().now();
@@ -68,9 +70,9 @@ fn a_call_without_a_slot_in_time_is_surely_not_sent_and_does_not_count() {
         let busy = Answer::Say { status: 429, headers: vec![("retry-after", "3600".into())], body: String::new() };
         stub.answers(CREATE, vec![busy]);
         let adapter = stub.adapter();
-        adapter.place(&entry("k-1")).await.unwrap_err();
-        let error = adapter.place(&entry("k-2")).await.unwrap_err();
-        assert_eq!((error.class, error.counts), (ErrorClass::Retryable, false));
+        adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
+        let error = adapter.place(&entry("k-2"), &Departure::default()).await.unwrap_err();
+        assert_eq!((error.class, error.counts), (ErrorClass::NeverLeft, false));
         assert!(error.message.contains("rate limit"), "{error}");
         assert_eq!(stub.seen(CREATE).len(), 1);
     });

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use perpdeck::exchange::Exchange;
-use perpdeck::model::{Intent, MarginMode, PositionKey, PositionMode, Price, Side, VenuePositionId};
+use perpdeck::exchange::{Departure, Exchange};
+use perpdeck::model::{Intent, MarginMode, PositionKey, PositionMode, Price, Side, VenuePositionId, VenueTime};
 
 use super::stub::{CREATE, PING, Stub, cancel, dec, entry, exit, no, ok, paused, symbol};
 
@@ -14,7 +14,7 @@ fn b24_every_private_call_carries_key_time_and_signature() {
     paused(async {
         let stub = Stub::paused();
         stub.says(CREATE, &ok(ACCEPTED));
-        let id = stub.adapter().place(&entry("k-1")).await.unwrap();
+        let id = stub.adapter().place(&entry("k-1"), &Departure::default()).await.unwrap();
         assert_eq!(id.as_str(), "814218083416790528");
         let seen = stub.seen(CREATE).remove(0);
         assert_eq!(seen.method, "POST");
@@ -40,7 +40,7 @@ fn b24_i32_each_send_is_stamped_anew_after_its_wait_for_a_slot() {
         let sends: Vec<_> = (0..9).map(|n| format!("k-{n}")).collect();
         futures_util::future::join_all(sends.iter().map(|id| {
             let (adapter, order) = (&adapter, entry(id));
-            async move { adapter.place(&order).await.unwrap() }
+            async move { adapter.place(&order, &Departure::default()).await.unwrap() }
         }))
         .await;
         let seen = stub.seen(CREATE);
@@ -61,17 +61,17 @@ fn b25_the_paths_are_those_of_mexc() {
         let symbols = [symbol("BTC_USDT")];
         let venue_id = perpdeck::model::VenueOrderId::new("814218083416790528").unwrap();
         // Nothing is scripted but the contract: every call fails, and leaves its path behind.
-        let _ = adapter.place(&entry("k-1")).await;
+        let _ = adapter.place(&entry("k-1"), &Departure::default()).await;
         let _ = adapter.cancel(&[cancel(1, Some("7")), cancel(2, None)]).await;
         let _ = adapter.order(&symbols[0], &super::stub::client_id("k-1")).await;
         let _ = adapter.open_orders().await;
         let _ = adapter.order_fills(&symbols[0], &venue_id).await;
-        let _ = adapter.fills_since(&symbols, stub.clock().now()).await;
+        let _ = adapter.fills_since(&symbols, VenueTime::from_micros(stub.clock().now().micros())).await;
         let _ = adapter.positions().await;
         let _ = adapter.account().await;
         let _ = adapter.position_mode().await;
         let _ = adapter.set_leverage(&key, 5, MarginMode::Cross).await;
-        let _ = adapter.evidence(&key, stub.clock().now()).await;
+        let _ = adapter.evidence(&key, VenueTime::from_micros(stub.clock().now().micros())).await;
         let _ = adapter.server_time().await;
         for (path, method) in [
             ("/api/v1/private/order/create", "POST"),
@@ -106,10 +106,10 @@ fn a3_exits_close_the_leg_they_are_meant_for() {
         let mut one_way = exit("k-1");
         one_way.position_mode = PositionMode::OneWay;
         one_way.position_id = Some(VenuePositionId::new("1109973831").unwrap());
-        adapter.place(&one_way).await.unwrap();
+        adapter.place(&one_way, &Departure::default()).await.unwrap();
         let mut short = exit("k-2");
         short.intent = Intent::close(Side::Short);
-        adapter.place(&short).await.unwrap();
+        adapter.place(&short, &Departure::default()).await.unwrap();
         let bodies: Vec<_> = stub.seen(CREATE).into_iter().map(|seen| seen.body).collect();
         assert_eq!(
             bodies,
@@ -129,7 +129,7 @@ fn a29_an_order_off_the_steps_never_leaves() {
         let adapter = stub.adapter();
         let mut off = entry("k-1");
         off.stop_loss = Some(Price(dec("60000.05")));
-        let error = adapter.place(&off).await.unwrap_err();
+        let error = adapter.place(&off, &Departure::default()).await.unwrap_err();
         assert_eq!(error.class, perpdeck::model::ErrorClass::Fatal);
         assert!(error.message.contains("k-1") && error.message.contains("60000.05"), "{error}");
         assert_eq!(stub.seen(CREATE).len(), 0);
@@ -144,8 +144,8 @@ fn stamps_follow_the_exchanges_clock_once_it_was_asked() {
         stub.says(CREATE, &ok(ACCEPTED));
         let adapter = stub.adapter();
         let offset = adapter.server_time().await.unwrap();
-        assert_eq!((offset.offset_ms, offset.round_trip_ms), (-60_000, 0));
-        adapter.place(&entry("k-1")).await.unwrap();
+        assert_eq!((offset.offset_us, offset.round_trip_us), (-60_000_000, 0));
+        adapter.place(&entry("k-1"), &Departure::default()).await.unwrap();
         let seen = stub.seen(CREATE).remove(0);
         assert_eq!(seen.stamp(), seen.at.millis() - 60_000);
     });
@@ -158,10 +158,10 @@ fn code_513_measures_the_clock_and_is_safe_to_try_again() {
         stub.skew(30_000);
         stub.says(CREATE, &ok(ACCEPTED));
         let adapter = stub.adapter();
-        let error = adapter.place(&entry("k-1")).await.unwrap_err();
+        let error = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.counts, error.code), (perpdeck::model::ErrorClass::Retryable, false, Some(513)));
         assert_eq!(stub.seen(PING).len(), 1);
-        adapter.place(&entry("k-1")).await.unwrap();
+        adapter.place(&entry("k-1"), &Departure::default()).await.unwrap();
     });
 }
 

@@ -1,6 +1,6 @@
 //! Keys never appear in what is printed, whatever goes wrong and whatever the exchange repeats.
 
-use perpdeck::exchange::Exchange;
+use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{MarginMode, PositionKey, Push, Side};
 
 use super::stub::{CREATE, KEY, OPEN_ORDERS, SECRET, Stub, cancel, client_id, entry, paused, symbol};
@@ -32,7 +32,7 @@ fn nothing_that_is_printed_holds_a_key() {
             }
             let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Long };
             let errors = [
-                adapter.place(&entry("k-1")).await.unwrap_err(),
+                adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err(),
                 adapter.open_orders().await.unwrap_err(),
                 adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap_err(),
                 adapter.order(&symbol("BTC_USDT"), &client_id("k-1")).await.unwrap_err(),

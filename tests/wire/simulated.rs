@@ -7,11 +7,11 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::Request;
 use perpdeck::clock::{Clock, Speed};
-use perpdeck::exchange::Exchange;
 use perpdeck::exchange::mexc::{Adapter, Channels, Link};
+use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{
     CancelOutcome, Category, Contracts, ErrorClass, FillReport, MarginMode, OrderReport, OrderType, PlaceOrder,
-    PositionKey, PositionMode, Price, Push, Side, Timestamp, Usdt, VenueOrderState, round_down,
+    PositionKey, PositionMode, Price, Push, SessionTime, Side, Usdt, VenueOrderState, VenueTime, round_down,
 };
 use perpdeck::simulator::{Credentials, InMemory, NoAnswer, Scenario, Server, Settings};
 use tokio::sync::mpsc;
@@ -31,7 +31,7 @@ pub struct Simulated {
 impl Simulated {
     /// Inside a paused runtime.
     pub fn open(scenario: &str) -> Self {
-        let clock = Clock::starting_at(Timestamp::from_secs(1_795_401_565), Speed::Max);
+        let clock = Clock::starting_at(SessionTime::from_secs(1_795_401_565), Speed::Max);
         let exchange = Arc::new(InMemory::open(&settings(scenario), clock.clone()).unwrap());
         let streams = Arc::clone(&exchange);
         let connect = Channels::shared(move || {
@@ -86,21 +86,21 @@ pub fn long() -> PositionKey {
 async fn whole_contract(adapter: &Adapter, mark: Price) {
     let btc = symbol("BTC_USDT");
     let offset = adapter.server_time().await.unwrap();
-    assert!(offset.offset_ms.abs() <= 1_000, "{offset:?}");
+    assert!(offset.offset_us.abs() <= 1_000_000, "{offset:?}");
     let all = adapter.contracts(&[]).await.unwrap();
     assert!(all.len() >= 5 && all.iter().all(|spec| !spec.tiers.is_empty()));
     assert_eq!(adapter.contracts(std::slice::from_ref(&btc)).await.unwrap()[0].symbol, btc);
     assert_eq!(adapter.position_mode().await.unwrap(), PositionMode::Hedge);
     adapter.set_leverage(&long(), 10, MarginMode::Isolated).await.unwrap();
-    assert_eq!(adapter.positions().await.unwrap(), []);
+    assert_eq!(adapter.positions().await.unwrap().rows, []);
     let begin = adapter.account().await.unwrap();
     assert_eq!(begin.equity, Some(Usdt(dec("10000"))));
 
     // A resting order is found in three ways, and cancelled by either id.
     let far = at_percent(mark, "95");
-    let first = adapter.place(&limit("k-1", far)).await.unwrap();
-    adapter.place(&limit("k-2", far)).await.unwrap();
-    let open = adapter.open_orders().await.unwrap();
+    let first = adapter.place(&limit("k-1", far), &Departure::default()).await.unwrap();
+    adapter.place(&limit("k-2", far), &Departure::default()).await.unwrap();
+    let open = adapter.open_orders().await.unwrap().rows;
     let ids: Vec<_> =
         open.iter().filter_map(|order| order.client_id.as_ref()).map(|id| id.as_str().to_owned()).collect();
     assert!(ids.len() == 2 && ids.contains(&"k-1".to_owned()) && ids.contains(&"k-2".to_owned()), "{ids:?}");
@@ -118,25 +118,25 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     assert_eq!(ended.state, VenueOrderState::Cancelled);
     let again = adapter.cancel(&[cancel(1, Some(first.as_str()))]).await.unwrap().remove(0).1;
     assert_eq!(again, CancelOutcome::NotCancellable);
-    assert_eq!(adapter.open_orders().await.unwrap(), []);
+    assert_eq!(adapter.open_orders().await.unwrap().rows, []);
 
     // A market order fills, becomes a position, and is closed again.
     let since = found.updated_at;
-    let opened = adapter.place(&market("k-5")).await.unwrap();
+    let opened = adapter.place(&market("k-5"), &Departure::default()).await.unwrap();
     let filled = until_filled(adapter, "k-5").await;
     assert_eq!((filled.filled, &filled.venue_id), (Contracts(dec("20")), &opened));
-    let fills = adapter.order_fills(&btc, &opened).await.unwrap();
+    let fills = adapter.order_fills(&btc, &opened).await.unwrap().rows;
     assert_eq!(fills.iter().map(|fill| fill.contracts).sum::<Contracts>(), Contracts(dec("20")));
     assert!(fills.iter().all(|fill| fill.fee.is_some() && fill.taker == Some(true)));
-    let position = adapter.positions().await.unwrap().remove(0);
+    let position = adapter.positions().await.unwrap().rows.remove(0);
     assert_eq!((&position.key, position.contracts, position.leverage), (&long(), Contracts(dec("20")), Some(10)));
     assert!(position.liquidation_price.is_some() && position.margin.is_some());
     let mut closing = exit("k-6");
     closing.position_id = Some(position.venue_id.clone());
-    let closed = adapter.place(&closing).await.unwrap();
+    let closed = adapter.place(&closing, &Departure::default()).await.unwrap();
     until_filled(adapter, "k-6").await;
-    assert_eq!(adapter.positions().await.unwrap(), []);
-    let all = adapter.fills_since(&[btc], since).await.unwrap();
+    assert_eq!(adapter.positions().await.unwrap().rows, []);
+    let all = adapter.fills_since(&[btc], since).await.unwrap().rows;
     let of = |id| {
         all.iter().filter(|fill| fill.venue_order.as_ref() == Some(id)).map(|fill| fill.contracts).sum::<Contracts>()
     };
@@ -146,9 +146,9 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     // Refusals are told as such.
     let mut large = market("k-7");
     large.contracts = Contracts(dec("200000"));
-    let refused = adapter.place(&large).await.unwrap_err();
+    let refused = adapter.place(&large, &Departure::default()).await.unwrap_err();
     assert_eq!((refused.class, refused.counts), (ErrorClass::Fatal, false), "{refused}");
-    assert_eq!(adapter.place(&exit("k-8")).await.unwrap_err().class, ErrorClass::Fatal);
+    assert_eq!(adapter.place(&exit("k-8"), &Departure::default()).await.unwrap_err().class, ErrorClass::Fatal);
 }
 
 async fn until_filled(adapter: &Adapter, id: &str) -> OrderReport {
@@ -205,7 +205,7 @@ fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
         let btc = symbol("BTC_USDT");
         let begin = adapter.account().await.unwrap();
         let bid = simulated.price("99.7").await;
-        adapter.place(&limit("k-1", bid)).await.unwrap();
+        adapter.place(&limit("k-1", bid), &Departure::default()).await.unwrap();
         let rests = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
         assert_eq!((rests.state, rests.filled), (VenueOrderState::Resting, Contracts(dec("0"))), "not at any price");
         let held = adapter.account().await.unwrap();
@@ -222,11 +222,11 @@ fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
             simulated.seconds(1).await;
         };
         assert!(waited > 0, "it took session time");
-        let fills = adapter.order_fills(&btc, &filled.venue_id).await.unwrap();
+        let fills = adapter.order_fills(&btc, &filled.venue_id).await.unwrap().rows;
         assert!(fills.iter().all(|fill| fill.price <= bid), "never worse than its limit: {fills:?}");
         let fees: Usdt = fills.iter().map(|fill| fill.fee.unwrap()).sum();
         assert!(fees.is_positive() && fills.iter().all(|fill| fill.taker == Some(false)), "a maker's fee: {fills:?}");
-        let position = adapter.positions().await.unwrap().remove(0);
+        let position = adapter.positions().await.unwrap().rows.remove(0);
         assert!(position.margin.unwrap().is_positive() && position.liquidation_price.unwrap() < bid);
         let account = adapter.account().await.unwrap();
         let wallet = account.equity.unwrap() - account.unrealised.unwrap();
@@ -242,7 +242,7 @@ fn the_same_seed_gives_the_same_pushes() {
         paused(async {
             let simulated = Simulated::open("volatile");
             let mut pushes = simulated.adapter.stream(vec![symbol("BTC_USDT"), symbol("ETH_USDT")]);
-            simulated.adapter.place(&market("k-1")).await.unwrap();
+            simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap();
             let mut seen = Vec::new();
             for _ in 0..200 {
                 seen.push(pushes.recv().await.unwrap());
@@ -270,7 +270,7 @@ fn faults_are_classed_and_the_lookup_tells_the_truth() {
         paused(async {
             let simulated = Simulated::open("calm");
             simulated.fault(&format!(r#"{{"kind":"{kind}","endpoint":"place","count":1}}"#)).await;
-            let error = simulated.adapter.place(&market("k-1")).await.unwrap_err();
+            let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
             assert_eq!((error.class, error.counts), (class, counts), "{kind}: {error}");
             let found = simulated.adapter.order(&symbol("BTC_USDT"), &client_id("k-1")).await.unwrap();
             assert_eq!(found.is_some(), exists, "{kind}");
@@ -283,7 +283,7 @@ fn a_reply_after_the_time_out_is_in_doubt() {
     paused(async {
         let simulated = Simulated::open("calm");
         simulated.fault(r#"{"kind":"reply_delayed","endpoint":"place","count":1,"delay_ms":60000}"#).await;
-        let error = simulated.adapter.place(&market("k-1")).await.unwrap_err();
+        let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.counts), (ErrorClass::Ambiguous, true));
         assert!(simulated.adapter.order(&symbol("BTC_USDT"), &client_id("k-1")).await.unwrap().is_some());
     });
@@ -294,9 +294,9 @@ fn a_clock_that_jumps_is_measured_again() {
     paused(async {
         let simulated = Simulated::open("calm");
         simulated.fault(r#"{"kind":"clock_skew","skew_ms":45000,"seconds":600}"#).await;
-        let error = simulated.adapter.place(&market("k-1")).await.unwrap_err();
+        let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.code), (ErrorClass::Retryable, Some(513)));
-        simulated.adapter.place(&market("k-1")).await.unwrap();
+        simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap();
     });
 }
 
@@ -304,8 +304,8 @@ fn a_clock_that_jumps_is_measured_again() {
 fn one_id_is_one_order_however_often_it_is_sent() {
     paused(async {
         let simulated = Simulated::open("calm");
-        simulated.adapter.place(&market("k-1")).await.unwrap();
-        let error = simulated.adapter.place(&market("k-1")).await.unwrap_err();
+        simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap();
+        let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.code), (ErrorClass::Ambiguous, Some(2042)));
     });
 }
@@ -334,13 +334,13 @@ fn a_liquidation_leaves_notices_and_evidence() {
         let begun = simulated.clock.now();
         let mut pushes = simulated.adapter.stream(vec![symbol("BTC_USDT")]);
         until(&mut pushes, |push| matches!(push, Push::Connected)).await;
-        simulated.adapter.place(&market("k-1")).await.unwrap();
+        simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap();
         until_filled(&simulated.adapter, "k-1").await;
         simulated.fault(r#"{"kind":"forced_liquidation","symbol":"BTC_USDT"}"#).await;
         until(&mut pushes, |push| matches!(push, Push::LiquidationNotice { liquidated: true, .. })).await;
         simulated.seconds(1).await;
-        assert_eq!(simulated.adapter.positions().await.unwrap(), []);
-        let evidence = simulated.adapter.evidence(&long(), begun).await.unwrap();
+        assert_eq!(simulated.adapter.positions().await.unwrap().rows, []);
+        let evidence = simulated.adapter.evidence(&long(), VenueTime::from_micros(begun.micros())).await.unwrap();
         assert!(evidence.system_orders.iter().any(|order| order.category == Category::Liquidation), "{evidence:?}");
         assert!(evidence.fills.iter().any(|fill| fill.category == Category::Liquidation), "{evidence:?}");
     });

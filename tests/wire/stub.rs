@@ -15,7 +15,7 @@ use perpdeck::config::ExchangeSettings;
 use perpdeck::exchange::mexc::{Adapter, Channels, Link, Options, Permit};
 use perpdeck::model::{
     CancelOrder, ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, OrderType, PlaceOrder, PositionMode,
-    Price, Side, Symbol, Timestamp, VenueOrderId,
+    Price, SessionTime, Side, Symbol, VenueOrderId,
 };
 use sha2::Sha256;
 
@@ -36,7 +36,7 @@ pub struct Seen {
     pub query: String,
     pub headers: BTreeMap<String, String>,
     pub body: String,
-    pub at: Timestamp,
+    pub at: SessionTime,
 }
 
 impl Seen {
@@ -83,7 +83,7 @@ pub fn no(code: i32) -> String {
 impl Stub {
     /// Inside a paused runtime.
     pub fn paused() -> Self {
-        Self::new(Clock::starting_at(Timestamp::from_secs(1_795_401_565), Speed::Max))
+        Self::new(Clock::starting_at(SessionTime::from_secs(1_795_401_565), Speed::Max))
     }
 
     pub fn new(clock: Clock) -> Self {

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::{config, run};
 use crate::clock::wall_time;
 use crate::config::Mode;
-use crate::model::{PastFrom, PastQuery, PastReader, Symbol, Timestamp};
+use crate::model::{PastFrom, PastQuery, PastReader, SessionTime, Symbol};
 use crate::runtime::projections_of;
 use crate::store::PastOfSqlite;
 use crate::store::questdb::{Conf, PastOfQuestDb};
@@ -51,7 +51,7 @@ pub fn show(args: &HistoryArgs) -> Result<(), Failure> {
 
 fn query(args: &HistoryArgs) -> Result<PastQuery, Failure> {
     let now = wall_time();
-    let time = |option: &str, text: &Option<String>| -> Result<Option<Timestamp>, Failure> {
+    let time = |option: &str, text: &Option<String>| -> Result<Option<SessionTime>, Failure> {
         let parse =
             |text: &String| when::parse(text, now).map_err(|why| Failure::usage(format!("{option} {text:?} {why}")));
         text.as_ref().map(parse).transpose()

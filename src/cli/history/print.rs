@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::args::Format;
-use crate::model::{PastCell, PastColumn, PastKind, PastRow, PastTable, Timestamp, escape_controls};
+use crate::model::{PastCell, PastColumn, PastKind, PastRow, PastTable, SessionTime, escape_controls};
 
 /// What stands in a table where nothing is known.
 const UNKNOWN: &str = "?";
@@ -124,7 +124,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn day_and_time(at: Timestamp) -> String {
+fn day_and_time(at: SessionTime) -> String {
     at.to_datetime().map_or_else(|| at.exact(), |at| at.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }
 
@@ -183,7 +183,7 @@ mod tests {
     fn row() -> PastRow {
         let text = |text: &str| PastCell::Text(text.to_owned());
         let cells = vec![
-            PastCell::Time(Timestamp::from_micros(1_795_443_727_000_001)),
+            PastCell::Time(SessionTime::from_micros(1_795_443_727_000_001)),
             text("7"),
             text("CRITICAL"),
             text("ORDER_REJECTED"),
@@ -196,7 +196,7 @@ mod tests {
             text("s1"),
             PastCell::Whole(41),
         ];
-        let place = PastPlace { sorted: String::new(), at: Timestamp::ZERO, key: "7".into() };
+        let place = PastPlace { sorted: String::new(), at: SessionTime::ZERO, key: "7".into() };
         PastRow { cells, place }
     }
 

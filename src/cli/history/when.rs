@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
-use crate::model::Timestamp;
+use crate::model::SessionTime;
 
 /// What is said of a text that is no time.
 const HOW: &str =
@@ -12,13 +12,13 @@ const HOW: &str =
 ///
 /// # Errors
 /// In words, with what can be written.
-pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub fn parse(text: &str, now: SessionTime) -> Result<SessionTime, String> {
     let text = text.trim();
     let found = ago(text, now).or_else(|| calendar(text));
     found.ok_or_else(|| format!("is no time: {HOW}"))
 }
 
-fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
+fn ago(text: &str, now: SessionTime) -> Option<SessionTime> {
     let unit = text.chars().next_back()?;
     let seconds: i64 = match unit {
         's' => 1,
@@ -33,14 +33,14 @@ fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
         return None;
     }
     let back = number.parse::<i64>().ok()?.checked_mul(seconds)?.checked_mul(1_000_000)?;
-    now.micros().checked_sub(back).map(Timestamp::from_micros)
+    now.micros().checked_sub(back).map(SessionTime::from_micros)
 }
 
-fn calendar(text: &str) -> Option<Timestamp> {
+fn calendar(text: &str) -> Option<SessionTime> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return Some(Timestamp::from_micros(at.timestamp_micros()));
+        return Some(SessionTime::from_micros(at.timestamp_micros()));
     }
-    let utc = |at: NaiveDateTime| Timestamp::from_micros(at.and_utc().timestamp_micros());
+    let utc = |at: NaiveDateTime| SessionTime::from_micros(at.and_utc().timestamp_micros());
     if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return Some(utc(day.and_time(NaiveTime::MIN)));
     }
@@ -56,7 +56,7 @@ fn calendar(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_secs(1_795_443_727);
+    const NOW: SessionTime = SessionTime::from_secs(1_795_443_727);
 
     fn shown(text: &str) -> String {
         parse(text, NOW).unwrap().exact()
@@ -69,9 +69,9 @@ mod tests {
         assert_eq!(shown("2026-11-23"), "2026-11-23T00:00:00.000000Z");
         assert_eq!(shown("2026-11-23 14:22"), "2026-11-23T14:22:00.000000Z");
         assert_eq!(shown("2026-11-23T14:22:07.000001"), "2026-11-23T14:22:07.000001Z");
-        assert_eq!(parse("90s", NOW), Ok(Timestamp::from_secs(1_795_443_637)));
-        assert_eq!(parse("2h", NOW), Ok(Timestamp::from_secs(1_795_436_527)));
-        assert_eq!(parse(" 1w ", NOW), Ok(Timestamp::from_secs(1_794_838_927)));
+        assert_eq!(parse("90s", NOW), Ok(SessionTime::from_secs(1_795_443_637)));
+        assert_eq!(parse("2h", NOW), Ok(SessionTime::from_secs(1_795_436_527)));
+        assert_eq!(parse(" 1w ", NOW), Ok(SessionTime::from_secs(1_794_838_927)));
     }
 
     #[test]

@@ -233,7 +233,7 @@ fn priced(turn: &Turn, symbol: &Symbol) -> Result<Price, String> {
     let risk = &turn.settings.risk;
     let quote = turn.state().quote(symbol).ok_or_else(|| format!("no price of {symbol} is known yet"))?;
     let mark = quote.risk_price().ok_or_else(|| format!("no price of {symbol} is known yet"))?;
-    let age = turn.now.since(quote.at);
+    let age = turn.state().quote_age(symbol, turn.now).unwrap_or(std::time::Duration::MAX);
     if age > risk.max_price_age {
         return Err(format!(
             "the price of {symbol} is {} s old, at most {} s",

@@ -127,7 +127,7 @@ fn take_back(turn: &mut Turn, resting: Vec<OrderNo>) {
 fn resting_exits(turn: &Turn, key: &PositionKey) -> Vec<OrderNo> {
     let working = turn.state().orders.working();
     working
-        .filter(|order| order.reduces() && order.position_key() == *key && order.order_type.limit().is_some())
+        .filter(|order| order.reduces() && order.position_key() == *key && order.order_type.rests())
         .map(|order| order.no)
         .collect()
 }

@@ -11,7 +11,8 @@ use crate::engine::turn::Turn;
 use crate::engine::{chores, equity_watch, session_control};
 use crate::model::{
     CallClass, CallError, Category, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass, Event, Fill, FillId,
-    FillReport, Intent, Order, OrderNo, OrderState, PositionId, PositionKey, PositionMode, Price, Qty, Side, Usdt,
+    FillReport, Intent, Listing, Order, OrderNo, OrderState, PositionId, PositionKey, PositionMode, Price, Qty, Side,
+    Usdt,
 };
 
 /// When fills that cannot be placed yet are asked for again.
@@ -30,6 +31,15 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
     let size = spec.contract_size;
     equity_watch::roll_day(turn, report.at);
     let order = find(turn, report);
+    match &order {
+        None => match turn.state().orders.session_from() {
+            // Until the exchange's clock is measured it cannot be told whether it is of this session.
+            None => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),
+            Some(from) if report.at < from => return,
+            Some(_) => {}
+        },
+        Some(_) => {}
+    }
     match &order {
         None if may_be_ours(turn, report) => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),
         // Faster than the order's own answer: its id at the exchange is known from here.
@@ -53,12 +63,12 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
 }
 
 /// All fills of one order came in; then its end can be concluded.
-pub(in crate::engine) fn on_order_fills(turn: &mut Turn, no: OrderNo, result: &Result<Vec<FillReport>, CallError>) {
+pub(in crate::engine) fn on_order_fills(turn: &mut Turn, no: OrderNo, result: &Result<Listing<FillReport>, CallError>) {
     turn.emit(Event::LookupMoved { no, asked_at: None });
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
     match result {
         Ok(fills) => {
-            for fill in fills {
+            for fill in &fills.rows {
                 apply_fill(turn, fill);
             }
             super::look_up(turn, no);

@@ -7,7 +7,7 @@ use super::send::{fail, send_again};
 use crate::engine::Request;
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
-use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, OrderState, Timestamp};
+use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, OrderState, SessionTime};
 
 /// Asks what became of an order, unless the question is out already.
 pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
@@ -26,7 +26,7 @@ pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
 pub(in crate::engine) fn on_looked_up(
     turn: &mut Turn,
     no: OrderNo,
-    asked_at: Timestamp,
+    asked_at: SessionTime,
     result: &Result<Option<OrderReport>, CallError>,
 ) {
     turn.emit(Event::LookupMoved { no, asked_at: None });
@@ -45,7 +45,7 @@ pub(in crate::engine) fn on_looked_up(
 
 /// The exchange answered and knows no such order. That proves absence only when a request that was
 /// still on its way would be refused by now: it carries a time stamp that is too old.
-fn not_there(turn: &mut Turn, order: &Order, asked_at: Timestamp) {
+fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
     let window: Duration = turn.settings.orders.lookup_proof_after;
     match (&order.venue_id, order.state) {
         (None, OrderState::Unknown) => {

@@ -11,7 +11,8 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, signal_intake};
 use crate::model::{
-    AlertKind, CallClass, CallError, Chore, Event, Order, OrderNo, OrderReport, OrderState, Phase, Severity, Timestamp,
+    AlertKind, CallClass, CallError, Chore, Event, Listing, Order, OrderNo, OrderReport, OrderState, Phase,
+    SessionTime, Severity,
 };
 
 /// How long an order may be UNKNOWN before an operator is told (dashboard.md section 4).
@@ -57,13 +58,14 @@ pub(in crate::engine) fn poll(turn: &mut Turn) {
 /// so many a cycle.
 pub(in crate::engine) fn on_open_orders(
     turn: &mut Turn,
-    asked_at: Timestamp,
-    result: &Result<Vec<OrderReport>, CallError>,
+    asked_at: SessionTime,
+    result: &Result<Listing<OrderReport>, CallError>,
 ) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
-    let Ok(reports) = result else {
+    let Ok(list) = result else {
         return chores::failed(turn, Chore::PollOrders);
     };
+    let reports = &list.rows;
     for report in reports {
         apply_report(turn, report, asked_at);
     }
@@ -91,7 +93,7 @@ pub(in crate::engine) fn cleanup(turn: &mut Turn) {
     let keep = turn.settings.orders.keep_terminal;
     let orders = turn.state().orders.ended_before(turn.now.minus(keep));
     if !orders.is_empty() {
-        let fills_before = turn.now.minus(keep.saturating_mul(2));
+        let fills_before = turn.clock().surely_before(turn.now).minus(keep.saturating_mul(2));
         turn.emit(Event::OrdersForgotten { orders, fills_before });
     }
     signal_intake::cleanup(turn);
@@ -102,7 +104,7 @@ pub(in crate::engine) fn cleanup(turn: &mut Turn) {
 /// it is: giving it up would leave the position open. Everything else ends after the time-out.
 fn timed_out(turn: &Turn, order: &Order) -> bool {
     let at_exchange = matches!(order.state, OrderState::Submitted | OrderState::PartiallyFilled);
-    let stays = order.reduces() && (order.order_type.limit().is_some() || !at_exchange);
+    let stays = order.reduces() && (order.order_type.rests() || !at_exchange);
     !stays && order.cancel.is_none() && order.created_at.plus(turn.settings.orders.time_out) <= turn.now
 }
 

@@ -11,12 +11,12 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CancelOrder, Category, Event, Order, OrderNo, OrderReport, OrderState, Severity, Timestamp,
+    AlertKind, CancelOrder, Category, Event, Order, OrderNo, OrderReport, OrderState, SessionTime, Severity,
     VenueOrderState,
 };
 
 /// Applies a report; `as_of` is when its question left, or when the push arrived.
-pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_of: Timestamp) {
+pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_of: SessionTime) {
     let Some(order) = find(turn, report) else {
         if matches!(report.category, Category::Liquidation | Category::CustodyClose | Category::Adl) {
             positions::on_system_order(turn, report);
@@ -110,7 +110,7 @@ fn twin(turn: &mut Turn, order: &Order, report: &OrderReport) {
 
 /// A report about an order that has ended here: it may hold fills that we miss, or show that it
 /// works after all.
-fn after_the_end(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: Timestamp) {
+fn after_the_end(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: SessionTime) {
     if report.filled > order.venue_filled {
         turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled });
         turn.request(Request::OrderFills {

@@ -12,8 +12,8 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::session_control;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CallClass, CallError, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder, Severity,
-    VenueOrderId,
+    AlertKind, CallClass, CallError, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder, Refusal,
+    Severity, VenueOrderId,
 };
 
 /// The class of call that placing this order is.
@@ -143,13 +143,16 @@ fn accepted(turn: &mut Turn, order: &Order, venue_id: &VenueOrderId) {
 
 fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
     match error.class {
-        ErrorClass::Retryable if order.cancel.is_some() => cancel_here(turn, order),
-        ErrorClass::Retryable if order.attempts < turn.settings.orders.attempts => {
+        ErrorClass::Retryable | ErrorClass::NeverLeft if order.cancel.is_some() => cancel_here(turn, order),
+        // Our own doing, before the first byte: nothing was risked, and nothing is retried.
+        ErrorClass::NeverLeft if error.refusal == Refusal::Revoked => cancel_here(turn, order),
+        ErrorClass::NeverLeft if error.refusal != Refusal::NoSlot => fail(turn, order, &error.message),
+        ErrorClass::Retryable | ErrorClass::NeverLeft if order.attempts < turn.settings.orders.attempts => {
             let wait = wait_before(turn, order);
             let next_attempt_at = turn.now.plus(wait);
             turn.emit(Event::OrderRetrying { no: order.no, next_attempt_at, error: error.message.clone() });
         }
-        ErrorClass::Retryable => {
+        ErrorClass::Retryable | ErrorClass::NeverLeft => {
             fail(turn, order, &format!("failed after {} attempts: {}", order.attempts, error.message));
         }
         ErrorClass::Ambiguous => {

@@ -15,13 +15,14 @@ use crate::model::{
 /// How long before the end was noticed its evidence may lie.
 const LOOK_BACK: Duration = Duration::from_mins(15);
 
-/// How far the exchange's stamps may lie before ours.
-const CLOCKS_APART: Duration = Duration::from_secs(5);
+/// How far the exchange may stamp what ended a position before what we heard of its opening.
+const STAMPS_BACK: Duration = Duration::from_secs(5);
 
 /// Asks the exchange for evidence about a closed position.
 pub(super) fn search(turn: &mut Turn, id: PositionId) {
     let Some(closed) = turn.state().positions.closed_by_id(id) else { return };
-    let since = closed.closed_at.minus(LOOK_BACK).max(closed.opened_at.minus(CLOCKS_APART));
+    let clock = turn.clock();
+    let since = clock.surely_before(closed.closed_at.minus(LOOK_BACK).max(closed.opened_at)).minus(STAMPS_BACK);
     let key = closed.key.clone();
     turn.request(Request::Evidence { id, key, since });
 }
@@ -108,7 +109,7 @@ fn speaks_of(turn: &Turn, fill: &FillReport, closed: &ClosedPosition) -> bool {
     !turn.state().orders.has_seen_fill(&fill.id, fill.at)
         && fill.symbol == closed.key.symbol
         && fill.intent == Intent::close(closed.key.side)
-        && fill.at.plus(CLOCKS_APART) >= closed.opened_at
+        && fill.at.plus(STAMPS_BACK) >= turn.clock().surely_before(closed.opened_at)
         && found_in_fill(fill).is_some()
 }
 

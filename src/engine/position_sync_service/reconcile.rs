@@ -7,7 +7,7 @@ use crate::engine::turn::Turn;
 use crate::engine::{chores, liquidation_watch};
 use crate::model::{
     AlertKind, Chore, CloseCause, Decimal, Event, LiquidationWatch, MarginMode, OrderState, Origin, Position,
-    PositionKey, PositionReport, Price, Qty, Severity, Timestamp, Usdt, VenueFigures, VenueView,
+    PositionKey, PositionReport, Price, Qty, SessionTime, Severity, Usdt, VenueFigures, VenueView,
 };
 
 /// A push about a position: kept, and compared at once. A difference is left to the fills that come
@@ -55,7 +55,7 @@ pub(super) enum Fills {
     /// The exchange did not answer.
     Failed,
     /// All were told that had happened when the question left.
-    KnownAt(Timestamp),
+    KnownAt(SessionTime),
 }
 
 /// Whether the exchange's view and ours differ: in size, or in entry by more than a tick.
@@ -111,7 +111,7 @@ fn on_its_way(turn: &Turn, key: &PositionKey) -> bool {
 }
 
 /// Whether the exchange's view was asked for long enough after our last change.
-fn is_stable(turn: &Turn, changed: Timestamp, as_of: Timestamp) -> bool {
+fn is_stable(turn: &Turn, changed: SessionTime, as_of: SessionTime) -> bool {
     changed.plus(turn.settings.positions.stable_window) <= as_of
 }
 

@@ -6,7 +6,7 @@ use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::turn::Turn;
 use crate::model::{
     AlertKind, Category, CloseCause, Contracts, Effect, Event, FillReport, LiquidationWatch, Order, OrderNo, Origin,
-    Position, PositionId, PositionKey, Price, Qty, Severity, Side, Timestamp, Usdt, VenueFigures,
+    Position, PositionId, PositionKey, Price, Qty, Severity, Side, Usdt, VenueFigures, VenueTime,
 };
 
 /// Begins a position, empty, for the fill that opens it.
@@ -26,7 +26,7 @@ pub(in crate::engine) fn open_empty(turn: &mut Turn, key: &PositionKey, order: O
         fees: Usdt::ZERO,
         stop_loss: order.and_then(|order| order.stop_loss),
         take_profit: order.and_then(|order| order.take_profit),
-        settled_to: Timestamp::ZERO,
+        settled_to: VenueTime::ZERO,
         venue_version: 0,
         opened_at: turn.now,
         touched_at: turn.now,

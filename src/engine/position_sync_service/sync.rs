@@ -10,8 +10,8 @@ use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, equity_watch, session_control};
 use crate::model::{
-    AccountReport, AlertKind, CallClass, CallError, Chore, Contracts, Event, FillReport, MarginMode, PositionKey,
-    PositionReport, Severity, Symbol, Timestamp, VenueView,
+    AccountReport, AlertKind, CallClass, CallError, Chore, Contracts, Event, FillReport, Listing, MarginMode,
+    PositionKey, PositionReport, SessionTime, Severity, Symbol, VenueView,
 };
 
 /// How far before the newest known fill the question for fills reaches, so that one that was
@@ -30,11 +30,11 @@ pub(in crate::engine) fn sync(turn: &mut Turn) {
 /// The answer. A failed one changes nothing.
 pub(in crate::engine) fn on_positions(
     turn: &mut Turn,
-    asked_at: Timestamp,
-    result: &Result<(Vec<PositionReport>, AccountReport), CallError>,
+    asked_at: SessionTime,
+    result: &Result<(Listing<PositionReport>, AccountReport), CallError>,
 ) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
-    let (reports, account) = match result {
+    let (list, account) = match result {
         Ok(answer) => answer,
         Err(error) => {
             evidence::not_answered(turn);
@@ -44,7 +44,7 @@ pub(in crate::engine) fn on_positions(
             return chores::failed(turn, Chore::SyncPositions);
         }
     };
-    remember(turn, reports, asked_at);
+    remember(turn, &list.rows, asked_at);
     equity_watch::on_account(turn, account);
     let keys = all_keys(turn);
     if keys.iter().any(|key| differs(turn, key)) {
@@ -72,20 +72,20 @@ pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
         return chores::done(turn, Chore::FetchFills);
     }
     let state = turn.state();
-    let started = state.info.as_ref().map_or(turn.now, |info| info.started_at);
-    let since =
-        state.orders.last_fill_at().map_or(started, |last| last.minus(FILLS_OVERLAP)).max(state.orders.fills_from());
+    let started = || turn.clock().surely_before(state.info.as_ref().map_or(turn.now, |info| info.started_at));
+    let since = state.orders.last_fill_at().map_or_else(started, |last| last.minus(FILLS_OVERLAP));
+    let since = since.max(state.orders.fills_from());
     chores::asked(turn, Chore::FetchFills);
     turn.request(Request::FillsSince { symbols, since });
 }
 
 /// The fills came: applied, and what still differs is now the exchange's truth.
-pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Vec<FillReport>, CallError>) {
+pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillReport>, CallError>) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
     let asked_at = turn.state().upkeep.chore(Chore::FetchFills).asked_at;
     match result {
         Ok(fills) => {
-            let mut fills: Vec<&FillReport> = fills.iter().collect();
+            let mut fills: Vec<&FillReport> = fills.rows.iter().collect();
             fills.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
             for fill in fills {
                 orders::apply_fill(turn, fill);
@@ -107,7 +107,7 @@ pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Vec<FillRepor
 
 /// Keeps the exchange's view: of each position told, and "none" of each that a good snapshot does
 /// not list.
-fn remember(turn: &mut Turn, reports: &[PositionReport], asked_at: Timestamp) {
+fn remember(turn: &mut Turn, reports: &[PositionReport], asked_at: SessionTime) {
     for report in reports {
         turn.emit(Event::VenuePositionSeen { view: Box::new(VenueView { report: report.clone(), as_of: asked_at }) });
     }
@@ -142,6 +142,7 @@ fn absent(turn: &Turn, key: &PositionKey) -> Option<PositionReport> {
         key: key.clone(),
         margin_mode: MarginMode::Isolated,
         contracts: Contracts::ZERO,
+        frozen: None,
         taken_over: false,
         entry_price: None,
         margin: None,
@@ -150,7 +151,7 @@ fn absent(turn: &Turn, key: &PositionKey) -> Option<PositionReport> {
         funding: None,
         realised: None,
         version: 0,
-        updated_at: turn.now,
+        updated_at: turn.venue_now(),
     })
 }
 

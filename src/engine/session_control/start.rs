@@ -24,8 +24,8 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
     }
     orders::restart(turn);
     super::commands::restart(turn);
-    turn.request(Request::ServerTime);
     for chore in [
+        Chore::Clock,
         Chore::Contracts,
         Chore::PositionMode,
         Chore::PollOrders,

@@ -15,7 +15,8 @@ use super::sign::Signer;
 use super::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError};
 use super::wire::{self, Envelope, Int, WireError};
 use crate::clock::Clock;
-use crate::model::{CallError, ClockOffset, ErrorClass, Timestamp, escape_controls};
+use crate::exchange::Departure;
+use crate::model::{CallError, ClockOffset, ErrorClass, Refusal, VenueTime, escape_controls};
 
 const API_KEY: HeaderName = HeaderName::from_static("apikey");
 const REQUEST_TIME: HeaderName = HeaderName::from_static("request-time");
@@ -25,6 +26,7 @@ const LANGUAGE: HeaderName = HeaderName::from_static("language");
 /// Text of the exchange is cut to this many characters.
 const LONGEST_MESSAGE: usize = 300;
 
+const REVOKED: &str = "not sent: it was taken back before it left";
 const NO_SLOT: &str = "not sent: our own rate limit had no free slot within the call time-out";
 
 /// What all calls share.
@@ -84,8 +86,8 @@ impl Core {
     }
 
     /// The exchange's time by our clock and the last measurement.
-    pub fn venue_now(&self) -> Timestamp {
-        Timestamp::from_micros(self.clock.now().micros().saturating_add(self.offset.load(Ordering::Relaxed)))
+    pub fn venue_now(&self) -> VenueTime {
+        VenueTime::from_micros(self.clock.now().micros().saturating_add(self.offset.load(Ordering::Relaxed)))
     }
 
     /// Makes a call and reads its data.
@@ -97,10 +99,36 @@ impl Core {
         ask: Ask<'_>,
         read: impl FnOnce(Option<&RawValue>) -> Result<T, WireError> + Send,
     ) -> Result<T, CallError> {
+        self.ask_if(ask, None, read).await
+    }
+
+    /// Makes a call that may be taken back until its first byte leaves.
+    ///
+    /// # Errors
+    /// As [`Core::ask`]; [`ErrorClass::NeverLeft`] when it was taken back, or our own limit had no slot.
+    pub async fn ask_if<T>(
+        &self,
+        ask: Ask<'_>,
+        departure: Option<&Departure>,
+        read: impl FnOnce(Option<&RawValue>) -> Result<T, WireError> + Send,
+    ) -> Result<T, CallError> {
         let (name, about, call, group) = (ask.name, ask.about, ask.call, ask.group);
         let failure = |class, counts, code, what: &str| self.failure((name, about), class, counts, code, what);
-        if self.limiter.slot(ask.group, ask.lane, self.call_timeout).await.is_err() {
-            return Err(failure(ErrorClass::Retryable, false, None, NO_SLOT));
+        let slot = self.limiter.slot(ask.group, ask.lane, self.call_timeout);
+        let slot = match departure {
+            None => slot.await,
+            Some(departure) => tokio::select! {
+                biased;
+                () = departure.revoked() => return Err(revoked(failure(ErrorClass::NeverLeft, false, None, REVOKED))),
+                slot = slot => slot,
+            },
+        };
+        if slot.is_err() {
+            let error = failure(ErrorClass::NeverLeft, false, None, NO_SLOT);
+            return Err(CallError { refusal: Refusal::NoSlot, ..error });
+        }
+        if departure.is_some_and(|departure| !departure.leave()) {
+            return Err(revoked(failure(ErrorClass::NeverLeft, false, None, REVOKED)));
         }
         let response = match self.transport.send(self.request(ask)).await {
             Ok(response) => response,
@@ -137,7 +165,8 @@ impl Core {
         let failure =
             |class, counts, code, what: &str| self.failure(("ask the exchange's time", ""), class, counts, code, what);
         if self.limiter.slot(Group::General, Lane::Read, self.call_timeout).await.is_err() {
-            return Err(failure(ErrorClass::Retryable, false, None, NO_SLOT));
+            let error = failure(ErrorClass::NeverLeft, false, None, NO_SLOT);
+            return Err(CallError { refusal: Refusal::NoSlot, ..error });
         }
         let asked = self.clock.now();
         let request = self.request(Ask {
@@ -168,12 +197,9 @@ impl Core {
         };
         let round_trip = answered.since(asked);
         let middle = asked.plus(round_trip / 2);
-        let offset = Timestamp::from_millis(told.0).micros().saturating_sub(middle.micros());
-        self.offset.store(offset, Ordering::Relaxed);
-        Ok(ClockOffset {
-            offset_ms: offset / 1_000,
-            round_trip_ms: u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX),
-        })
+        let offset_us = VenueTime::from_millis(told.0).micros().saturating_sub(middle.micros());
+        self.offset.store(offset_us, Ordering::Relaxed);
+        Ok(ClockOffset { offset_us, round_trip_us: u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX) })
     }
 
     /// The request, stamped and signed now.
@@ -223,8 +249,12 @@ impl Core {
         let cut: String = redacted.chars().take(LONGEST_MESSAGE).collect();
         let gap = if about.is_empty() { "" } else { " " };
         let message = format!("{name}{gap}{about}: {}", escape_controls(&cut));
-        CallError { class, counts, code, message }
+        CallError { class, counts, code, refusal: Refusal::Unspecified, message }
     }
+}
+
+fn revoked(error: CallError) -> CallError {
+    CallError { refusal: Refusal::Revoked, ..error }
 }
 
 /// What an answer says.

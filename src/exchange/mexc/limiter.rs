@@ -13,7 +13,7 @@ use rust_decimal::prelude::ToPrimitive;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::model::{Decimal, Timestamp, mul};
+use crate::model::{Decimal, SessionTime, mul};
 
 /// Endpoints that share one limit (mexc-contract-api.md section 11). Whether the exchange counts
 /// the last group together or each endpoint alone is not known; together is the careful reading.
@@ -77,8 +77,8 @@ struct Gate {
 
 #[derive(Debug, Default)]
 struct State {
-    recent: VecDeque<Timestamp>,
-    silent_until: Timestamp,
+    recent: VecDeque<SessionTime>,
+    silent_until: SessionTime,
     waiting: BTreeSet<(Lane, u64)>,
     next: u64,
 }
@@ -109,6 +109,11 @@ impl Limiter {
             Group::Details => &self.details,
             Group::General => &self.general,
         }
+    }
+
+    /// How many placements may leave in which window of session time.
+    pub fn placements(&self) -> (usize, Duration) {
+        (self.orders.quota, self.orders.window)
     }
 
     /// How many requests a window of this group may hold.
@@ -158,7 +163,7 @@ impl Limiter {
 
 enum Attempt {
     Taken,
-    FirstUntil(Timestamp),
+    FirstUntil(SessionTime),
     Behind,
 }
 
@@ -193,7 +198,7 @@ impl Gate {
         }
     }
 
-    fn attempt(&self, now: Timestamp, lane: Lane, place: &mut Place<'_>) -> Attempt {
+    fn attempt(&self, now: SessionTime, lane: Lane, place: &mut Place<'_>) -> Attempt {
         let mut state = self.lock();
         // One millisecond more than the window: its ends may both count.
         let span = self.window.saturating_add(Duration::from_millis(1));

@@ -37,13 +37,13 @@ use self::codes::Call;
 use self::core::{Ask, Core, Payload};
 use self::limiter::{Group, Lane, Limiter};
 use self::sign::Signer;
-use super::Exchange;
+use super::{Departure, Exchange};
 use crate::clock::Clock;
 use crate::config::ExchangeSettings;
 use crate::model::{
     AccountReport, CallError, CancelOrder, CancelOutcome, ClientOrderId, ClockOffset, ContractSpec, ErrorClass,
-    Evidence, FillReport, MarginMode, OrderNo, OrderReport, PlaceOrder, PositionKey, PositionMode, PositionReport,
-    Push, Side, Symbol, Timestamp, VenueOrderId,
+    Evidence, FillReport, Listing, MarginMode, OrderNo, OrderReport, PlaceOrder, PositionKey, PositionMode,
+    PositionReport, Push, Side, Symbol, VenueCapabilities, VenueOrderId, VenueTime,
 };
 
 /// Where the exchange is, who we are there and what is allowed.
@@ -183,6 +183,11 @@ impl Exchange for Adapter {
         self.address.to_string()
     }
 
+    fn capabilities(&self) -> VenueCapabilities {
+        let (placements, placement_window) = self.core.limiter.placements();
+        VenueCapabilities { placements: Some(placements), placement_window, ..VenueCapabilities::default() }
+    }
+
     async fn server_time(&self) -> Result<ClockOffset, CallError> {
         self.core.measure().await
     }
@@ -219,12 +224,12 @@ impl Exchange for Adapter {
         self.core.ask(ask, |_| Ok(())).await
     }
 
-    async fn place(&self, order: &PlaceOrder) -> Result<VenueOrderId, CallError> {
+    async fn place(&self, order: &PlaceOrder, departure: &Departure) -> Result<VenueOrderId, CallError> {
         let spec = self.spec_for(order).await?;
         if let Some(why) = place::against_contract(order, &spec) {
             return Err(self.not_sent(order, &why));
         }
-        place::place(&self.core, order).await
+        place::place(&self.core, order, departure).await
     }
 
     async fn cancel(&self, orders: &[CancelOrder]) -> Result<Vec<(OrderNo, CancelOutcome)>, CallError> {
@@ -235,27 +240,27 @@ impl Exchange for Adapter {
         query::order(&self.core, symbol, client_id).await
     }
 
-    async fn open_orders(&self) -> Result<Vec<OrderReport>, CallError> {
-        query::open_orders(&self.core).await
+    async fn open_orders(&self) -> Result<Listing<OrderReport>, CallError> {
+        query::open_orders(&self.core).await.map(Into::into)
     }
 
-    async fn order_fills(&self, symbol: &Symbol, order: &VenueOrderId) -> Result<Vec<FillReport>, CallError> {
-        query::order_fills(&self.core, symbol, order).await
+    async fn order_fills(&self, symbol: &Symbol, order: &VenueOrderId) -> Result<Listing<FillReport>, CallError> {
+        query::order_fills(&self.core, symbol, order).await.map(Into::into)
     }
 
-    async fn fills_since(&self, symbols: &[Symbol], since: Timestamp) -> Result<Vec<FillReport>, CallError> {
-        query::fills_since(&self.core, symbols, since).await
+    async fn fills_since(&self, symbols: &[Symbol], since: VenueTime) -> Result<Listing<FillReport>, CallError> {
+        query::fills_since(&self.core, symbols, since).await.map(Into::into)
     }
 
-    async fn positions(&self) -> Result<Vec<PositionReport>, CallError> {
-        query::positions(&self.core).await
+    async fn positions(&self) -> Result<Listing<PositionReport>, CallError> {
+        query::positions(&self.core).await.map(Into::into)
     }
 
     async fn account(&self) -> Result<AccountReport, CallError> {
         query::account(&self.core).await
     }
 
-    async fn evidence(&self, key: &PositionKey, since: Timestamp) -> Result<Evidence, CallError> {
+    async fn evidence(&self, key: &PositionKey, since: VenueTime) -> Result<Evidence, CallError> {
         query::evidence(&self.core, key, since).await
     }
 

@@ -9,6 +9,7 @@ use super::codes::Call;
 use super::core::{Ask, Core, Payload};
 use super::limiter::{Group, Lane};
 use super::wire::{Text, WireError};
+use crate::exchange::Departure;
 use crate::model::{
     CallError, ContractSpec, Contracts, Decimal, Effect, Intent, MarginMode, OrderType, PlaceOrder, PositionMode,
     Price, Side, VenueOrderId,
@@ -19,7 +20,7 @@ use crate::model::{
 /// # Errors
 /// Ambiguous when it may have been accepted: no answer, an answer that cannot be understood, or a
 /// success without an id (A4).
-pub async fn place(core: &Core, order: &PlaceOrder) -> Result<VenueOrderId, CallError> {
+pub async fn place(core: &Core, order: &PlaceOrder, departure: &Departure) -> Result<VenueOrderId, CallError> {
     let lane = if order.intent.reduces() { Lane::Exit } else { Lane::Entry };
     let ask = Ask {
         name: "place order",
@@ -30,7 +31,7 @@ pub async fn place(core: &Core, order: &PlaceOrder) -> Result<VenueOrderId, Call
         path: "/api/v1/private/order/create",
         payload: Payload::Post(body(order).into()),
     };
-    core.ask(ask, accepted_id).await
+    core.ask_if(ask, Some(departure), accepted_id).await
 }
 
 /// Why an order is not sent: it is off the contract's steps. Nothing is rounded here in silence.
@@ -86,14 +87,18 @@ fn body(order: &PlaceOrder) -> String {
         let _ = body.write_fmt(text);
     };
     put(format_args!("{{\"symbol\":\"{}\"", order.symbol.as_str()));
-    if let OrderType::Limit(Price(price)) = order.order_type {
+    if let Some(Price(price)) = order.order_type.limit() {
         put(format_args!(",\"price\":{}", price.normalize()));
     }
     put(format_args!(",\"vol\":{}", order.contracts.0.normalize()));
     if !order.intent.reduces() {
         put(format_args!(",\"leverage\":{}", order.leverage));
     }
-    let kind = if order.order_type.limit().is_some() { 1 } else { 5 };
+    let kind = match order.order_type {
+        OrderType::Limit(_) => 1,
+        OrderType::ImmediateOrCancel(_) => 3,
+        OrderType::Market => 5,
+    };
     let mode = if order.position_mode == PositionMode::Hedge { 1 } else { 2 };
     put(format_args!(
         ",\"side\":{},\"type\":{kind},\"openType\":{},\"positionMode\":{mode}",

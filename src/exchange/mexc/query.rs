@@ -13,7 +13,7 @@ use super::wire::{
 };
 use crate::model::{
     AccountReport, CallError, Category, ClientOrderId, ContractSpec, Decimal, ErrorClass, Evidence, FillReport,
-    OrderReport, PositionKey, PositionMode, PositionReport, Symbol, Timestamp, VenueOrderId,
+    OrderReport, PositionKey, PositionMode, PositionReport, Symbol, VenueOrderId, VenueTime,
 };
 
 /// Rows of a page. All paged endpoints grant 100.
@@ -138,7 +138,7 @@ pub async fn order_fills(core: &Core, symbol: &Symbol, id: &VenueOrderId) -> Res
 }
 
 /// The fills of contracts since a time, oldest first.
-pub async fn fills_since(core: &Core, symbols: &[Symbol], since: Timestamp) -> Result<Vec<FillReport>, CallError> {
+pub async fn fills_since(core: &Core, symbols: &[Symbol], since: VenueTime) -> Result<Vec<FillReport>, CallError> {
     let mut all = Vec::new();
     for symbol in symbols {
         let (start, end) = window(core, since);
@@ -153,7 +153,7 @@ pub async fn fills_since(core: &Core, symbols: &[Symbol], since: Timestamp) -> R
 }
 
 /// From a time to a little after now, in ms: a clock that is behind must not hide the last fills.
-fn window(core: &Core, since: Timestamp) -> (String, String) {
+fn window(core: &Core, since: VenueTime) -> (String, String) {
     let end = core.venue_now().plus(std::time::Duration::from_mins(1));
     (since.millis().to_string(), end.millis().to_string())
 }
@@ -238,7 +238,7 @@ async fn prices(core: &Core) -> Result<BTreeMap<Symbol, Decimal>, CallError> {
 
 /// What can be found about the end of a position: orders of its leg that nobody placed, and the
 /// contract's deals in that time.
-pub async fn evidence(core: &Core, key: &PositionKey, since: Timestamp) -> Result<Evidence, CallError> {
+pub async fn evidence(core: &Core, key: &PositionKey, since: VenueTime) -> Result<Evidence, CallError> {
     let mut system_orders = history(core, key, since, None).await?;
     if system_orders.is_empty() {
         // Whether the plain history names system orders is not known: ask for each kind by name.
@@ -254,7 +254,7 @@ pub async fn evidence(core: &Core, key: &PositionKey, since: Timestamp) -> Resul
 async fn history(
     core: &Core,
     key: &PositionKey,
-    since: Timestamp,
+    since: VenueTime,
     category: Option<&str>,
 ) -> Result<Vec<OrderReport>, CallError> {
     let (start, end) = window(core, since);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Acknowledgement, Alert, AlertId, AlertKey, Event, Severity, Timestamp};
+use crate::model::{Acknowledgement, Alert, AlertId, AlertKey, Event, SessionTime, Severity};
 
 /// Alerts that are kept.
 pub const KEPT_ALERTS: usize = 1000;
@@ -47,7 +47,7 @@ impl Alerts {
         AlertId(self.last_id.saturating_add(1))
     }
 
-    pub(super) fn apply(&mut self, at: Timestamp, event: &Event) {
+    pub(super) fn apply(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::AlertRaised { alert } => {
                 self.last_id = self.last_id.max(alert.id.0);

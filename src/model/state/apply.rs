@@ -2,8 +2,8 @@
 
 use super::{KEPT_COMMANDS, SessionState};
 use crate::model::{
-    Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SignalOutcome, SignalRecord,
-    Timestamp, TrippedLimit, Usdt,
+    Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SessionTime, SignalOutcome,
+    SignalRecord, TrippedLimit, Usdt,
 };
 
 impl SessionState {
@@ -48,6 +48,7 @@ impl SessionState {
                     self.upkeep.looked_up.remove(no);
                 }
             }
+            Event::FillsBegin { from } => self.orders.begin_session_at(*from),
             Event::Filled { fill } => self.apply_fill(at, fill, &record.event),
             Event::PositionOpened { position } => self.positions.insert(position),
             Event::PositionAdjusted { id, .. } | Event::WatchMoved { id, .. } => {
@@ -93,11 +94,10 @@ impl SessionState {
         }
     }
 
-    fn apply_session(&mut self, at: Timestamp, event: &Event) {
+    fn apply_session(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::SessionStarted { info } => {
                 self.info = Some((**info).clone());
-                self.orders.start_fills_at(at);
             }
             Event::SessionResumed { starts, exchange } => {
                 if let Some(info) = &mut self.info {
@@ -120,7 +120,7 @@ impl SessionState {
         }
     }
 
-    fn apply_signal(&mut self, at: Timestamp, event: &Event) {
+    fn apply_signal(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::SignalDecided { signal, outcome, .. } => {
                 self.counters.signals = self.counters.signals.saturating_add(1);
@@ -141,7 +141,7 @@ impl SessionState {
         }
     }
 
-    fn apply_fill(&mut self, at: Timestamp, fill: &Fill, event: &Event) {
+    fn apply_fill(&mut self, at: SessionTime, fill: &Fill, event: &Event) {
         self.counters.fills = self.counters.fills.saturating_add(1);
         self.orders.remember_fill(fill);
         if let Some(no) = fill.order {
@@ -164,7 +164,7 @@ impl SessionState {
         *counter = counter.saturating_add(1);
     }
 
-    fn apply_money(&mut self, at: Timestamp, event: &Event) {
+    fn apply_money(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::AccountSnapshot { account, equity } => {
                 self.equity.account = Some(account.clone());
@@ -187,7 +187,7 @@ impl SessionState {
         }
     }
 
-    fn apply_breaker(&mut self, at: Timestamp, event: &Event) {
+    fn apply_breaker(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::BreakerMoved { class, state, .. } => {
                 let breaker = self.breakers.entry(*class).or_default();
@@ -226,7 +226,7 @@ impl SessionState {
         }
     }
 
-    fn apply_command(&mut self, at: Timestamp, event: &Event) {
+    fn apply_command(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::CommandReceived { command } => {
                 self.commands.push_back(CommandRecord {
@@ -253,10 +253,19 @@ impl SessionState {
         }
     }
 
-    fn apply_quote(&mut self, at: Timestamp, event: &Event) {
+    fn apply_quote(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::Quoted { quote } => {
                 self.upkeep.link.last_quote_at = Some(at);
+                // Freshness counts from our receipt; a stamp may only make it older, never younger.
+                let stamped = self.upkeep.link.clock.map(|clock| clock.to_session(quote.at).plus(clock.uncertainty()));
+                let as_of = stamped.map_or(at, |stamped| stamped.min(at));
+                match self.upkeep.quoted_at.get_mut(&quote.symbol) {
+                    Some(known) => *known = as_of,
+                    None => {
+                        self.upkeep.quoted_at.insert(quote.symbol.clone(), as_of);
+                    }
+                }
                 match self.quotes.get_mut(&quote.symbol) {
                     Some(known) => known.clone_from(quote),
                     None => {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::Account;
-use crate::model::{Timestamp, Usdt};
+use crate::model::{SessionTime, Usdt};
 
 /// Balances, the day and the peak.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,7 +11,7 @@ pub struct Equity {
     /// The account as last told; `None` before the exchange has said it.
     pub account: Option<Account>,
     /// When it was told.
-    pub told_at: Option<Timestamp>,
+    pub told_at: Option<SessionTime>,
     /// Equity at the last snapshot, unrealised profit included.
     pub last: Option<Usdt>,
     /// Highest equity so far.

@@ -10,6 +10,7 @@ mod positions;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub use upkeep::{Link, Upkeep};
 
 use super::{
     Breaker, CallClass, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionKey, PositionMode,
-    Quote, RiskLimit, SessionInfo, SignalId, SignalRecord, Symbol, Timestamp, TrippedLimit, VenueView,
+    Quote, RiskLimit, SessionInfo, SessionTime, SignalId, SignalRecord, Symbol, TrippedLimit, VenueView,
 };
 
 /// Finished commands that are kept for the audit pane.
@@ -34,7 +35,7 @@ pub struct SessionState {
     /// Number of the last fact.
     pub seq: u64,
     /// Time of the last event.
-    pub now: Timestamp,
+    pub now: SessionTime,
     /// Who the session is; `None` before its first event.
     pub info: Option<SessionInfo>,
     /// How far it is in its life.
@@ -44,7 +45,7 @@ pub struct SessionState {
     /// Who last changed that, and why.
     pub control_note: Option<String>,
     /// Since when it is so.
-    pub control_since: Option<Timestamp>,
+    pub control_since: Option<SessionTime>,
     /// A flatten under way.
     pub flatten: Option<Flatten>,
     /// The account's position mode.
@@ -114,6 +115,11 @@ impl SessionState {
         self.quotes.get(symbol)
     }
 
+    /// How old the price of a symbol is; `None` when there is none.
+    pub fn quote_age(&self, symbol: &Symbol, now: SessionTime) -> Option<Duration> {
+        self.upkeep.quoted_at.get(symbol).map(|as_of| now.since(*as_of))
+    }
+
     /// A command that is known.
     pub fn command(&self, id: &CommandId) -> Option<&CommandRecord> {
         self.commands.iter().rev().find(|record| record.command.id == *id)
@@ -123,7 +129,7 @@ impl SessionState {
     #[must_use]
     pub fn facts(&self) -> Self {
         let mut facts = self.clone();
-        facts.now = Timestamp::ZERO;
+        facts.now = SessionTime::ZERO;
         facts.quotes.clear();
         facts.venue_positions.clear();
         facts.upkeep = Upkeep::default();

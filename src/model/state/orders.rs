@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::state_after;
 use crate::model::{
-    CancelWish, Event, Fill, FillId, Order, OrderNo, OrderState, PositionKey, Qty, Symbol, Timestamp, VenueOrderId,
+    CancelWish, Event, Fill, FillId, Order, OrderNo, OrderState, PositionKey, Qty, SessionTime, Symbol, VenueOrderId,
+    VenueTime,
 };
 
 /// Orders by number, with the working ones indexed.
@@ -24,8 +25,12 @@ pub struct Orders {
     last_no: u64,
     /// Ids of fills that were applied, oldest first, until they are too old to come again.
     seen_fills: BTreeSet<FillId>,
-    fill_order: VecDeque<(Timestamp, FillId)>,
-    fills_from: Timestamp,
+    fill_order: VecDeque<(VenueTime, FillId)>,
+    fills_from: VenueTime,
+    /// Since when, by the exchange's clock, fills of others are of this session; `None` before that
+    /// clock was measured.
+    #[serde(default)]
+    session_from: Option<VenueTime>,
 }
 
 impl Orders {
@@ -102,23 +107,28 @@ impl Orders {
         })
     }
 
+    /// Since when, by the exchange's clock, fills of others are of this session.
+    pub const fn session_from(&self) -> Option<VenueTime> {
+        self.session_from
+    }
+
     /// Whether a fill was applied already, or is too old to tell.
-    pub fn has_seen_fill(&self, id: &FillId, at: Timestamp) -> bool {
+    pub fn has_seen_fill(&self, id: &FillId, at: VenueTime) -> bool {
         at < self.fills_from || self.seen_fills.contains(id)
     }
 
     /// Fills from before this time are not applied any more.
-    pub const fn fills_from(&self) -> Timestamp {
+    pub const fn fills_from(&self) -> VenueTime {
         self.fills_from
     }
 
     /// Time of the newest fill that was applied, by the exchange.
-    pub fn last_fill_at(&self) -> Option<Timestamp> {
+    pub fn last_fill_at(&self) -> Option<VenueTime> {
         self.fill_order.iter().map(|(at, _)| *at).max()
     }
 
     /// Numbers of orders that ended at or before a time.
-    pub fn ended_before(&self, time: Timestamp) -> Vec<OrderNo> {
+    pub fn ended_before(&self, time: SessionTime) -> Vec<OrderNo> {
         self.by_no
             .values()
             .filter(|order| order.state.is_terminal() && order.ended_at.is_some_and(|at| at <= time))
@@ -126,8 +136,8 @@ impl Orders {
             .collect()
     }
 
-    pub(super) fn start_fills_at(&mut self, at: Timestamp) {
-        self.fills_from = at;
+    pub(super) fn begin_session_at(&mut self, at: VenueTime) {
+        self.session_from = self.session_from.or(Some(at));
     }
 
     pub(super) fn create(&mut self, order: &Order) {
@@ -142,7 +152,7 @@ impl Orders {
     }
 
     /// Applies an event about one order; returns the state that it came to, when it moved.
-    pub(super) fn apply(&mut self, at: Timestamp, no: OrderNo, event: &Event) -> Option<OrderState> {
+    pub(super) fn apply(&mut self, at: SessionTime, no: OrderNo, event: &Event) -> Option<OrderState> {
         let order = Arc::make_mut(self.by_no.get_mut(&no)?);
         let moved = state_after(event, order);
         let was_working = order.is_working();
@@ -189,7 +199,7 @@ impl Orders {
         }
     }
 
-    pub(super) fn forget(&mut self, orders: &[OrderNo], fills_before: Timestamp) {
+    pub(super) fn forget(&mut self, orders: &[OrderNo], fills_before: VenueTime) {
         for no in orders {
             if let Some(order) = self.by_no.remove(no)
                 && let Some(venue_id) = &order.venue_id
@@ -233,7 +243,7 @@ fn leg(legs: &[Qty; 2], key: &PositionKey) -> Qty {
 }
 
 /// What an event changes in its order, besides the state.
-fn update(order: &mut Order, at: Timestamp, event: &Event) {
+fn update(order: &mut Order, at: SessionTime, event: &Event) {
     order.updated_at = at;
     match event {
         Event::OrderSent { attempt, .. } => {

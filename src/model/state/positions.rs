@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CloseCause, ClosedPosition, Effect, Event, Fill, Origin, Position, PositionId, PositionKey, Price, Qty, Timestamp,
-    Usdt, VenueFigures, VenuePositionId,
+    CloseCause, ClosedPosition, Effect, Event, Fill, Origin, Position, PositionId, PositionKey, Price, Qty,
+    SessionTime, Usdt, VenueFigures, VenuePositionId,
 };
 
 /// Closed positions that are kept.
@@ -76,7 +76,7 @@ impl Positions {
     }
 
     /// Applies a fill to the position it names.
-    pub(super) fn fill(&mut self, at: Timestamp, fill: &Fill) {
+    pub(super) fn fill(&mut self, at: SessionTime, fill: &Fill) {
         let Some(id) = fill.position else { return };
         let Some(position) = self.open.values_mut().find(|position| position.id == id) else {
             return self.late_fill(id, fill);
@@ -123,7 +123,7 @@ impl Positions {
     }
 
     /// Applies an event about one position.
-    pub(super) fn apply(&mut self, at: Timestamp, id: PositionId, event: &Event) {
+    pub(super) fn apply(&mut self, at: SessionTime, id: PositionId, event: &Event) {
         match event {
             Event::PositionClosed { cause, exit_price, evidence_syncs, .. } => {
                 self.close(at, id, *cause, *exit_price, *evidence_syncs);
@@ -174,7 +174,7 @@ impl Positions {
         Some(told - self.closed_by_id(id)?.funding?)
     }
 
-    fn close(&mut self, at: Timestamp, id: PositionId, cause: CloseCause, exit: Option<Price>, evidence_syncs: u32) {
+    fn close(&mut self, at: SessionTime, id: PositionId, cause: CloseCause, exit: Option<Price>, evidence_syncs: u32) {
         let Some(key) = self.by_id(id).map(|position| position.key.clone()) else { return };
         let Some(position) = self.open.remove(&key) else { return };
         let largest = self.largest.remove(&id).unwrap_or_default();
@@ -201,7 +201,7 @@ impl Positions {
     }
 }
 
-fn update(position: &mut Position, at: Timestamp, event: &Event) {
+fn update(position: &mut Position, at: SessionTime, event: &Event) {
     match event {
         Event::PositionAdjusted { contracts, quantity, entry_price, settled_to, .. } => {
             position.contracts = *contracts;

@@ -1,11 +1,11 @@
 //! What the bus promises: engine.md sections 1 and 3, B4 and B5.
 
 use super::*;
-use crate::model::{Decimal, Event, Price, Quote, RiskLimit, Symbol, Timestamp};
+use crate::model::{Decimal, Event, Price, Quote, RiskLimit, SessionTime, Symbol};
 
 fn fact(seq: u64) -> Record {
     let event = Event::LimitReset { limit: RiskLimit::DailyLoss, by: "test".into() };
-    Record { seq, at: Timestamp::from_secs(1), event }
+    Record { seq, at: SessionTime::from_secs(1), event }
 }
 
 fn quote(seq: u64) -> Record {
@@ -16,9 +16,9 @@ fn quote(seq: u64) -> Record {
         bid: None,
         ask: None,
         funding_rate: None,
-        at: Timestamp::from_secs(1),
+        at: crate::model::VenueTime::from_secs(1),
     };
-    Record { seq, at: Timestamp::from_secs(1), event: Event::Quoted { quote: Box::new(quote) } }
+    Record { seq, at: SessionTime::from_secs(1), event: Event::Quoted { quote: Box::new(quote) } }
 }
 
 fn facts(seqs: std::ops::RangeInclusive<u64>) -> Arc<[Record]> {

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::{
     Contracts, Decimal, Environment, Fill, FillId, Intent, MarginMode, Order, OrderNo, OrderState, OrderType, Origin,
-    Position, PositionId, PositionKey, Price, Purpose, Qty, SessionId, SessionInfo, Side, StrategyId, Symbol,
-    Timestamp, Usdt, VenueOrderId,
+    Position, PositionId, PositionKey, Price, Purpose, Qty, SessionId, SessionInfo, SessionTime, Side, StrategyId,
+    Symbol, Usdt, VenueOrderId, VenueTime,
 };
 
 fn dec(text: &str) -> Decimal {
@@ -24,7 +24,7 @@ impl Story {
             environment: Environment::Paper,
             exchange: "memory".into(),
             label: "test".into(),
-            started_at: Timestamp::from_secs(1),
+            started_at: SessionTime::from_secs(1),
             starts: 1,
         };
         story.tell(Event::SessionStarted { info: Box::new(info) });
@@ -33,7 +33,7 @@ impl Story {
 
     fn tell(&mut self, event: Event) -> Vec<Value> {
         self.seq += 1;
-        let record = Record { seq: self.seq, at: Timestamp::from_secs(i64::try_from(self.seq).unwrap()), event };
+        let record = Record { seq: self.seq, at: SessionTime::from_secs(i64::try_from(self.seq).unwrap()), event };
         self.outward.tell(&record).iter().map(|line| serde_json::from_str(&line.text()).unwrap()).collect()
     }
 }
@@ -73,9 +73,9 @@ fn order(no: u64) -> Order {
         unknown_since: None,
         cancel: None,
         note: None,
-        created_at: Timestamp::ZERO,
+        created_at: SessionTime::ZERO,
         accepted_at: None,
-        updated_at: Timestamp::ZERO,
+        updated_at: SessionTime::ZERO,
         ended_at: None,
     }
 }
@@ -96,7 +96,7 @@ fn fill(id: &str, no: u64, contracts: &str, quantity: &str, price: &str) -> Fill
         realised: Some(Usdt::ZERO),
         taker: Some(true),
         category: crate::model::Category::Normal,
-        at: Timestamp::from_secs(9),
+        at: VenueTime::from_secs(9),
         moves_position: true,
     }
 }
@@ -147,10 +147,10 @@ fn a8_each_fill_is_told_and_the_order_once_with_its_totals() {
         fees: Usdt::ZERO,
         stop_loss: None,
         take_profit: None,
-        settled_to: Timestamp::ZERO,
+        settled_to: VenueTime::ZERO,
         venue_version: 0,
-        opened_at: Timestamp::ZERO,
-        touched_at: Timestamp::ZERO,
+        opened_at: SessionTime::ZERO,
+        touched_at: SessionTime::ZERO,
         synced_at: None,
         watch: crate::model::LiquidationWatch::default(),
     };
@@ -172,7 +172,7 @@ fn a_line_begins_with_its_event_and_carries_the_session() {
     let mut outward = Outward::default();
     let record = Record {
         seq: 3,
-        at: Timestamp::from_millis(1_500),
+        at: SessionTime::from_millis(1_500),
         event: Event::DayRolled { day: 5, equity: Usdt(dec("10000.5")) },
     };
     let lines = outward.tell(&record);

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::clock::Speed;
 use crate::config::Settings;
-use crate::exchange::Exchange;
+use crate::exchange::{Departure, Exchange};
 use crate::journal::{Disk, DiskFile, Journal, Options, RealDisk};
 use crate::model::*;
 use crate::runtime::bus::{Interest, Subscriptions};
@@ -48,7 +48,13 @@ impl Fake {
         self.reads.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
             let message = "connection refused".to_owned();
-            return Err(CallError { class: ErrorClass::Retryable, counts: true, code: None, message });
+            return Err(CallError {
+                class: ErrorClass::Retryable,
+                counts: true,
+                code: None,
+                refusal: Refusal::Unspecified,
+                message,
+            });
         }
         Ok(value)
     }
@@ -59,8 +65,11 @@ impl Exchange for Fake {
     fn address(&self) -> String {
         "fake".into()
     }
+    fn capabilities(&self) -> VenueCapabilities {
+        VenueCapabilities::default()
+    }
     async fn server_time(&self) -> Result<ClockOffset, CallError> {
-        self.read(ClockOffset { offset_ms: 0, round_trip_ms: 1 })
+        self.read(ClockOffset { offset_us: 0, round_trip_us: 1_000 })
     }
     async fn contracts(&self, _: &[Symbol]) -> Result<Vec<ContractSpec>, CallError> {
         let tier =
@@ -86,7 +95,8 @@ impl Exchange for Fake {
     async fn set_leverage(&self, _: &PositionKey, _: u32, _: MarginMode) -> Result<(), CallError> {
         Ok(())
     }
-    async fn place(&self, order: &PlaceOrder) -> Result<VenueOrderId, CallError> {
+    async fn place(&self, order: &PlaceOrder, departure: &Departure) -> Result<VenueOrderId, CallError> {
+        assert!(departure.leave(), "nothing is revoked here");
         assert!(!self.panics.load(Ordering::SeqCst), "a defect of the adapter");
         if let Some(look) = self.on_place.lock().unwrap().as_ref() {
             look();
@@ -102,7 +112,7 @@ impl Exchange for Fake {
     async fn order(&self, _: &Symbol, _: &ClientOrderId) -> Result<Option<OrderReport>, CallError> {
         self.read(None)
     }
-    async fn open_orders(&self) -> Result<Vec<OrderReport>, CallError> {
+    async fn open_orders(&self) -> Result<Listing<OrderReport>, CallError> {
         let report = |(at, order): (usize, &PlaceOrder)| OrderReport {
             venue_id: VenueOrderId::new(&format!("v{}", at + 1)).unwrap(),
             client_id: Some(order.client_id.clone()),
@@ -114,20 +124,21 @@ impl Exchange for Fake {
             average_price: None,
             category: Category::Normal,
             error_code: 0,
+            refusal: Refusal::Unspecified,
             version: 1,
-            updated_at: Timestamp::ZERO,
+            updated_at: VenueTime::ZERO,
         };
         let placed = self.placed.lock().unwrap();
-        self.read(placed.iter().enumerate().map(report).collect())
+        self.read(placed.iter().enumerate().map(report).collect::<Vec<_>>().into())
     }
-    async fn order_fills(&self, _: &Symbol, _: &VenueOrderId) -> Result<Vec<FillReport>, CallError> {
-        self.read(Vec::new())
+    async fn order_fills(&self, _: &Symbol, _: &VenueOrderId) -> Result<Listing<FillReport>, CallError> {
+        self.read(Listing::default())
     }
-    async fn fills_since(&self, _: &[Symbol], _: Timestamp) -> Result<Vec<FillReport>, CallError> {
-        self.read(Vec::new())
+    async fn fills_since(&self, _: &[Symbol], _: VenueTime) -> Result<Listing<FillReport>, CallError> {
+        self.read(Listing::default())
     }
-    async fn positions(&self) -> Result<Vec<PositionReport>, CallError> {
-        self.read(Vec::new())
+    async fn positions(&self) -> Result<Listing<PositionReport>, CallError> {
+        self.read(Listing::default())
     }
     async fn account(&self) -> Result<AccountReport, CallError> {
         self.read(AccountReport {
@@ -138,7 +149,7 @@ impl Exchange for Fake {
             unrealised: Some(Usdt::ZERO),
         })
     }
-    async fn evidence(&self, _: &PositionKey, _: Timestamp) -> Result<Evidence, CallError> {
+    async fn evidence(&self, _: &PositionKey, _: VenueTime) -> Result<Evidence, CallError> {
         self.read(Evidence::default())
     }
     fn stream(&self, _: Vec<Symbol>) -> mpsc::Receiver<Push> {
@@ -214,7 +225,7 @@ impl Bench {
         let broken = Arc::new(AtomicBool::new(false));
         let disk = Box::new(Failing(Arc::clone(&broken)));
         let (journal, _) = Journal::open_on(&dir.path().join("journal"), Options::default(), disk).unwrap();
-        let clock = Clock::starting_at(Timestamp::from_secs(1_800_000_000), Speed::Max);
+        let clock = Clock::starting_at(SessionTime::from_secs(1_800_000_000), Speed::Max);
         let fake = Arc::new(fake);
         let exchange: Arc<dyn Exchange> = Arc::<Fake>::clone(&fake);
         let pushes = exchange.stream(vec![btc()]);
@@ -254,7 +265,7 @@ impl Bench {
 
     async fn quote(&mut self, price: &str) {
         let price = Some(Price(dec(price)));
-        let at = Timestamp::from_secs(1_800_000_000);
+        let at = VenueTime::from_secs(1_800_000_000);
         let quote = Quote { symbol: btc(), last: price, mark: price, bid: price, ask: price, funding_rate: None, at };
         let pushes = self.fake.pushes.lock().unwrap().clone().unwrap();
         pushes.send(Push::Quote(quote)).await.unwrap();
@@ -336,7 +347,7 @@ async fn a_stop_leaves_a_journal_that_leads_to_the_same_state() {
     for entry in crate::journal::read(&journal).unwrap() {
         let entry = entry.unwrap();
         let event = serde_json::from_str(&entry.body).unwrap();
-        folded.apply(&Record { seq: entry.seq, at: Timestamp::from_micros(entry.at), event });
+        folded.apply(&Record { seq: entry.seq, at: SessionTime::from_micros(entry.at), event });
     }
     assert_eq!(folded.facts(), ended.state.facts(), "and from the facts alone");
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Opening;
-use crate::model::{Decimal, PositionId, Price, Timestamp, div, mul};
+use crate::model::{Decimal, PositionId, Price, SessionTime, div, mul};
 
 /// The price left the range of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,16 +22,16 @@ pub struct Breakout {
 pub struct Book {
     /// Prices of the window: the extremes of each second.
     window: VecDeque<Bar>,
-    entered: Option<Timestamp>,
-    noted: Option<Timestamp>,
+    entered: Option<SessionTime>,
+    noted: Option<SessionTime>,
     part: Opening,
-    exit: Option<(PositionId, Timestamp)>,
+    exit: Option<(PositionId, SessionTime)>,
 }
 
 /// The extremes of one second.
 #[derive(Clone, Copy, Debug)]
 struct Bar {
-    at: Timestamp,
+    at: SessionTime,
     high: Price,
     low: Price,
 }
@@ -40,7 +40,7 @@ impl Book {
     /// Compares a price with the window, then takes it in. The last sixth of the window does not
     /// count, or a price that climbs step by step would never be far from its own edge. Says
     /// nothing before a third of the window is known.
-    pub fn see(&mut self, now: Timestamp, price: Price, lookback: Duration, width_pct: Decimal) -> Option<Breakout> {
+    pub fn see(&mut self, now: SessionTime, price: Price, lookback: Duration, width_pct: Decimal) -> Option<Breakout> {
         while self.window.front().is_some_and(|bar| now.since(bar.at) > lookback) {
             self.window.pop_front();
         }
@@ -68,17 +68,17 @@ impl Book {
     }
 
     /// Whether the last entry is long enough ago.
-    pub fn may_enter(&self, now: Timestamp, pause: Duration) -> bool {
+    pub fn may_enter(&self, now: SessionTime, pause: Duration) -> bool {
         self.entered.is_none_or(|at| now.since(at) >= pause)
     }
 
     /// An entry was signalled.
-    pub fn note_entry(&mut self, now: Timestamp) {
+    pub fn note_entry(&mut self, now: SessionTime) {
         self.entered = Some(now);
     }
 
     /// Whether a note is due; remembers it.
-    pub fn may_note(&mut self, now: Timestamp, pause: Duration) -> bool {
+    pub fn may_note(&mut self, now: SessionTime, pause: Duration) -> bool {
         let due = self.noted.is_none_or(|at| now.since(at) >= pause) && self.may_enter(now, pause);
         if due {
             self.noted = Some(now);
@@ -97,12 +97,12 @@ impl Book {
     }
 
     /// Whether an exit of this opening was signalled a moment ago.
-    pub fn waits_for_exit(&self, id: PositionId, now: Timestamp, patience: Duration) -> bool {
+    pub fn waits_for_exit(&self, id: PositionId, now: SessionTime, patience: Duration) -> bool {
         self.exit.is_some_and(|(of, at)| of == id && now.since(at) < patience)
     }
 
     /// An exit was signalled.
-    pub fn note_exit(&mut self, id: PositionId, now: Timestamp) {
+    pub fn note_exit(&mut self, id: PositionId, now: SessionTime) {
         self.exit = Some((id, now));
         // The next entry waits as after an entry.
         self.entered = Some(now);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::model::{
     ContractSpec, Contracts, Environment, LiquidationWatch, MarginMode, Origin, Quote, RiskTier, SessionId,
-    SessionInfo, VenueFigures,
+    SessionInfo, VenueFigures, VenueTime,
 };
 
 fn dec(text: &str) -> Decimal {
@@ -28,7 +28,7 @@ impl Bench {
                 environment: Environment::Paper,
                 exchange: "memory".into(),
                 label: "test".into(),
-                started_at: Timestamp::ZERO,
+                started_at: SessionTime::ZERO,
                 starts: 4,
             }),
             ..SessionState::default()
@@ -63,7 +63,7 @@ impl Bench {
     /// A second later, at this price.
     fn quote(&mut self, price: &str) -> Vec<RawSignal> {
         self.second += 1;
-        let at = Timestamp::from_secs(self.second);
+        let at = SessionTime::from_secs(self.second);
         let quote = Quote {
             symbol: sol(),
             last: None,
@@ -71,14 +71,14 @@ impl Bench {
             bid: None,
             ask: None,
             funding_rate: None,
-            at,
+            at: VenueTime::from_micros(at.micros()),
         };
         let record = Record { seq: 0, at, event: Event::Quoted { quote: Box::new(quote) } };
         self.strategy.take(&Update::Events(Arc::from(vec![record])))
     }
 
     fn hold(&mut self, id: u64, entry: &str) {
-        let at = Timestamp::from_secs(self.second);
+        let at = SessionTime::from_secs(self.second);
         let position = Position {
             id: PositionId(id),
             key: PositionKey { symbol: sol(), side: Side::Long },
@@ -93,7 +93,7 @@ impl Bench {
             fees: Usdt::ZERO,
             stop_loss: None,
             take_profit: None,
-            settled_to: Timestamp::ZERO,
+            settled_to: VenueTime::ZERO,
             venue_version: 0,
             opened_at: at,
             touched_at: at,
@@ -121,7 +121,7 @@ fn it_enters_on_a_breakout_with_a_size_on_the_step() {
     assert_eq!(signals[0].quantity.as_deref(), Some("4.9"), "5 % of 10000 at 100.2, on steps of 0.1");
     assert_eq!(signals[0].signal_id, "momentum-abc-4-1", "unique across restarts");
     assert!(signals[0].stop_loss.is_none());
-    assert!(signals[0].parse(Timestamp::ZERO).is_ok());
+    assert!(signals[0].parse(SessionTime::ZERO).is_ok());
     assert!(bench.quote("100.9").is_empty(), "not again before the look-back has passed");
 }
 

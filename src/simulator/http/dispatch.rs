@@ -15,7 +15,7 @@ use axum::routing::any;
 use super::peer::Peer;
 use super::route::{Endpoint, Row};
 use super::{control, orders, positions, public, route};
-use crate::model::{Symbol, Timestamp};
+use crate::model::{Symbol, VenueTime};
 use crate::simulator::error::SimulatorError;
 use crate::simulator::faults::{Call, FaultKind, FaultSpec, Target};
 use crate::simulator::json::{Fields, Object};
@@ -62,7 +62,7 @@ pub struct Asked<'a> {
     pub args: &'a [String],
     pub query: &'a [(String, String)],
     pub body: &'a [u8],
-    pub now: Timestamp,
+    pub now: VenueTime,
 }
 
 impl Asked<'_> {
@@ -236,7 +236,7 @@ fn authorise(
     parts: &Parts,
     query: &[(String, String)],
     body: &Bytes,
-    now: Timestamp,
+    now: VenueTime,
 ) -> Result<(), Refusal> {
     let header = |name: &str| text_header(&parts.headers, name);
     let canonical = canonical_query(query);

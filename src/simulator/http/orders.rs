@@ -2,7 +2,7 @@
 
 use super::dispatch::{Asked, Failure, Reply};
 use super::route::Endpoint;
-use crate::model::{Contracts, Price, Symbol, Timestamp};
+use crate::model::{Contracts, Price, Symbol, VenueTime};
 use crate::simulator::json::{Fields, Object, array, unquoted};
 use crate::simulator::refusal::Refusal;
 use crate::simulator::shared::Core;
@@ -242,14 +242,14 @@ fn batch_query(venue: &Venue, asked: &Asked<'_>, show: impl Fn(&Order) -> Option
 }
 
 /// The time span that a history query is about; both spellings are accepted.
-fn span(venue: &Venue, asked: &Asked<'_>) -> Result<(Timestamp, Timestamp), Refusal> {
+fn span(venue: &Venue, asked: &Asked<'_>) -> Result<(VenueTime, VenueTime), Refusal> {
     let either = |old: &str, new: &str| Ok::<_, Refusal>(asked.number(old)?.or(asked.number(new)?));
-    let end = either("end_time", "endTime")?.map_or(venue.now, |end| Timestamp::from_millis(end.saturating_add(1)));
+    let end = either("end_time", "endTime")?.map_or(venue.now, |end| VenueTime::from_millis(end.saturating_add(1)));
     let start = either("start_time", "startTime")?.unwrap_or(end.millis().saturating_sub(WEEK));
     if end.millis().saturating_sub(start) > 90 * 86_400_000 {
         return Err(Refusal::new(600, "Parameter error: the time span exceeds 90 days"));
     }
-    Ok((Timestamp::from_millis(start), end))
+    Ok((VenueTime::from_millis(start), end))
 }
 
 fn history(venue: &Venue, asked: &Asked<'_>) -> Result<String, Refusal> {

@@ -2,7 +2,7 @@
 
 use super::dispatch::{Asked, Reply};
 use super::{detail, route::Endpoint};
-use crate::model::{Decimal, Symbol, Timestamp, mul};
+use crate::model::{Decimal, Symbol, VenueTime, mul};
 use crate::simulator::json::{Object, array, number, quoted};
 use crate::simulator::market::{Bar, Market, Trade};
 use crate::simulator::refusal::Refusal;
@@ -136,12 +136,12 @@ pub fn trade(trade: &Trade, push: bool) -> String {
 }
 
 /// When funding is settled next, in milliseconds.
-pub fn next_funding(now: Timestamp) -> i64 {
+pub fn next_funding(now: VenueTime) -> i64 {
     let next = now.secs().div_euclid(FUNDING_SECONDS).saturating_add(1);
-    Timestamp::from_secs(next.saturating_mul(FUNDING_SECONDS)).millis()
+    VenueTime::from_secs(next.saturating_mul(FUNDING_SECONDS)).millis()
 }
 
-fn funding(market: &Market, now: Timestamp, time: i64) -> String {
+fn funding(market: &Market, now: VenueTime, time: i64) -> String {
     let bound = mul(market.instrument.mmr, Decimal::new(75, 2)).max(Decimal::new(2, 2));
     Object::new()
         .text("symbol", market.instrument.symbol.as_str())

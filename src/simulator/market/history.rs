@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::{Contracts, Decimal, Price, Timestamp, Usdt, div, sub};
+use crate::model::{Contracts, Decimal, Price, Usdt, VenueTime, div, sub};
 
 /// One-minute candles kept: a day and a bit, and the 2000 rows that `kline` may answer.
 const CANDLES: usize = 2_000;
@@ -31,7 +31,7 @@ pub struct Trade {
     pub price: Price,
     pub vol: Contracts,
     pub buy: bool,
-    pub at: Timestamp,
+    pub at: VenueTime,
 }
 
 /// Figures of the last 24 hours.
@@ -54,7 +54,7 @@ pub struct History {
 
 impl History {
     /// Adds a trade, and with it the price.
-    pub fn trade(&mut self, at: Timestamp, price: Price, vol: Contracts, amount: Usdt, buy: bool) {
+    pub fn trade(&mut self, at: VenueTime, price: Price, vol: Contracts, amount: Usdt, buy: bool) {
         self.next_trade = self.next_trade.saturating_add(1);
         self.trades.push_front(Trade { id: 10_000_000_000 + self.next_trade, price, vol, buy, at });
         self.trades.truncate(TRADES);

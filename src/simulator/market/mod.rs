@@ -17,7 +17,7 @@ pub use synthetic::percent;
 use super::candles::Candles;
 use super::instrument::Instrument;
 use super::scenario::MarketParams;
-use crate::model::{Contracts, Decimal, Price, Timestamp, add, div, mul, sub};
+use crate::model::{Contracts, Decimal, Price, VenueTime, add, div, mul, sub};
 
 #[derive(Clone, Debug)]
 enum Feed {
@@ -44,7 +44,7 @@ pub struct Market {
     pub book: Book,
     pub tape: history::History,
     /// When the prices were made.
-    pub at: Timestamp,
+    pub at: VenueTime,
     /// Whether a recorded market has come to its end.
     pub ended: bool,
     /// Smoothed last − index.
@@ -56,7 +56,7 @@ pub struct Market {
 
 impl Market {
     /// An invented market. `number` keeps the random streams of the symbols apart.
-    pub fn synthetic(instrument: Instrument, params: &MarketParams, seed: u64, number: u64, at: Timestamp) -> Self {
+    pub fn synthetic(instrument: Instrument, params: &MarketParams, seed: u64, number: u64, at: VenueTime) -> Self {
         let start = params.start.unwrap_or(instrument.usual_price).0;
         let feed = synthetic::Synthetic::new(params.clone(), start, Noise::new(seed, number * 2 + 1));
         Self::open(instrument, params, Feed::Synthetic(Box::new(feed)), (seed, number), start, at)
@@ -75,7 +75,7 @@ impl Market {
         feed: Feed,
         (seed, number): (u64, u64),
         start: Decimal,
-        at: Timestamp,
+        at: VenueTime,
     ) -> Self {
         let shape = Shape { spread_ticks: params.spread_ticks, depth: params.depth };
         let noise = Noise::new(seed, number * 2 + 2);
@@ -114,7 +114,7 @@ impl Market {
     }
 
     /// One step of the market, at its time.
-    pub fn step(&mut self, at: Timestamp, step: Duration) {
+    pub fn step(&mut self, at: VenueTime, step: Duration) {
         let hidden = match &mut self.feed {
             Feed::Synthetic(feed) => feed.step(step),
             Feed::Replay(feed) => {
@@ -133,7 +133,7 @@ impl Market {
         }
     }
 
-    fn settle(&mut self, at: Timestamp, hidden: Decimal) {
+    fn settle(&mut self, at: VenueTime, hidden: Decimal) {
         let tick = self.instrument.tick;
         let recorded = matches!(self.feed, Feed::Replay(_));
         let flutter =

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Decimal, Timestamp, add, div, mul, sub};
+use crate::model::{Decimal, VenueTime, add, div, mul, sub};
 use crate::simulator::candles::{Candle, Candles};
 
 /// How many steps the path of one candle has.
@@ -27,7 +27,7 @@ impl Replay {
     }
 
     /// The price at a time, and whether the file has ended by then.
-    pub fn price_at(&mut self, at: Timestamp) -> (Decimal, bool) {
+    pub fn price_at(&mut self, at: VenueTime) -> (Decimal, bool) {
         let rows = self.candles.rows();
         while rows.get(self.at.saturating_add(1)).is_some_and(|next| next.time <= at) {
             self.at = self.at.saturating_add(1);
@@ -37,7 +37,7 @@ impl Replay {
     }
 }
 
-fn along(candle: &Candle, at: Timestamp, interval: Duration) -> Decimal {
+fn along(candle: &Candle, at: VenueTime, interval: Duration) -> Decimal {
     let (first, second) =
         if candle.close >= candle.open { (candle.low, candle.high) } else { (candle.high, candle.low) };
     let passed = at.since(candle.time).min(interval).as_millis();

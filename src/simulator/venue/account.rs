@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{FUNDING_SECONDS, Leg, Venue, period};
-use crate::model::{Decimal, Symbol, Timestamp, Usdt, div, mul};
+use crate::model::{Decimal, Symbol, Usdt, VenueTime, div, mul};
 use crate::simulator::json::Object;
 use crate::simulator::margin::Exposure;
 use crate::simulator::venue::position::{Position, Surroundings};
@@ -21,7 +21,7 @@ pub struct FundingNote {
     /// Received; negative is paid.
     pub amount: Usdt,
     pub rate: Decimal,
-    pub at: Timestamp,
+    pub at: VenueTime,
 }
 
 /// The account's money and settings.
@@ -209,7 +209,7 @@ impl Venue {
                 value,
                 amount,
                 rate,
-                at: Timestamp::from_secs(now_period.saturating_mul(FUNDING_SECONDS)),
+                at: VenueTime::from_secs(now_period.saturating_mul(FUNDING_SECONDS)),
             };
             self.account.fundings.push(note);
             self.account.wallet += amount;

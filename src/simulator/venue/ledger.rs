@@ -2,13 +2,13 @@
 
 use super::order::Order;
 use super::{Fill, Venue};
-use crate::model::{Symbol, Timestamp};
+use crate::model::{Symbol, VenueTime};
 use crate::simulator::json::{Object, array};
 
 /// One request that named an order, accepted or refused.
 #[derive(Clone, Debug)]
 pub struct RequestNote {
-    pub at: Timestamp,
+    pub at: VenueTime,
     pub path: String,
     pub symbol: Option<Symbol>,
     /// The client's id, or whatever id the request gave.

@@ -7,13 +7,13 @@ use super::order::{Category, Side, State};
 use super::place::reason;
 use super::position::PositionState;
 use super::{Leg, Venue};
-use crate::model::{Contracts, Decimal, Price, Symbol, Timestamp, Usdt, div, mul, sub};
+use crate::model::{Contracts, Decimal, Price, Symbol, Usdt, VenueTime, div, mul, sub};
 use crate::simulator::json::Object;
 
 /// One take-over.
 #[derive(Clone, Debug)]
 pub struct LiquidationNote {
-    pub at: Timestamp,
+    pub at: VenueTime,
     pub position: u64,
     pub order: u64,
     pub symbol: Symbol,

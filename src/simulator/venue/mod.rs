@@ -41,7 +41,7 @@ use super::faults::Fault;
 use super::instrument::{Instrument, catalogue};
 use super::market::Market;
 use super::refusal::Refusal;
-use crate::model::{Decimal, Price, Symbol, Timestamp, Usdt};
+use crate::model::{Decimal, Price, Symbol, Usdt, VenueTime};
 
 /// First ids: above 2^53 for orders, as MEXC's are.
 const FIRST_ORDER: u64 = 814_218_083_416_790_528;
@@ -55,11 +55,11 @@ pub type Leg = (Symbol, bool);
 #[derive(Clone, Debug)]
 pub struct Venue {
     pub seed: u64,
-    pub now: Timestamp,
+    pub now: VenueTime,
     /// How long the markets have run, pauses not counted.
     pub ran: Duration,
     step: Duration,
-    next_step: Timestamp,
+    next_step: VenueTime,
     /// The funding period (8 hours) that was settled last.
     funded: i64,
     pub markets: BTreeMap<Symbol, Market>,
@@ -91,7 +91,7 @@ pub struct Venue {
 
 impl Venue {
     /// A new exchange.
-    pub fn new(beginning: Beginning, candles: Option<&Arc<Candles>>, at: Timestamp) -> Self {
+    pub fn new(beginning: Beginning, candles: Option<&Arc<Candles>>, at: VenueTime) -> Self {
         let step = Market::step_length(candles);
         let markets = markets(&beginning, candles, at);
         let mut venue = Self {
@@ -130,7 +130,7 @@ impl Venue {
     }
 
     /// Brings time to `to`, step by step. Earlier times change nothing.
-    pub fn advance(&mut self, to: Timestamp) {
+    pub fn advance(&mut self, to: VenueTime) {
         while self.next_step <= to && !self.ended() {
             self.now = self.next_step;
             self.ran = self.ran.saturating_add(self.step);
@@ -225,10 +225,10 @@ impl Venue {
     }
 
     /// The server's own clock, which a fault may skew.
-    pub fn server_time(&self, now: Timestamp) -> Timestamp {
+    pub fn server_time(&self, now: VenueTime) -> VenueTime {
         let skew = self.faults.values().filter(|fault| fault.is_on(now)).filter_map(|fault| fault.spec.skew_ms).sum();
         let moved = now.millis().saturating_add(skew);
-        Timestamp::from_micros(moved.saturating_mul(1_000).saturating_add(now.micros().rem_euclid(1_000)))
+        VenueTime::from_micros(moved.saturating_mul(1_000).saturating_add(now.micros().rem_euclid(1_000)))
     }
 
     fn one_step(&mut self) {
@@ -290,14 +290,14 @@ impl Venue {
 }
 
 /// The eight-hour period that a time lies in: funding is settled at 00, 08 and 16 UTC.
-fn period(at: Timestamp) -> i64 {
+fn period(at: VenueTime) -> i64 {
     at.secs().div_euclid(FUNDING_SECONDS)
 }
 
 /// Seconds between two fundings.
 pub const FUNDING_SECONDS: i64 = 8 * 3_600;
 
-fn markets(beginning: &Beginning, candles: Option<&Arc<Candles>>, at: Timestamp) -> BTreeMap<Symbol, Market> {
+fn markets(beginning: &Beginning, candles: Option<&Arc<Candles>>, at: VenueTime) -> BTreeMap<Symbol, Market> {
     let seed = beginning.seed;
     let all = catalogue().into_iter().zip(1_u64..);
     if let (Some(candles), Some(mark)) = (candles, &beginning.candles) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Contracts, Decimal, Price, Symbol, Timestamp, Usdt, add, div, mul};
+use crate::model::{Contracts, Decimal, Price, Symbol, Usdt, VenueTime, add, div, mul};
 use crate::simulator::instrument::Instrument;
 use crate::simulator::json::Object;
 
@@ -198,8 +198,8 @@ pub struct Order {
     pub maker_fee: Usdt,
     pub profit: Usdt,
     pub version: u64,
-    pub created: Timestamp,
-    pub updated: Timestamp,
+    pub created: VenueTime,
+    pub updated: VenueTime,
 }
 
 impl Order {
@@ -293,7 +293,7 @@ pub struct Fill {
     pub category: Category,
     pub position_id: u64,
     pub mode: i64,
-    pub at: Timestamp,
+    pub at: VenueTime,
 }
 
 impl Fill {

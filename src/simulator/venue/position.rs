@@ -1,7 +1,7 @@
 //! Positions as the exchange books them. The entry is kept as a sum of money, not as an average, so
 //! that no division ever loses a digit of it.
 
-use crate::model::{Contracts, Decimal, Price, Symbol, Timestamp, Usdt, div};
+use crate::model::{Contracts, Decimal, Price, Symbol, Usdt, VenueTime, div};
 use crate::simulator::instrument::Instrument;
 use crate::simulator::json::Object;
 use crate::simulator::margin::Exposure;
@@ -63,8 +63,8 @@ pub struct Position {
     /// Kept for the history, where nothing is held any more.
     pub last_liquidation_price: Price,
     pub version: u64,
-    pub created: Timestamp,
-    pub updated: Timestamp,
+    pub created: VenueTime,
+    pub updated: VenueTime,
 }
 
 /// What surrounds a position when it is shown.

@@ -4,7 +4,7 @@
 use super::cancel::plain_request;
 use super::order::{Category, Side};
 use super::{Leg, Refusal, Venue};
-use crate::model::{Contracts, Price, Symbol, Timestamp};
+use crate::model::{Contracts, Price, Symbol, VenueTime};
 use crate::simulator::json::Object;
 use crate::simulator::market::{Market, Trend};
 
@@ -30,8 +30,8 @@ pub struct Stop {
     pub state: i64,
     /// The order that it became.
     pub became: u64,
-    pub created: Timestamp,
-    pub updated: Timestamp,
+    pub created: VenueTime,
+    pub updated: VenueTime,
     pub version: u64,
 }
 

@@ -9,7 +9,7 @@ use crate::model::{Contracts, Usdt};
 use crate::simulator::faults::{FaultKind, FaultSpec, Leg as FaultLeg};
 use crate::simulator::scenario::Scenario;
 
-const START: Timestamp = Timestamp::from_secs(1_795_392_000);
+const START: VenueTime = VenueTime::from_secs(1_795_392_000);
 
 fn d(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::hub::Topic;
-use crate::model::{Contracts, Price, Symbol, Timestamp};
+use crate::model::{Contracts, Price, Symbol, VenueTime};
 use crate::simulator::http::public;
 use crate::simulator::json::{Object, array, number, quoted};
 use crate::simulator::market::Market;
@@ -20,9 +20,9 @@ const TICKERS: Duration = Duration::from_secs(2);
 pub struct Seen {
     depth: BTreeMap<Symbol, Sides>,
     trade: BTreeMap<Symbol, u64>,
-    tickers: Option<Timestamp>,
-    at: BTreeMap<Topic, Timestamp>,
-    pub held_since: Option<Timestamp>,
+    tickers: Option<VenueTime>,
+    at: BTreeMap<Topic, VenueTime>,
+    pub held_since: Option<VenueTime>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -47,7 +47,7 @@ fn changes(before: &BTreeMap<Price, (Contracts, u32)>, after: &BTreeMap<Price, (
 }
 
 /// A frame of a public channel.
-fn frame(channel: &str, symbol: Option<&Symbol>, data: &str, at: Timestamp) -> String {
+fn frame(channel: &str, symbol: Option<&Symbol>, data: &str, at: VenueTime) -> String {
     let mut object = Object::new().text("channel", channel).raw("data", data);
     if let Some(symbol) = symbol {
         object = object.text("symbol", symbol.as_str());
@@ -61,17 +61,17 @@ pub fn private(push: &Push) -> String {
 }
 
 /// The answer to a request.
-pub fn ack(method: &str, at: Timestamp) -> String {
+pub fn ack(method: &str, at: VenueTime) -> String {
     Object::new().text("channel", &format!("rs.{method}")).raw("data", "\"success\"").plain("ts", at.millis()).build()
 }
 
 /// The answer to a request that failed.
-pub fn error(text: &str, at: Timestamp) -> String {
+pub fn error(text: &str, at: VenueTime) -> String {
     Object::new().text("channel", "rs.error").raw("data", &quoted(text)).plain("ts", at.millis()).build()
 }
 
 /// The answer to a ping.
-pub fn pong(at: Timestamp) -> String {
+pub fn pong(at: VenueTime) -> String {
     Object::new().text("channel", "pong").plain("data", at.millis()).plain("ts", at.millis()).build()
 }
 

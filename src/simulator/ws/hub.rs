@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
 use super::frames::{self, Seen};
-use crate::model::{Symbol, Timestamp};
+use crate::model::{Symbol, VenueTime};
 use crate::simulator::faults::FaultKind;
 use crate::simulator::venue::{Push, Venue};
 
@@ -146,7 +146,7 @@ impl Hub {
         self.release_held(venue.now);
     }
 
-    fn release_held(&mut self, now: Timestamp) {
+    fn release_held(&mut self, now: VenueTime) {
         if self.seen.held_since.is_none_or(|since| now.since(since) < frames::HOLD) {
             if self.seen.held_since.is_none() && self.sessions.values().any(|session| session.held.is_some()) {
                 self.seen.held_since = Some(now);

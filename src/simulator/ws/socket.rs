@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::frames;
 use super::hub::Topic;
-use crate::model::{Symbol, Timestamp};
+use crate::model::{Symbol, VenueTime};
 use crate::simulator::faults::FaultKind;
 use crate::simulator::http::public::interval_seconds;
 use crate::simulator::json::{Fields, unquoted};
@@ -128,7 +128,7 @@ fn hear(shared: &Arc<Shared>, id: u64, text: &str) -> bool {
     false
 }
 
-fn subscribe(core: &mut Core, id: u64, method: &str, topic: Option<Topic>, at: Timestamp) {
+fn subscribe(core: &mut Core, id: u64, method: &str, topic: Option<Topic>, at: VenueTime) {
     match topic {
         Some(topic) => {
             core.hub.send(id, frames::ack(method, at));
@@ -179,7 +179,7 @@ fn login(
     id: u64,
     frame: &Fields,
     param: &Fields,
-    at: Timestamp,
+    at: VenueTime,
 ) -> Result<(), String> {
     let (key, time, signature) = (param.text("apiKey"), param.text("reqTime"), param.text("signature"));
     let claim = Claim {

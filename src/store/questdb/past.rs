@@ -13,7 +13,7 @@ use super::error::QuestDbError;
 use super::server::{Server, quoted};
 use crate::model::{
     Decimal, PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort, PastTable,
-    Timestamp,
+    SessionTime,
 };
 use crate::store::past_sql::{Dialect, Shape, falls, statement};
 
@@ -80,7 +80,7 @@ impl Dialect for Literals {
         quoted(text)
     }
 
-    fn time(&mut self, at: Timestamp) -> String {
+    fn time(&mut self, at: SessionTime) -> String {
         quoted(&at.exact())
     }
 
@@ -103,9 +103,9 @@ fn row(query: &PastQuery, values: &[Value]) -> PastRow {
     PastRow { cells, place: PastPlace { sorted, at, key: text().to_owned() } }
 }
 
-fn time(text: &str) -> Option<Timestamp> {
+fn time(text: &str) -> Option<SessionTime> {
     let at = DateTime::parse_from_rfc3339(text).ok()?;
-    Some(Timestamp::from_micros(at.timestamp_micros()))
+    Some(SessionTime::from_micros(at.timestamp_micros()))
 }
 
 fn cell(kind: PastKind, value: &Value) -> PastCell {

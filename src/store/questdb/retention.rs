@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::QuestDbError;
 use super::server::Server;
 use super::tables::TARGETS;
-use crate::model::Timestamp;
+use crate::model::SessionTime;
 
 /// Time between two sweeps.
 pub const EVERY: Duration = Duration::from_hours(1);
@@ -29,6 +29,6 @@ pub fn sweep(server: &Server, days: u32) -> Result<(), QuestDbError> {
 }
 
 /// The first day (since 1970) that no sweep may have touched; 0 without retention.
-pub fn first_day_kept(now: Timestamp, days: u32) -> i64 {
+pub fn first_day_kept(now: SessionTime, days: u32) -> i64 {
     if days == 0 { 0 } else { now.day().saturating_sub(i64::from(days)).saturating_add(1) }
 }

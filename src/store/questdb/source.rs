@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
 
 use super::tables::{TARGETS, Target};
-use crate::model::Timestamp;
+use crate::model::SessionTime;
 use crate::store::{Sent, StoreError};
 
 /// How long the projector may keep the drain waiting; the other way round it is a few milliseconds.
@@ -141,7 +141,7 @@ impl Source {
     ///
     /// # Errors
     /// Of the database.
-    pub fn resend(&mut self, since: Timestamp) -> Result<u64, StoreError> {
+    pub fn resend(&mut self, since: SessionTime) -> Result<u64, StoreError> {
         let (path, connection) = (&self.path, &mut self.connection);
         resend(connection, since.micros(), i64::MAX, None).map_err(|error| StoreError::sqlite(path, &error))
     }

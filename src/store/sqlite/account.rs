@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 
 use super::orders::session;
 use super::table::{Sent, Table, exact, maybe_exact, number, time};
-use crate::model::{Account, SessionState, Timestamp, Usdt};
+use crate::model::{Account, SessionState, SessionTime, Usdt};
 
 /// One row for each time that the exchange told of the account.
 pub static ACCOUNT_SNAPSHOTS: Table = Table {
@@ -28,7 +28,7 @@ pub static ACCOUNT_SNAPSHOTS: Table = Table {
 };
 
 /// The row of a snapshot; its number is that of the fact.
-pub fn account_row(seq: u64, account: &Account, equity: Usdt, at: Timestamp, state: &SessionState) -> Vec<Value> {
+pub fn account_row(seq: u64, account: &Account, equity: Usdt, at: SessionTime, state: &SessionState) -> Vec<Value> {
     vec![
         number(seq),
         session(state),

@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use super::orders::session;
 use super::table::{Sent, Table, exact, maybe, maybe_exact, maybe_number, maybe_time, number, text, time, word};
 use crate::model::{
-    Alert, Amount, Command, CommandStatus, OrderNo, Price, RawSignal, SessionState, Signal, SignalOutcome, Timestamp,
+    Alert, Amount, Command, CommandStatus, OrderNo, Price, RawSignal, SessionState, SessionTime, Signal, SignalOutcome,
 };
 
 /// One row for each signal that came in; its number is that of the fact.
@@ -101,7 +101,7 @@ pub fn signal_row(
     seq: u64,
     signal: &Signal,
     decision: &Decision<'_>,
-    at: Timestamp,
+    at: SessionTime,
     state: &SessionState,
 ) -> Vec<Value> {
     let (outcome, order, reason, checks) = match decision.outcome {
@@ -142,7 +142,7 @@ pub fn signal_row(
 }
 
 /// The row of a signal that was not understood.
-pub fn refused_row(seq: u64, raw: &RawSignal, reason: &str, at: Timestamp, state: &SessionState) -> Vec<Value> {
+pub fn refused_row(seq: u64, raw: &RawSignal, reason: &str, at: SessionTime, state: &SessionState) -> Vec<Value> {
     vec![
         number(seq),
         session(state),
@@ -164,7 +164,7 @@ pub fn refused_row(seq: u64, raw: &RawSignal, reason: &str, at: Timestamp, state
         text(reason),
         Value::Null,
         word(&raw.indicator_values),
-        maybe_time(raw.timestamp.map(Timestamp::from_millis)),
+        maybe_time(raw.timestamp.map(SessionTime::from_millis)),
         time(at),
     ]
 }
@@ -194,8 +194,8 @@ pub fn alert_row(alert: &Alert, state: &SessionState) -> Vec<Value> {
 pub fn command_row(
     command: &Command,
     status: &CommandStatus,
-    created: Timestamp,
-    at: Timestamp,
+    created: SessionTime,
+    at: SessionTime,
     state: &SessionState,
 ) -> Vec<Value> {
     let (status, note) = match status {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Projections;
 use crate::journal::{self, Entry};
-use crate::model::{Event, Record, Timestamp};
+use crate::model::{Event, Record, SessionTime};
 use crate::store::StoreError;
 
 /// Facts folded in one transaction.
@@ -18,7 +18,7 @@ const BATCH: usize = 1_000;
 pub fn record_of(entry: &Entry) -> Result<Record, StoreError> {
     let event: Event = serde_json::from_str(&entry.body)
         .map_err(|error| StoreError::NoEvent { seq: entry.seq, why: error.to_string() })?;
-    Ok(Record { seq: entry.seq, at: Timestamp::from_micros(entry.at), event })
+    Ok(Record { seq: entry.seq, at: SessionTime::from_micros(entry.at), event })
 }
 
 impl Projections {
@@ -58,7 +58,7 @@ impl Projections {
     fn stands_on(&self, journal_dir: &Path) -> Result<bool, StoreError> {
         let Some((seq, at)) = self.anchor()? else { return Ok(self.folded_to() == 0) };
         match journal::read_from(journal_dir, seq)?.next().transpose()? {
-            Some(entry) => Ok((entry.seq, Timestamp::from_micros(entry.at)) == (seq, at)),
+            Some(entry) => Ok((entry.seq, SessionTime::from_micros(entry.at)) == (seq, at)),
             None => Ok(false),
         }
     }

@@ -26,7 +26,7 @@ pub use projector::{Projector, ProjectorStatus};
 pub use table::{Sent, Table};
 
 use super::StoreError;
-use crate::model::{Record, SessionState, Timestamp};
+use crate::model::{Record, SessionState, SessionTime};
 
 /// `PRAGMA application_id`: "prpd".
 const APPLICATION: i64 = 0x7072_7064;
@@ -150,12 +150,12 @@ impl Projections {
 
     /// The last fact whose rows are in the database, and its time; `None` when there is none. It may
     /// be beyond [`Projections::folded_to`] after a crash.
-    pub(super) fn anchor(&self) -> Result<Option<(u64, Timestamp)>, StoreError> {
+    pub(super) fn anchor(&self) -> Result<Option<(u64, SessionTime)>, StoreError> {
         self.connection
             .query_row("SELECT seq, at FROM folded", [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
             .optional()
             .map(|found| {
-                found.and_then(|(seq, at)| u64::try_from(seq).ok().map(|seq| (seq, Timestamp::from_micros(at))))
+                found.and_then(|(seq, at)| u64::try_from(seq).ok().map(|seq| (seq, SessionTime::from_micros(at))))
             })
             .map_err(|error| StoreError::sqlite(&self.path, &error))
     }

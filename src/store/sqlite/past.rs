@@ -10,8 +10,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params_from_iter};
 
 use super::{APPLICATION, VERSION};
 use crate::model::{
-    PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort, PastTable, Timestamp,
-    escape_controls,
+    PastCell, PastError, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort, PastTable,
+    SessionTime, escape_controls,
 };
 use crate::store::past_sql::{Dialect, Shape, statement};
 
@@ -138,7 +138,7 @@ impl Dialect for Values {
         self.mark(Value::Text(text.to_owned()))
     }
 
-    fn time(&mut self, at: Timestamp) -> String {
+    fn time(&mut self, at: SessionTime) -> String {
         self.mark(Value::Integer(at.micros()))
     }
 
@@ -164,7 +164,7 @@ fn row(query: &PastQuery, row: &Row<'_>) -> rusqlite::Result<PastRow> {
         sorted = row.get(next)?;
         next = next.saturating_add(1);
     }
-    let at = Timestamp::from_micros(row.get(next)?);
+    let at = SessionTime::from_micros(row.get(next)?);
     let key: i64 = row.get(next.saturating_add(1))?;
     Ok(PastRow { cells, place: PastPlace { sorted, at, key: key.to_string() } })
 }
@@ -173,7 +173,7 @@ fn cell(kind: PastKind, value: ValueRef<'_>) -> PastCell {
     let text = match value {
         ValueRef::Null => return PastCell::Unknown,
         ValueRef::Integer(number) => match kind {
-            PastKind::Time => return PastCell::Time(Timestamp::from_micros(number)),
+            PastKind::Time => return PastCell::Time(SessionTime::from_micros(number)),
             PastKind::Flag => return PastCell::Flag(number != 0),
             PastKind::Whole => return PastCell::Whole(number),
             PastKind::Text | PastKind::Number | PastKind::Json => number.to_string(),

@@ -6,7 +6,9 @@ use rusqlite::types::Value;
 
 use super::orders::session;
 use super::table::{Sent, Table, exact, maybe_exact, maybe_number, maybe_time, number, text, time, word};
-use crate::model::{CloseCause, ClosedPosition, Decimal, Position, PositionKey, Price, SessionState, Timestamp, Usdt};
+use crate::model::{
+    CloseCause, ClosedPosition, Decimal, Position, PositionKey, Price, SessionState, SessionTime, Usdt,
+};
 
 /// One row for each opening of a position, from flat to flat.
 pub static POSITIONS: Table = Table {
@@ -87,7 +89,7 @@ pub struct Figures {
 }
 
 /// The row of an open position.
-pub fn open_row(position: &Position, at: Timestamp, state: &SessionState) -> Vec<Value> {
+pub fn open_row(position: &Position, at: SessionTime, state: &SessionState) -> Vec<Value> {
     let mut row = head(position.id.0, &position.key, "open", state);
     row.extend([
         exact(position.quantity),
@@ -110,7 +112,12 @@ pub fn open_row(position: &Position, at: Timestamp, state: &SessionState) -> Vec
 }
 
 /// The row of a closed position; `last` is what it was before, when that is still known.
-pub fn closed_row(closed: &ClosedPosition, last: Option<&Position>, at: Timestamp, state: &SessionState) -> Vec<Value> {
+pub fn closed_row(
+    closed: &ClosedPosition,
+    last: Option<&Position>,
+    at: SessionTime,
+    state: &SessionState,
+) -> Vec<Value> {
     let venue = last.map(|last| &last.venue);
     let mut row = head(closed.id.0, &closed.key, closed_status(closed.cause), state);
     row.extend([
@@ -138,7 +145,7 @@ pub fn open_snapshot(
     position: &Position,
     status: &str,
     figures: Figures,
-    at: Timestamp,
+    at: SessionTime,
     state: &SessionState,
 ) -> Vec<Value> {
     let mut row = vec![time(at)];
@@ -161,7 +168,7 @@ pub fn open_snapshot(
 }
 
 /// The last row of the course of a position.
-pub fn closed_snapshot(closed: &ClosedPosition, at: Timestamp, state: &SessionState) -> Vec<Value> {
+pub fn closed_snapshot(closed: &ClosedPosition, at: SessionTime, state: &SessionState) -> Vec<Value> {
     let mut row = vec![time(at)];
     row.extend(head(closed.id.0, &closed.key, closed_status(closed.cause), state));
     row.extend([

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use serde::Serialize;
 
-use crate::model::{Contracts, Decimal, Price, Qty, Timestamp, Usdt};
+use crate::model::{Contracts, Decimal, Price, Qty, SessionTime, Time, Usdt};
 
 /// How it is remembered which rows of a table were sent on elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,12 +139,12 @@ pub fn maybe_number<T: TryInto<i64>>(value: Option<T>) -> Value {
 }
 
 /// A time in microseconds since 1970.
-pub fn time(at: Timestamp) -> Value {
+pub fn time<Owner>(at: Time<Owner>) -> Value {
     Value::Integer(at.micros())
 }
 
 /// A time or NULL.
-pub fn maybe_time(at: Option<Timestamp>) -> Value {
+pub fn maybe_time(at: Option<SessionTime>) -> Value {
     at.map_or(Value::Null, time)
 }
 

@@ -42,7 +42,9 @@ impl Target {
         let (tick, step) = (spec.map(|spec| spec.tick), spec.map(crate::tui::view::step));
         let at = match order.order_type {
             OrderType::Market => "at market".to_owned(),
-            OrderType::Limit(price) => format!("@ {}", format::price(price, tick)),
+            OrderType::Limit(price) | OrderType::ImmediateOrCancel(price) => {
+                format!("@ {}", format::price(price, tick))
+            }
         };
         let remaining = format::quantity(order.remaining(), step);
         let words = format!("{} {remaining} {} {at}", order.intent.order_word(), order.symbol);

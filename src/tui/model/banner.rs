@@ -36,7 +36,7 @@ pub struct LocalAlert {
     /// When it was raised, in real time.
     pub raised: Duration,
     /// When it was raised, in the session's time.
-    pub at: crate::model::Timestamp,
+    pub at: crate::model::SessionTime,
     /// Whether somebody has seen it.
     pub seen: bool,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::model::{Decimal, PositionId, SessionState, Timestamp};
+use crate::model::{Decimal, PositionId, SessionState, SessionTime};
 use crate::tui::figures;
 
 /// Session time between samples.
@@ -14,7 +14,7 @@ pub const SAMPLES: usize = 180;
 /// Margin ratios over time, by position.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    due: Timestamp,
+    due: SessionTime,
     by_position: BTreeMap<PositionId, VecDeque<Option<Decimal>>>,
 }
 

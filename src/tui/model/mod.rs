@@ -27,7 +27,7 @@ pub use table::{Column, RowId, Sort, Table};
 use super::keymap::Keymap;
 use super::view::layout;
 use crate::config::{DashboardSettings, RiskSettings};
-use crate::model::{Decimal, OrderNo, Record, SessionState, SinkStatus, Timestamp};
+use crate::model::{Decimal, OrderNo, Record, SessionState, SessionTime, SinkStatus};
 
 /// The two times that matter: real time since the dashboard began (for people's fingers) and the
 /// session's time (for ages).
@@ -36,7 +36,7 @@ pub struct Now {
     /// Real time since the dashboard began.
     pub real: Duration,
     /// The session's time.
-    pub session: Timestamp,
+    pub session: SessionTime,
 }
 
 /// The limits that bars are drawn against; those of the session's risk manager.

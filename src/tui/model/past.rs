@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{Pane, RowId};
-use crate::model::{PastFrom, PastPage, PastQuery, PastRow, PastSort, PastTable, Timestamp};
+use crate::model::{PastFrom, PastPage, PastQuery, PastRow, PastSort, PastTable, SessionTime};
 
 /// Rows of a page: many screens, and few enough to be held and read in a moment.
 pub const PAST_PAGE: usize = 200;
@@ -48,7 +48,7 @@ pub struct Past {
     /// Number of the page, counted from the first; `None` when it was reached from the end.
     pub page: Option<u64>,
     /// When the page came, in the session's time.
-    pub read_at: Option<Timestamp>,
+    pub read_at: Option<SessionTime>,
     /// Why it did not.
     pub error: Option<String>,
     /// Whether all of the selected row is shown.
@@ -209,7 +209,7 @@ impl Past {
     }
 
     /// Takes an answer, unless a newer question was asked meanwhile; says where the selection goes.
-    pub fn answer(&mut self, ticket: u64, page: Result<PastPage, String>, now: Timestamp) -> Option<Landing> {
+    pub fn answer(&mut self, ticket: u64, page: Result<PastPage, String>, now: SessionTime) -> Option<Landing> {
         if ticket != self.ticket {
             return None;
         }

@@ -10,7 +10,7 @@ use crate::model::{
     CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Environment, Event, Fill, FillId, Flatten,
     FlattenStep, Intent, LinkState, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Phase,
     Position, PositionId, PositionKey, Price, Purpose, Qty, Quote, Record, RiskLimit, RiskTier, SessionId, SessionInfo,
-    SessionState, Severity, Side, StrategyId, Symbol, Timestamp, Usdt, VenueFigures, VenueOrderId, div,
+    SessionState, SessionTime, Severity, Side, StrategyId, Symbol, Usdt, VenueFigures, VenueOrderId, VenueTime, div,
 };
 
 /// Something that happens in a scene.
@@ -238,7 +238,7 @@ pub struct Feed {
 
 impl Feed {
     /// The records of a fact.
-    pub fn records(&mut self, state: &SessionState, at: Timestamp, fact: &Fact, sent: &[CommandId]) -> Vec<Record> {
+    pub fn records(&mut self, state: &SessionState, at: SessionTime, fact: &Fact, sent: &[CommandId]) -> Vec<Record> {
         let events = self.events(state, at, fact, sent);
         events
             .into_iter()
@@ -251,7 +251,7 @@ impl Feed {
             .collect()
     }
 
-    fn events(&mut self, state: &SessionState, at: Timestamp, fact: &Fact, sent: &[CommandId]) -> Vec<Event> {
+    fn events(&mut self, state: &SessionState, at: SessionTime, fact: &Fact, sent: &[CommandId]) -> Vec<Event> {
         match fact {
             Fact::Session { environment, label, capital } => session(at, *environment, label, *capital),
             Fact::Quote { symbol: name, price } => vec![quote(at, name, *price)],
@@ -310,7 +310,7 @@ impl Feed {
     fn fill(
         &mut self,
         state: &SessionState,
-        at: Timestamp,
+        at: SessionTime,
         no: u64,
         quantity: Option<Decimal>,
         price: Option<Decimal>,
@@ -337,14 +337,14 @@ impl Feed {
                 realised: Some(Usdt::ZERO),
                 taker: Some(true),
                 category: Category::Normal,
-                at,
+                at: VenueTime::from_micros(at.micros()),
                 moves_position: true,
             }),
         }]
     }
 }
 
-fn session(at: Timestamp, environment: Environment, label: &str, capital: Decimal) -> Vec<Event> {
+fn session(at: SessionTime, environment: Environment, label: &str, capital: Decimal) -> Vec<Event> {
     let Ok(id) = SessionId::new(SESSION) else { return Vec::new() };
     let info = SessionInfo {
         id,
@@ -358,7 +358,7 @@ fn session(at: Timestamp, environment: Environment, label: &str, capital: Decima
         Event::SessionStarted { info: Box::new(info) },
         Event::PhaseChanged { phase: Phase::Ready, reason: String::new() },
         Event::LinkMoved { link: LinkState::Up },
-        Event::ClockMeasured { offset: ClockOffset { offset_ms: 2, round_trip_ms: 38 } },
+        Event::ClockMeasured { offset: ClockOffset { offset_us: 2_000, round_trip_us: 38_000 } },
         Event::DayRolled { day: at.day(), equity: Usdt(capital) },
         Event::PeakRaised { equity: Usdt(capital) },
         account(capital),
@@ -393,9 +393,10 @@ fn contract(symbol: &Symbol, contract_size: Decimal, tick: Decimal) -> ContractS
     }
 }
 
-fn quote(at: Timestamp, symbol: &Symbol, price: Decimal) -> Event {
+fn quote(at: SessionTime, symbol: &Symbol, price: Decimal) -> Event {
     let price = Some(Price(price));
     let funding_rate = Some(number("0.0001"));
+    let at = VenueTime::from_micros(at.micros());
     let quote = Quote { symbol: symbol.clone(), last: price, mark: price, bid: price, ask: price, funding_rate, at };
     Event::Quoted { quote: Box::new(quote) }
 }
@@ -414,7 +415,7 @@ fn watched([ratio_level, tier_level, share_level]: [u8; 3]) -> LiquidationWatch 
     LiquidationWatch { ratio_level, tier_level, share_level, ..LiquidationWatch::default() }
 }
 
-fn position(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
+fn position(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
     match fact {
         Fact::Position { symbol: name, side, quantity, entry, margin, liquidation, leverage, watch, stop, cross } => {
             let key = PositionKey { symbol: name.clone(), side: *side };
@@ -438,7 +439,7 @@ fn position(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
                 fees: Usdt(number("1.2")),
                 stop_loss: stop.map(Price),
                 take_profit: None,
-                settled_to: Timestamp::ZERO,
+                settled_to: VenueTime::ZERO,
                 venue_version: 1,
                 opened_at: at.minus(Duration::from_secs(754)),
                 touched_at: at,
@@ -460,7 +461,7 @@ fn position(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     }
 }
 
-fn order(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
+fn order(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
     let Fact::Order { symbol: name, side, close, quantity, price, state: wanted } = fact else { return Vec::new() };
     let no = state.orders.next_no();
     let symbol = name.clone();
@@ -525,7 +526,7 @@ fn order(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
     events
 }
 
-fn alert(state: &SessionState, at: Timestamp, fact: &Fact) -> Vec<Event> {
+fn alert(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
     let id = |n: u64| crate::model::AlertId(n);
     match fact {
         Fact::Alert { kind, severity, symbol: name, position, message } => {

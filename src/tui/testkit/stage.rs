@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Fact, Feed};
-use crate::model::{Command, Decimal, Event, PastReader, Record, Timestamp};
+use crate::model::{Command, Decimal, Event, PastReader, Record, SessionTime};
 use crate::tui::keymap::{Keymap, Press};
 use crate::tui::model::{Limits, Model, Now, Setup};
 use crate::tui::theme::{ASCII, Depth, Theme, UNICODE};
@@ -15,7 +15,7 @@ use crate::tui::update::{Effect, Msg, update};
 use crate::tui::view;
 
 /// The time at which scenes begin: 2026-11-23 14:22:07 UTC.
-pub const START: Timestamp = Timestamp::from_secs(1_795_443_727);
+pub const START: SessionTime = SessionTime::from_secs(1_795_443_727);
 
 /// How often time passes on it, as in a terminal.
 const TICK: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ pub struct Stage {
     /// Who answers questions about the past; without it they stay open.
     pub past: Option<Box<dyn PastReader>>,
     real: Duration,
-    origin: Timestamp,
+    origin: SessionTime,
     feed: Feed,
 }
 
@@ -122,7 +122,7 @@ impl Stage {
     }
 
     /// Its clock shows this time from now on: before it follows a session that really ran.
-    pub fn begin_at(&mut self, at: Timestamp) {
+    pub fn begin_at(&mut self, at: SessionTime) {
         self.origin = at.minus(self.real.saturating_sub(Duration::from_secs(1)));
     }
 

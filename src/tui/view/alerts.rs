@@ -98,7 +98,7 @@ fn local_row(alert: &LocalAlert, line: Rect, canvas: &mut Canvas<'_>) {
 fn row(
     severity: Severity,
     unseen: bool,
-    at: crate::model::Timestamp,
+    at: crate::model::SessionTime,
     message: &str,
     end: &str,
     line: Rect,

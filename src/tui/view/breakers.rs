@@ -142,7 +142,7 @@ fn last_failure(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     let failed: u64 = state.breakers.values().map(|breaker| breaker.failed_calls).sum();
     let calls: u64 = state.breakers.values().map(|breaker| breaker.succeeded_calls).sum();
     let mut words = vec![format!("{calls} calls, {failed} failed, {held} held back")];
-    words.extend(state.upkeep.link.clock.map(|clock| format!("exchange's clock {:+} ms", clock.offset_ms)));
+    words.extend(state.upkeep.link.clock.map(|clock| format!("exchange's clock {:+} ms", clock.offset_us / 1_000)));
     for text in words {
         if y < area.bottom() {
             canvas.put(area.x.saturating_add(1), y, &text, area.width.saturating_sub(2), style);

@@ -208,10 +208,11 @@ fn order(model: &Model, order: &Order, area: Rect, canvas: &mut Canvas<'_>) {
     let label = |name: &str| (format!("{name} "), muted);
     let value = |words: String| (format!("{words}  "), text);
     let price = |price: Option<Price>| price.map_or_else(|| "none".to_owned(), |price| format::price(price, tick));
-    let at = |at: Option<crate::model::Timestamp>| at.map_or_else(|| "not yet".to_owned(), format::clock);
+    let at = |at: Option<crate::model::SessionTime>| at.map_or_else(|| "not yet".to_owned(), format::clock);
     let kind = match order.order_type {
         OrderType::Market => "market".to_owned(),
         OrderType::Limit(limit) => format!("limit {}", format::price(limit, tick)),
+        OrderType::ImmediateOrCancel(limit) => format!("immediate or cancel {}", format::price(limit, tick)),
     };
     let mut all = vec![
         vec![

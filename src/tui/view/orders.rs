@@ -151,7 +151,7 @@ fn cell(model: &Model, order: &Order, key: Col, canvas: &Canvas<'_>) -> (String,
         }
         Col::Price => match order.order_type {
             OrderType::Market => ("market".to_owned(), muted),
-            OrderType::Limit(price) => (format::price(price, tick), text),
+            OrderType::Limit(price) | OrderType::ImmediateOrCancel(price) => (format::price(price, tick), text),
         },
         Col::State => state_words(model, order, canvas),
         Col::Age => (format::age(model.now.session.since(order.created_at)), muted),

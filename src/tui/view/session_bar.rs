@@ -93,7 +93,8 @@ fn feed(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {
     let (warn, crit) = (canvas.style(Role::Warn), canvas.style(Role::Crit));
     let link = match &state.upkeep.link.state {
         LinkState::Up => {
-            let trip = state.upkeep.link.clock.map(|clock| format!(" {} ms", clock.round_trip_ms)).unwrap_or_default();
+            let trip =
+                state.upkeep.link.clock.map(|clock| format!(" {} ms", clock.round_trip_us / 1_000)).unwrap_or_default();
             Field::new(2, vec![("feed ".to_owned(), muted), (format!("{}{trip}", glyphs.alive), text)])
                 .or(vec![("feed ".to_owned(), muted), (glyphs.alive.to_owned(), text)])
         }

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Speed;
 
 fn limiter(share: i64) -> Arc<Limiter> {
-    let clock = Clock::starting_at(Timestamp::from_secs(1_000), Speed::Max);
+    let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Max);
     Arc::new(Limiter::new(clock, Decimal::from(share)))
 }
 
@@ -30,7 +30,7 @@ fn arrivals(lanes: &'static [Lane]) -> impl Strategy<Value = Vec<Arrival>> {
 }
 
 /// When each request of a schedule went, with when it came, sorted by going.
-fn schedule(share: i64, group: Group, arrivals: Vec<Arrival>) -> (usize, Vec<(Lane, Timestamp, Timestamp)>) {
+fn schedule(share: i64, group: Group, arrivals: Vec<Arrival>) -> (usize, Vec<(Lane, SessionTime, SessionTime)>) {
     run(async {
         let limiter = limiter(share);
         let mut tasks = Vec::new();

@@ -58,7 +58,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Decimal, Price, Timestamp};
+    use crate::model::{Decimal, Price, SessionTime};
 
     fn quote(symbol: &str, last: i64) -> Push {
         Push::Quote(Quote {
@@ -68,7 +68,7 @@ mod tests {
             bid: None,
             ask: None,
             funding_rate: None,
-            at: Timestamp::ZERO,
+            at: crate::model::VenueTime::ZERO,
         })
     }
 

@@ -12,7 +12,7 @@ use super::outbox::Outbox;
 use super::socket::{Connect, Frame, Socket};
 use crate::config::ExchangeSettings;
 use crate::exchange::mexc::core::Core;
-use crate::model::{Push, Symbol, Timestamp, escape_controls};
+use crate::model::{Push, SessionTime, Symbol, escape_controls};
 
 /// What a stream is made of.
 pub struct Session {
@@ -193,6 +193,6 @@ enum LoginError {
 }
 
 /// The ping after this one; those that were missed are not made up for.
-fn next_ping(last: Timestamp, now: Timestamp, interval: Duration) -> Timestamp {
+fn next_ping(last: SessionTime, now: SessionTime, interval: Duration) -> SessionTime {
     last.plus(interval).max(now.plus(interval / 2))
 }

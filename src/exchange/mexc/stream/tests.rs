@@ -9,7 +9,7 @@ use crate::clock::{Clock, Speed};
 use crate::exchange::mexc::limiter::Limiter;
 use crate::exchange::mexc::sign::Signer;
 use crate::exchange::mexc::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError};
-use crate::model::{Decimal, Timestamp};
+use crate::model::{Decimal, SessionTime};
 
 struct NoTransport;
 
@@ -50,7 +50,7 @@ struct Fixture {
 }
 
 fn fixture(symbols: &[&str], refusals: Vec<&'static str>) -> Fixture {
-    let clock = Clock::starting_at(Timestamp::from_secs(1_000), Speed::Max);
+    let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Max);
     let signer = Signer::new("key-k".to_owned().into(), "secret-s".to_owned().into()).unwrap();
     let limiter = Limiter::new(clock.clone(), Decimal::from(80));
     let core = Core::new(clock.clone(), signer, Arc::new(NoTransport), limiter, Duration::from_secs(10));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Dec, Flag, Int, Text, WireError, category, intent};
-use crate::model::{ClientOrderId, Contracts, FillId, FillReport, Price, Symbol, Timestamp, Usdt, VenueOrderId};
+use crate::model::{ClientOrderId, Contracts, FillId, FillReport, Price, Symbol, Usdt, VenueOrderId, VenueTime};
 
 /// A fill as it is written. Pushes also name the client id; answers do not.
 #[derive(Debug, Deserialize)]
@@ -17,6 +17,7 @@ pub struct RawFill<'a> {
     vol: Dec,
     price: Dec,
     fee: Option<Dec>,
+    profit: Option<Dec>,
     #[serde(borrow)]
     fee_currency: Option<Text<'a>>,
     #[serde(alias = "isTaker")]
@@ -52,9 +53,10 @@ impl RawFill<'_> {
             contracts: Contracts(self.vol.0),
             price: Price(self.price.0),
             fee: self.fee.filter(|_| in_usdt).map(|Dec(fee)| Usdt(fee)),
+            profit: self.profit.map(|Dec(profit)| Usdt(profit)),
             taker: self.taker.map(|Flag(taker)| taker),
             category: category(self.category.map(|Int(number)| number)),
-            at: Timestamp::from_millis(self.timestamp.0),
+            at: VenueTime::from_millis(self.timestamp.0),
         })
     }
 }

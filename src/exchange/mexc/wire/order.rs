@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Dec, Int, Text, WireError, category, intent, price};
-use crate::model::{ClientOrderId, Contracts, OrderReport, Symbol, Timestamp, VenueOrderId, VenueOrderState};
+use crate::model::{ClientOrderId, Contracts, OrderReport, Refusal, Symbol, VenueOrderId, VenueOrderState, VenueTime};
 
 /// An order as it is written (mexc-contract-api.md sections 4.3 and 10).
 #[derive(Debug, Deserialize)]
@@ -54,8 +54,9 @@ impl RawOrder<'_> {
             average_price: price(self.deal_avg_price),
             category: category(self.category.map(|Int(number)| number)),
             error_code: self.error_code.map_or(0, |Int(number)| i32::try_from(number).unwrap_or(i32::MAX)),
+            refusal: Refusal::Unspecified,
             version: self.version.map_or(0, |Int(number)| u64::try_from(number).unwrap_or(0)),
-            updated_at: Timestamp::from_millis(updated),
+            updated_at: VenueTime::from_millis(updated),
         })
     }
 }

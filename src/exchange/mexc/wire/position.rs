@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Dec, Int, Text, WireError, price};
 use crate::model::{
-    Contracts, Decimal, MarginMode, PositionKey, PositionReport, Side, Symbol, Timestamp, Usdt, VenuePositionId,
+    Contracts, Decimal, MarginMode, PositionKey, PositionReport, Side, Symbol, Usdt, VenuePositionId, VenueTime,
 };
 
 /// A position as it is written (mexc-contract-api.md section 5). Mark price, unrealised profit and
@@ -20,6 +20,7 @@ pub struct RawPosition<'a> {
     open_type: Int,
     state: Int,
     hold_vol: Dec,
+    frozen_vol: Option<Dec>,
     hold_avg_price: Option<Dec>,
     liquidate_price: Option<Dec>,
     im: Option<Dec>,
@@ -62,6 +63,7 @@ impl RawPosition<'_> {
             key: PositionKey { symbol: Symbol::new(&self.symbol.0)?, side },
             margin_mode,
             contracts: Contracts(contracts),
+            frozen: self.frozen_vol.map(|Dec(value)| Contracts(value)),
             taken_over,
             entry_price: price(self.hold_avg_price),
             margin: usdt(self.im),
@@ -70,7 +72,7 @@ impl RawPosition<'_> {
             funding: usdt(self.hold_fee),
             realised: usdt(self.realised),
             version: self.version.map_or(0, |Int(number)| u64::try_from(number).unwrap_or(0)),
-            updated_at: Timestamp::from_millis(updated),
+            updated_at: VenueTime::from_millis(updated),
         })
     }
 }

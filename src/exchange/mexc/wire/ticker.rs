@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{Dec, Int, Text, WireError, price};
-use crate::model::{Quote, Symbol, Timestamp};
+use crate::model::{Quote, Symbol, VenueTime};
 
 /// A ticker as it is written, by push and by answer.
 #[derive(Debug, Deserialize)]
@@ -32,7 +32,7 @@ impl RawTicker<'_> {
             bid: price(self.bid1),
             ask: price(self.ask1),
             funding_rate: self.funding_rate.map(|Dec(rate)| rate),
-            at: Timestamp::from_millis(self.timestamp.map(|Int(millis)| millis).or(sent).unwrap_or_default()),
+            at: VenueTime::from_millis(self.timestamp.map(|Int(millis)| millis).or(sent).unwrap_or_default()),
         })
     }
 }
