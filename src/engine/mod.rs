@@ -18,7 +18,7 @@ mod turn;
 pub use io::{Input, Out, Reply, Request};
 
 use crate::config::Settings;
-use crate::model::{Event, Push, SessionState, SessionTime};
+use crate::model::{Event, Push, SessionState, SessionTime, VenueCapabilities};
 use live_order_manager as orders;
 use position_sync_service as positions;
 use turn::Turn;
@@ -28,6 +28,7 @@ use turn::Turn;
 pub struct Engine {
     settings: Settings,
     state: SessionState,
+    capabilities: VenueCapabilities,
     /// Time of the last step.
     stepped_at: SessionTime,
 }
@@ -35,7 +36,14 @@ pub struct Engine {
 impl Engine {
     /// An engine on a session: a fresh one, or one that was recovered from the journal.
     pub fn new(settings: Settings, state: SessionState) -> Self {
-        Self { settings, stepped_at: state.now, state }
+        Self { settings, stepped_at: state.now, state, capabilities: VenueCapabilities::default() }
+    }
+
+    /// The same on a venue that can, and limits, this.
+    #[must_use]
+    pub fn with_capabilities(mut self, capabilities: VenueCapabilities) -> Self {
+        self.capabilities = capabilities;
+        self
     }
 
     /// The session as it is.
@@ -54,7 +62,7 @@ impl Engine {
         // Time never runs backwards for the engine, whatever the caller's clock does.
         let now = now.max(self.stepped_at);
         self.stepped_at = now;
-        let mut turn = Turn::new(now, &self.settings, &mut self.state, out);
+        let mut turn = Turn::new(now, &self.settings, &self.capabilities, &mut self.state, out);
         take(&mut turn, input);
         // What ended may let commands and a flatten move on, which may end more; each pass ends
         // orders or stops, so this is bounded by their number.

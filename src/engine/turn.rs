@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::{Out, Request};
 use crate::config::Settings;
-use crate::model::{ClockOffset, Event, Order, OrderNo, Price, Record, SessionState, SessionTime, Symbol, VenueTime};
+use crate::model::{
+    ClockOffset, Event, Order, OrderNo, Price, Record, SessionState, SessionTime, Symbol, VenueCapabilities, VenueTime,
+};
 
 /// What the parts of the engine work on. State changes only through [`Turn::emit`].
 pub(super) struct Turn<'a> {
     pub now: SessionTime,
     pub settings: &'a Settings,
+    pub capabilities: &'a VenueCapabilities,
     state: &'a mut SessionState,
     out: &'a mut Out,
     /// Cancels that this turn decided; they leave as one request at its end.
@@ -20,8 +23,14 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub fn new(now: SessionTime, settings: &'a Settings, state: &'a mut SessionState, out: &'a mut Out) -> Self {
-        Self { now, settings, state, out, cancels: BTreeSet::new(), order_ended: false }
+    pub fn new(
+        now: SessionTime,
+        settings: &'a Settings,
+        capabilities: &'a VenueCapabilities,
+        state: &'a mut SessionState,
+        out: &'a mut Out,
+    ) -> Self {
+        Self { now, settings, capabilities, state, out, cancels: BTreeSet::new(), order_ended: false }
     }
 
     /// The session as it is, events of this turn included.

@@ -11,7 +11,8 @@ use super::{
     Alert, AlertId, AlertKey, BreakerState, CallClass, ClockOffset, CloseCause, Command, CommandId, CommandStatus,
     ContractSpec, Contracts, Control, Decimal, Fill, Flatten, LiquidationWatch, Order, OrderNo, OrderState, Phase,
     Position, PositionId, PositionMode, PositionReport, Price, Qty, Quote, RawSignal, RiskLimit, SessionInfo,
-    SessionTime, Severity, Signal, SignalOutcome, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
+    SessionTime, Severity, Signal, SignalId, SignalOutcome, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId,
+    VenuePositionId, VenueTime,
 };
 
 /// An event with its place in the session.
@@ -275,6 +276,22 @@ pub enum Event {
         fill: Box<Fill>,
     },
 
+    // --- exit targets
+    /// A position is to be brought somewhere; or what the way there waits for changed.
+    TargetMoved {
+        /// All of it.
+        target: Box<Target>,
+    },
+    /// A target is no more.
+    TargetEnded {
+        /// Of which opening.
+        position: PositionId,
+        /// How it ended.
+        end: TargetEnd,
+        /// For people.
+        note: String,
+    },
+
     // --- positions
     /// A position begins: empty before its first fill, or as found at the exchange.
     PositionOpened {
@@ -488,6 +505,31 @@ pub enum Event {
         /// To where.
         state: ChoreState,
     },
+    /// The first byte of a placement leaves: it cannot be taken back any more.
+    OrderLeft {
+        /// Which.
+        no: OrderNo,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// An exit waits, for a second at most, for the exchange to say what is held.
+    ExitHeld {
+        /// The signal.
+        signal: Box<Signal>,
+        /// Until when.
+        until: SessionTime,
+    },
+    /// An exit that was held is decided now.
+    ExitReleased {
+        /// Which.
+        signal: SignalId,
+    },
+    /// Positions were asked for, for an exit that meets a state known to be old (`Some`), or are known
+    /// again (`None`).
+    ExitReadMoved {
+        /// When it was asked.
+        asked: Option<SessionTime>,
+    },
     /// An order is being looked up by its client id (`true`) or no longer.
     LookupMoved {
         /// Which.
@@ -531,6 +573,10 @@ impl Event {
                 | Self::CallHeldBack { .. }
                 | Self::ChoreMoved { .. }
                 | Self::LookupMoved { .. }
+                | Self::OrderLeft { .. }
+                | Self::ExitHeld { .. }
+                | Self::ExitReleased { .. }
+                | Self::ExitReadMoved { .. }
                 | Self::LinkMoved { .. }
                 | Self::ClockMeasured { .. }
                 | Self::JournalHealth { .. }

@@ -19,6 +19,7 @@ mod side;
 mod signal;
 mod sink;
 mod state;
+mod target;
 mod text;
 mod time;
 mod venue;
@@ -51,6 +52,7 @@ pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
     Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep,
 };
+pub use target::{ExitStyle, Target, TargetEnd};
 pub use text::escape_controls;
 pub use time::{ClockOffset, SessionTime, Time, VenueTime};
 pub use venue::{

@@ -342,6 +342,7 @@ impl Parts {
         let inline = speed == Speed::Max || !settings.journal.sync;
         let scribe = Scribe::new(recovered.journal, if inline { Manner::InPlace } else { Manner::Durable })?;
         let symbols = with_known(symbols, &recovered.state);
+        let capabilities = exchange.capabilities();
         let pushes = exchange.stream(symbols.clone());
         let gateway = Gateway::new(exchange, clock.clone(), settings.exchange.call_timeout, symbols, tell.clone());
         if strategy {
@@ -353,7 +354,7 @@ impl Parts {
             let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
             watched::spawn("the watch over the exchange", tell.clone(), stop_at_end(ended, starts, tell, commands));
         }
-        let engine = Engine::new(settings, recovered.state);
+        let engine = Engine::new(settings, recovered.state).with_capabilities(capabilities);
         let projector = Projector::start(&data_dir.journal(), &data_dir.projections())?;
         let sink = sink.map(|sink| sink.start(&data_dir.projections())).transpose()?;
         let session = Session::new(engine, clock, bus, scribe, gateway).with_projections(projector);

@@ -1,5 +1,6 @@
 //! The one place where state changes.
 
+use super::upkeep::HeldExit;
 use super::{KEPT_COMMANDS, SessionState};
 use crate::model::{
     Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SessionTime, SignalOutcome,
@@ -39,7 +40,14 @@ impl SessionState {
             | Event::OrderCancelFailed { no, .. }
             | Event::OrderCancelled { no, .. }
             | Event::OrderFailed { no, .. } => {
+                if matches!(record.event, Event::OrderSent { .. }) {
+                    self.upkeep.placed_at(at);
+                    self.upkeep.left.remove(no);
+                }
                 let moved = self.orders.apply(at, *no, &record.event);
+                if moved.is_some_and(OrderState::is_terminal) {
+                    self.upkeep.left.remove(no);
+                }
                 self.count_order(moved);
             }
             Event::OrdersForgotten { orders, fills_before } => {
@@ -49,6 +57,12 @@ impl SessionState {
                 }
             }
             Event::FillsBegin { from } => self.orders.begin_session_at(*from),
+            Event::TargetMoved { target } => {
+                self.targets.insert(target.position, (**target).clone());
+            }
+            Event::TargetEnded { position, .. } => {
+                self.targets.remove(position);
+            }
             Event::Filled { fill } => self.apply_fill(at, fill, &record.event),
             Event::PositionOpened { position } => self.positions.insert(position),
             Event::PositionAdjusted { id, .. } | Event::WatchMoved { id, .. } => {
@@ -87,6 +101,10 @@ impl SessionState {
             | Event::VenuePositionSeen { .. }
             | Event::ChoreMoved { .. }
             | Event::LookupMoved { .. }
+            | Event::OrderLeft { .. }
+            | Event::ExitHeld { .. }
+            | Event::ExitReleased { .. }
+            | Event::ExitReadMoved { .. }
             | Event::LinkMoved { .. }
             | Event::ClockMeasured { .. }
             | Event::JournalHealth { .. }
@@ -288,6 +306,14 @@ impl SessionState {
                     self.upkeep.lookups.remove(no);
                 }
             },
+            Event::OrderLeft { no, .. } => {
+                self.upkeep.left.insert(*no, at);
+            }
+            Event::ExitHeld { signal, until } => {
+                self.upkeep.held_exits.push(HeldExit { signal: (**signal).clone(), until: *until });
+            }
+            Event::ExitReleased { signal } => self.upkeep.held_exits.retain(|held| held.signal.id != *signal),
+            Event::ExitReadMoved { asked } => self.upkeep.exit_read = *asked,
             Event::LinkMoved { link } => {
                 self.upkeep.link.state = link.clone();
                 self.upkeep.link.since = Some(at);

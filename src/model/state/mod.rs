@@ -22,8 +22,9 @@ pub use positions::{KEPT_CLOSED, Positions};
 pub use upkeep::{Link, Upkeep};
 
 use super::{
-    Breaker, CallClass, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionKey, PositionMode,
-    Quote, RiskLimit, SessionInfo, SessionTime, SignalId, SignalRecord, Symbol, TrippedLimit, VenueView,
+    Breaker, CallClass, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionId, PositionKey,
+    PositionMode, Quote, RiskLimit, SessionInfo, SessionTime, SignalId, SignalRecord, Symbol, Target, TrippedLimit,
+    VenueView,
 };
 
 /// Finished commands that are kept for the audit pane.
@@ -48,6 +49,9 @@ pub struct SessionState {
     pub control_since: Option<SessionTime>,
     /// A flatten under way.
     pub flatten: Option<Flatten>,
+    /// Where positions are to be brought, by opening.
+    #[serde(default)]
+    pub targets: BTreeMap<PositionId, Target>,
     /// The account's position mode.
     pub position_mode: Option<PositionMode>,
     /// The contracts that the exchange lists.
@@ -118,6 +122,11 @@ impl SessionState {
     /// How old the price of a symbol is; `None` when there is none.
     pub fn quote_age(&self, symbol: &Symbol, now: SessionTime) -> Option<Duration> {
         self.upkeep.quoted_at.get(symbol).map(|as_of| now.since(*as_of))
+    }
+
+    /// The exit target of a symbol and side.
+    pub fn target(&self, key: &PositionKey) -> Option<&Target> {
+        self.targets.values().find(|target| target.key == *key)
     }
 
     /// A command that is known.

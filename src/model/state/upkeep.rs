@@ -1,11 +1,14 @@
 //! Chores, look-ups and the link: what the engine keeps in mind between steps. None of it is a
 //! fact; after a restart it starts afresh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Chore, ChoreState, ClockOffset, LinkState, OrderNo, SessionTime, Symbol};
+use crate::model::{Chore, ChoreState, ClockOffset, LinkState, OrderNo, SessionTime, Signal, Symbol};
+
+/// Placements that are remembered: more than any exchange lets through in a window.
+const KEPT_PLACEMENTS: usize = 256;
 
 /// The link to the exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,15 @@ pub struct Link {
     pub clock: Option<ClockOffset>,
 }
 
+/// An exit that waits for the exchange to say what is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldExit {
+    /// The signal.
+    pub signal: Signal,
+    /// Until when it waits at most.
+    pub until: SessionTime,
+}
+
 /// What goes on between steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upkeep {
@@ -29,6 +41,14 @@ pub struct Upkeep {
     pub lookups: BTreeMap<OrderNo, SessionTime>,
     /// When each order was last looked up.
     pub looked_up: BTreeMap<OrderNo, SessionTime>,
+    /// When the last placements left the engine, oldest first: their pace is the exchange's limit.
+    pub placements: VecDeque<SessionTime>,
+    /// Placements under way whose first byte has left, and when.
+    pub left: BTreeMap<OrderNo, SessionTime>,
+    /// Exits that wait for the exchange to say what is held.
+    pub held_exits: Vec<HeldExit>,
+    /// When positions were asked for because an exit met a state known to be old.
+    pub exit_read: Option<SessionTime>,
     /// As of when, by our clock, the price of each contract is: when it arrived, or earlier when its
     /// stamp was old already.
     pub quoted_at: BTreeMap<Symbol, SessionTime>,
@@ -39,6 +59,13 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
+    pub(super) fn placed_at(&mut self, at: SessionTime) {
+        self.placements.push_back(at);
+        while self.placements.len() > KEPT_PLACEMENTS {
+            self.placements.pop_front();
+        }
+    }
+
     /// A chore's place in its cycle.
     pub fn chore(&self, chore: Chore) -> ChoreState {
         self.chores.get(&chore).copied().unwrap_or_default()
