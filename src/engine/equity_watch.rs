@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::alerting::{NewAlert, clear, raise};
 use super::cross_margin_watch;
+use super::live_order_manager::take_back_entries;
 use super::risk_manager::{daily_loss, daily_loss_limit, drawdown_pct, equity_now, margin_in_use, unrealised_now};
 use super::turn::Turn;
 use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, Usdt, VenueTime, div, mul};
@@ -151,6 +152,8 @@ fn check_utilisation(turn: &mut Turn) {
 fn trip(turn: &mut Turn, limit: RiskLimit, kind: AlertKind, reason: String) {
     let message = format!("{} limit reached, no new entries: {reason}", limit.word());
     turn.emit(Event::LimitTripped { limit, reason });
+    // What has not left has no business to leave any more.
+    take_back_entries(turn, &format!("the {} limit", limit.word()));
     raise(turn, NewAlert::holds(kind, "session", Severity::Critical, message));
 }
 

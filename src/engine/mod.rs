@@ -6,9 +6,11 @@ mod chores;
 mod circuit_breaker;
 mod cross_margin_watch;
 mod equity_watch;
+mod exits;
 mod io;
 mod liquidation_watch;
 mod live_order_manager;
+mod pace;
 mod position_sync_service;
 mod risk_manager;
 mod session_control;
@@ -64,20 +66,30 @@ impl Engine {
         self.stepped_at = now;
         let mut turn = Turn::new(now, &self.settings, &self.capabilities, &mut self.state, out);
         take(&mut turn, input);
-        // What ended may let commands and a flatten move on, which may end more; each pass ends
-        // orders or stops, so this is bounded by their number.
-        while std::mem::take(&mut turn.order_ended) {
-            session_control::on_order_ended(&mut turn);
+        // What follows, in this order: commands and a flatten move on by what ended, exit targets by
+        // what was refused or is missing; that may end more, so again. Each pass ends orders or stops.
+        // Then the questions, the cancels and the revocations leave.
+        loop {
+            while std::mem::take(&mut turn.order_ended) {
+                session_control::on_order_ended(&mut turn);
+            }
+            exits::advance(&mut turn);
+            if !turn.order_ended {
+                break;
+            }
         }
+        orders::leave_look_ups(&mut turn);
         orders::leave_cancels(&mut turn);
+        orders::leave_revocations(&mut turn);
     }
 
     /// When the engine next wants an [`Input::Tick`], if nothing else comes in before.
     pub fn next_wakeup(&self) -> Option<SessionTime> {
         let chore = chores::next_due(&self.state);
-        let busy = self.state.orders.working_count() > 0 || self.state.flatten.is_some();
+        let state = &self.state;
+        let busy = state.orders.working_count() > 0 || state.flatten.is_some() || !state.targets.is_empty();
         let look_over = busy.then(|| self.stepped_at.plus(chores::LOOK_OVER));
-        chore.into_iter().chain(look_over).min()
+        chore.into_iter().chain(look_over).chain(exits::wakeup(state)).min()
     }
 }
 
@@ -133,7 +145,7 @@ fn on_push(turn: &mut Turn, push: Push) {
 
 fn on_reply(turn: &mut Turn, reply: &Reply) {
     match reply {
-        Reply::Left { .. } => {}
+        Reply::Left { no, attempt } => orders::on_left(turn, *no, *attempt),
         Reply::Placed { no, attempt, result } => orders::on_placed(turn, *no, *attempt, result),
         Reply::Cancelled { orders: asked, result } => orders::on_cancelled(turn, asked, result),
         Reply::LookedUp { no, asked_at, result } => orders::on_looked_up(turn, *no, *asked_at, result),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::alerting::{NewAlert, raise};
+use super::exits;
 use super::live_order_manager as orders;
 use super::turn::Turn;
 use crate::model::{
@@ -21,7 +22,7 @@ pub(super) fn on_signal(turn: &mut Turn, raw: &RawSignal) {
         Err(error) => return refuse(turn, raw, &error),
     };
     // At-least-once delivery: the second one changes nothing; the first result stands.
-    if turn.state().signals.contains_key(&signal.id) {
+    if turn.state().signals.contains_key(&signal.id) || exits::is_held(turn, &signal.id) {
         return;
     }
     if let Some(reason) = wrong_time(turn, &signal) {
@@ -31,7 +32,7 @@ pub(super) fn on_signal(turn: &mut Turn, raw: &RawSignal) {
         SignalKind::Note => decide(turn, signal, SignalOutcome::Recorded, None, None),
         SignalKind::CancelEntry => cancel_entry(turn, signal),
         SignalKind::Entry => orders::enter(turn, signal),
-        SignalKind::PartialExit | SignalKind::FullExit => orders::exit(turn, signal),
+        SignalKind::PartialExit | SignalKind::FullExit => exits::exit(turn, signal),
     }
 }
 

@@ -6,8 +6,18 @@ use std::sync::Arc;
 use super::{Out, Request};
 use crate::config::Settings;
 use crate::model::{
-    ClockOffset, Event, Order, OrderNo, Price, Record, SessionState, SessionTime, Symbol, VenueCapabilities, VenueTime,
+    ClockOffset, Contracts, Event, Order, OrderNo, PositionKey, Price, Record, Refusal, SessionState, SessionTime,
+    Symbol, VenueCapabilities, VenueTime,
 };
+
+/// An order of an exit target that was refused, got lost, or ended without a fill.
+#[derive(Clone, Debug)]
+pub(super) struct RefusedExit {
+    pub key: PositionKey,
+    pub contracts: Contracts,
+    pub refusal: Refusal,
+    pub message: String,
+}
 
 /// What the parts of the engine work on. State changes only through [`Turn::emit`].
 pub(super) struct Turn<'a> {
@@ -18,6 +28,12 @@ pub(super) struct Turn<'a> {
     out: &'a mut Out,
     /// Cancels that this turn decided; they leave as one request at its end.
     pub(super) cancels: BTreeSet<OrderNo>,
+    /// Orders whose fate this turn wants to know; the questions leave at its end.
+    pub(super) look_ups: BTreeSet<OrderNo>,
+    /// Placements that are to be taken back if they have not left; told at its end.
+    pub(super) revocations: BTreeSet<OrderNo>,
+    /// Orders of exit targets that did not get through; their targets answer at its end.
+    pub(super) refused_exits: Vec<RefusedExit>,
     /// Whether an order ended in this turn, so that commands and a flatten may move on.
     pub(super) order_ended: bool,
 }
@@ -30,7 +46,18 @@ impl<'a> Turn<'a> {
         state: &'a mut SessionState,
         out: &'a mut Out,
     ) -> Self {
-        Self { now, settings, capabilities, state, out, cancels: BTreeSet::new(), order_ended: false }
+        Self {
+            now,
+            settings,
+            capabilities,
+            state,
+            out,
+            cancels: BTreeSet::new(),
+            look_ups: BTreeSet::new(),
+            revocations: BTreeSet::new(),
+            refused_exits: Vec::new(),
+            order_ended: false,
+        }
     }
 
     /// The session as it is, events of this turn included.
@@ -50,6 +77,16 @@ impl<'a> Turn<'a> {
         {
             self.order_ended = true;
         }
+    }
+
+    /// Wants to know what became of an order.
+    pub fn look_up(&mut self, no: OrderNo) {
+        self.look_ups.insert(no);
+    }
+
+    /// Wants a placement taken back if it has not left.
+    pub fn revoke(&mut self, no: OrderNo) {
+        self.revocations.insert(no);
     }
 
     /// Asks the outside for something.

@@ -61,6 +61,8 @@ pub enum AlertKind {
     MarginUtilizationHigh,
     /// An order was refused or failed.
     OrderRejected,
+    /// An exit is refused again and again; it is tried on.
+    ExitRefused,
     /// It is not known whether an order is at the exchange.
     OrderUnknown,
     /// A cancel does not get through.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertId, CallClass, CommandId, OrderNo, RiskLimit, SessionTime, StopPolicy, Symbol};
+use super::{AlertId, CallClass, CommandId, OrderNo, RiskLimit, SessionTime, Side, StopPolicy, Symbol};
 
 /// A command. The same id again is the same command and gets the same answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,13 @@ pub enum Action {
     Halt,
     /// End all exposure, step by step.
     Flatten,
+    /// Take back the wish to close or reduce a position.
+    WithdrawExit {
+        /// Which contract.
+        symbol: Symbol,
+        /// Which side of it.
+        side: Side,
+    },
     /// Close a breaker by hand.
     ResetBreaker {
         /// Which.
@@ -80,6 +87,7 @@ impl Action {
             Self::Resume => "resume".to_owned(),
             Self::Halt => "halt".to_owned(),
             Self::Flatten => "flatten".to_owned(),
+            Self::WithdrawExit { symbol, side } => format!("withdraw the exit of {symbol} {side}"),
             Self::ResetBreaker { class } => format!("reset breaker {class}"),
             Self::ResetLimit { limit } => format!("reset limit {}", limit.word()),
             Self::Acknowledge { alerts } => match alerts.as_slice() {

@@ -103,10 +103,10 @@ pub enum FlattenStep {
     Pause,
     /// Cancels of working entries are sent.
     CancelEntries,
-    /// Waits until each is proven.
-    AwaitCancels,
-    /// One reduce-only market order a position, the one nearest to liquidation first.
+    /// Reduce-only market orders, at once; the position nearest to liquidation first.
     ClosePositions,
+    /// Waits until the end of every entry is proven.
+    AwaitCancels,
     /// The exchange confirms zero.
     VerifyZero,
     /// Cancels of leftover protective orders.
@@ -120,8 +120,8 @@ impl FlattenStep {
     pub const PLAN: [Self; 6] = [
         Self::Pause,
         Self::CancelEntries,
-        Self::AwaitCancels,
         Self::ClosePositions,
+        Self::AwaitCancels,
         Self::VerifyZero,
         Self::CancelProtective,
     ];

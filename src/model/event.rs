@@ -589,6 +589,7 @@ impl Event {
         match self {
             Self::OrderCreated { order } => Some(order.no),
             Self::OrderSent { no, .. }
+            | Self::OrderLeft { no, .. }
             | Self::OrderAccepted { no, .. }
             | Self::OrderRetrying { no, .. }
             | Self::OrderLost { no, .. }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Decimal, OrderNo, Price, Qty, SessionTime, Side, SignalId, StrategyId, Symbol, escape_controls, in_bounds,
+    Decimal, OrderNo, PositionId, Price, Qty, SessionTime, Side, SignalId, StrategyId, Symbol, escape_controls,
+    in_bounds,
 };
 
 /// A signal as its sender wrote it: everything that may be wrong still is.
@@ -290,6 +291,11 @@ pub enum SignalOutcome {
     Cancelling {
         /// Which.
         order: OrderNo,
+    },
+    /// The position is being closed or reduced; its orders follow as soon as they may.
+    Closing {
+        /// Which opening.
+        position: PositionId,
     },
     /// It is on record and does nothing.
     Recorded,

@@ -246,6 +246,9 @@ impl Desk {
                             .with("order_no", order)
                             .with("order_id", &client_id)
                     }
+                    SignalOutcome::Closing { position } => {
+                        line.with("result", &"accepted").with("outcome", &"closing").with("position_id", position)
+                    }
                     SignalOutcome::Recorded => line.with("result", &"accepted").with("outcome", &"recorded"),
                     SignalOutcome::Rejected { reason, failed_checks } => {
                         line.with("result", &"rejected").with("reason", reason).with("failed_checks", failed_checks)

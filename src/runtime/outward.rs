@@ -90,6 +90,9 @@ impl Outward {
             Event::AlertRepeated { id, .. } => vec![self.alert(record, *id, "repeated")],
             Event::AlertChanged { id, .. } => vec![self.alert(record, *id, "changed")],
             Event::AlertCleared { id } => vec![self.alert(record, *id, "cleared")],
+            Event::OrderLeft { no, .. } => {
+                self.state.orders.get(*no).map(|order| orders::moved(record, order, order_before)).into_iter().collect()
+            }
             Event::Quoted { quote } => vec![
                 Line::of("market_data", record)
                     .with("symbol", &quote.symbol)

@@ -1,23 +1,14 @@
 //! Cancels: wanted, sent, and repeated until the order's end is proven.
 
-use super::alert_failed;
-use super::exit::close_all;
-use super::lookup::look_up;
-use super::send::cancel_here;
+use super::ending::{FULL_EXIT, cancel_here};
 use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CallClass, CallError, CancelOrder, CancelOutcome, ErrorClass, Event, Order, OrderNo, OrderState,
-    Purpose, Severity,
+    AlertKind, CallClass, CallError, CancelOrder, CancelOutcome, ErrorClass, Event, OrderNo, OrderState, PositionKey,
+    Severity,
 };
-
-/// Who wants a resting exit cancelled so that a full exit can have its quantity.
-pub(super) const FULL_EXIT: &str = "full exit";
-
-/// Who wants an order cancelled that did not fill in time.
-pub(super) const TIME_OUT: &str = "time-out";
 
 /// After so many unconfirmed cancels an operator is told.
 const TELL_AFTER: u32 = 3;
@@ -37,9 +28,9 @@ pub(in crate::engine) fn wish_cancel(turn: &mut Turn, no: OrderNo, by: &str) {
                 cancel_here(turn, &order);
             }
         }
-        // Its answer comes first, then the cancel goes out.
-        OrderState::Submitting => {}
-        OrderState::Unknown => look_up(turn, no),
+        // Taken back if it has not left; else its answer comes first, then the cancel goes out.
+        OrderState::Submitting => turn.revoke(no),
+        OrderState::Unknown => turn.look_up(no),
         _ => {
             if order.cancel.is_none() {
                 turn.cancels.insert(no);
@@ -56,6 +47,50 @@ pub(in crate::engine) fn wish_cancel_entries(turn: &mut Turn, by: &str) -> Vec<O
         wish_cancel(turn, *no, by);
     }
     entries
+}
+
+/// Working entries of a position.
+pub(in crate::engine) fn entries_of(turn: &Turn, key: &PositionKey) -> Vec<OrderNo> {
+    let working = turn.state().orders.working();
+    working.filter(|order| !order.reduces() && order.position_key() == *key).map(|order| order.no).collect()
+}
+
+/// Takes back those of these orders that have not left this machine. What has left is not touched.
+pub(in crate::engine) fn take_back(turn: &mut Turn, orders: &[OrderNo], by: &str) {
+    for no in orders {
+        let Some(order) = turn.order(*no) else { continue };
+        match order.state {
+            OrderState::Pending => {
+                turn.emit(Event::OrderCancelWanted { no: *no, by: by.to_owned() });
+                if let Some(order) = turn.order(*no) {
+                    cancel_here(turn, &order);
+                }
+            }
+            OrderState::Submitting => turn.revoke(*no),
+            _ => {}
+        }
+    }
+}
+
+/// The same for every entry.
+pub(in crate::engine) fn take_back_entries(turn: &mut Turn, by: &str) {
+    let entries: Vec<OrderNo> =
+        turn.state().orders.working().filter(|order| !order.reduces()).map(|order| order.no).collect();
+    take_back(turn, &entries, by);
+}
+
+/// Sends the revocations that this step decided, for placements whose first byte has not left.
+pub(in crate::engine) fn leave_revocations(turn: &mut Turn) {
+    let due = std::mem::take(&mut turn.revocations);
+    let state = turn.state();
+    let orders: Vec<OrderNo> = due
+        .into_iter()
+        .filter(|no| !state.upkeep.left.contains_key(no))
+        .filter(|no| state.orders.get(*no).is_some_and(|order| order.state == OrderState::Submitting))
+        .collect();
+    if !orders.is_empty() {
+        turn.request(Request::Revoke { orders });
+    }
 }
 
 /// Sends the cancels that this turn decided, in one request.
@@ -105,7 +140,7 @@ fn answered(turn: &mut Turn, no: OrderNo, outcome: &CancelOutcome) {
     }
     match outcome {
         // The push of its end usually follows at once; if it is lost, the look-up finds it.
-        CancelOutcome::Accepted | CancelOutcome::NotCancellable | CancelOutcome::NotFound => look_up(turn, no),
+        CancelOutcome::Accepted | CancelOutcome::NotCancellable | CancelOutcome::NotFound => turn.look_up(no),
         CancelOutcome::Refused { code, message } => not_through(turn, no, &format!("code {code}: {message}")),
     }
 }
@@ -120,21 +155,5 @@ fn not_through(turn: &mut Turn, no: OrderNo, error: &str) {
             .symbol(&order.symbol)
             .detail("order_id", &order.client_id);
         raise(turn, alert);
-    }
-}
-
-/// An order's end by cancel is proven: what a full exit waited for is free now.
-pub(super) fn ended_by_cancel(turn: &mut Turn, order: &Order, reason: String) {
-    turn.emit(Event::OrderCancelled { no: order.no, reason });
-    if !order.reduces() {
-        return;
-    }
-    match order.cancel.as_ref().map(|cancel| cancel.by.as_str()) {
-        Some(FULL_EXIT) => {
-            close_all(turn, &order.position_key(), Purpose::FullExit);
-        }
-        None if order.remaining().is_positive() => alert_failed(turn, order, "the exchange cancelled it"),
-        Some(TIME_OUT) if order.remaining().is_positive() => alert_failed(turn, order, "it did not fill in time"),
-        _ => {}
     }
 }

@@ -5,6 +5,7 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::risk_manager::{self, Entry};
 use crate::engine::signal_intake::{decide, rejected, rejected_by};
 use crate::engine::turn::Turn;
+use crate::engine::{exits, pace};
 use crate::model::{
     AlertKind, Amount, ContractSpec, Contracts, Control, Decimal, Event, Intent, Order, OrderState, OrderType, Phase,
     PositionKey, PositionMode, Price, Purpose, Qty, RiskCheck, RiskVerdict, Severity, Side, Signal, SignalId,
@@ -12,7 +13,7 @@ use crate::model::{
 };
 
 /// An order about to be made.
-pub(super) struct Draft {
+pub(in crate::engine) struct Draft {
     pub signal_id: Option<SignalId>,
     pub strategy: StrategyId,
     pub symbol: Symbol,
@@ -72,7 +73,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn, signal: Signal) {
 }
 
 /// Makes an order: it is on record, with its client id, before anything is sent.
-pub(super) fn create(turn: &mut Turn, draft: Draft) -> crate::model::OrderNo {
+pub(in crate::engine) fn create(turn: &mut Turn, draft: Draft) -> crate::model::OrderNo {
     let no = turn.state().orders.next_no();
     let Some(session) = turn.state().info.as_ref().map(|info| info.id.clone()) else { return no };
     let key = PositionKey { symbol: draft.symbol.clone(), side: draft.intent.side };
@@ -131,7 +132,9 @@ fn approve(turn: &Turn, signal: &Signal) -> Result<Approved, Refusal> {
     let key = PositionKey { symbol: signal.symbol.clone(), side };
     let spec = tradable(turn, &signal.symbol).map_err(plain)?;
     one_way_allows(turn, &key).map_err(plain)?;
+    exits::leg_is_free(turn, &key).map_err(plain)?;
     queue_has_room(turn).map_err(plain)?;
+    its_turn_comes_in_time(turn).map_err(plain)?;
     if turn.state().orders.unknown().any(|order| order.symbol == key.symbol) {
         return Err(plain(format!("an order in {} is UNKNOWN: no new entry until it is proven", key.symbol)));
     }
@@ -228,6 +231,20 @@ fn queue_has_room(turn: &Turn) -> Result<(), String> {
     ))
 }
 
+/// Nothing is accepted that cannot be sent while its signal is young.
+fn its_turn_comes_in_time(turn: &Turn) -> Result<(), String> {
+    let (wait, limit) = (pace::entry_wait(turn), turn.settings.orders.signal_max_age);
+    if wait <= limit {
+        return Ok(());
+    }
+    Err(format!(
+        "{} entries wait for their turn already: this one would leave in {} s, later than signal_max_age ({} s)",
+        pace::waiting_entries(turn),
+        wait.as_secs(),
+        limit.as_secs()
+    ))
+}
+
 /// The mark price, when it is fresh and the market is not torn.
 fn priced(turn: &Turn, symbol: &Symbol) -> Result<Price, String> {
     let risk = &turn.settings.risk;
@@ -279,7 +296,7 @@ fn protection(
     Ok((check("stop_loss", signal.stop_loss, long)?, check("take_profit", signal.take_profit, !long)?))
 }
 
-pub(super) fn on_tick(spec: &ContractSpec, price: Price, buys: bool) -> Result<Price, String> {
+pub(in crate::engine) fn on_tick(spec: &ContractSpec, price: Price, buys: bool) -> Result<Price, String> {
     spec.limit_price(price, buys)
         .filter(|price| price.is_positive())
         .ok_or_else(|| format!("price {price} is below one tick of {} ({})", spec.symbol, spec.tick))

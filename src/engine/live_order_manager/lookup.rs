@@ -2,15 +2,28 @@
 
 use std::time::Duration;
 
+use super::ending::fail;
 use super::reports::apply_report;
-use super::send::{fail, send_again};
+use super::send::send_again;
 use crate::engine::Request;
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, OrderState, SessionTime};
 
-/// Asks what became of an order, unless the question is out already.
+/// Wants to know what became of an order; the question leaves at the end of the step.
 pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
+    turn.look_up(no);
+}
+
+/// Asks what became of the orders that this step wants to know of.
+pub(in crate::engine) fn leave_look_ups(turn: &mut Turn) {
+    for no in std::mem::take(&mut turn.look_ups) {
+        ask(turn, no);
+    }
+}
+
+/// Asks, unless the question is out already.
+fn ask(turn: &mut Turn, no: OrderNo) {
     let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
     if turn.state().upkeep.lookups.contains_key(&no) {
         return;
@@ -47,9 +60,11 @@ pub(in crate::engine) fn on_looked_up(
 /// still on its way would be refused by now: it carries a time stamp that is too old.
 fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
     let window: Duration = turn.settings.orders.lookup_proof_after;
+    // What waited for a slot of the adapter left later than it was sent here.
+    let left = turn.state().upkeep.left.get(&order.no).copied().max(order.sent_at);
     match (&order.venue_id, order.state) {
         (None, OrderState::Unknown) => {
-            if order.sent_at.is_none_or(|sent| sent.plus(window) <= asked_at) {
+            if left.is_none_or(|left| left.plus(window) <= asked_at) {
                 send_again(turn, order);
             }
         }

@@ -6,34 +6,22 @@
 //! of the exchange alone.
 
 mod cancel;
+mod ending;
 mod entry;
-mod exit;
 mod fills;
 mod lookup;
 mod polling;
 mod reports;
 mod send;
 
-pub(super) use cancel::{leave_cancels, on_cancelled, wish_cancel, wish_cancel_entries};
-pub(super) use entry::enter;
-pub(super) use exit::{close_all, exit};
+pub(super) use cancel::{
+    entries_of, leave_cancels, leave_revocations, on_cancelled, take_back, take_back_entries, wish_cancel,
+    wish_cancel_entries,
+};
+pub(super) use ending::FULL_EXIT;
+pub(super) use entry::{Draft, create, enter, on_tick};
 pub(super) use fills::{apply_fill, on_order_fills};
-pub(super) use lookup::{look_up, on_looked_up};
+pub(super) use lookup::{leave_look_ups, look_up, on_looked_up};
 pub(super) use polling::{cleanup, due_work, on_open_orders, poll};
 pub(super) use reports::apply_report;
-pub(super) use send::{access_refused, on_placed, restart};
-
-use super::alerting::{NewAlert, raise};
-use super::turn::Turn;
-use crate::model::{AlertKind, Order, Severity};
-
-/// Says that an order failed: louder when a position stays unprotected or open for it.
-pub(super) fn alert_failed(turn: &mut Turn, order: &Order, reason: &str) {
-    let severity = if order.reduces() { Severity::Critical } else { Severity::Warning };
-    let message = format!("order {} {} {} {} failed: {reason}", order.no, order.intent, order.quantity, order.symbol);
-    let alert = NewAlert::happened(AlertKind::OrderRejected, order.symbol.clone(), severity, message)
-        .symbol(&order.symbol)
-        .detail("order_id", &order.client_id)
-        .detail("reason", reason);
-    raise(turn, alert);
-}
+pub(super) use send::{access_refused, attempt, on_left, on_placed, restart};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::cancel::{TIME_OUT, wish_cancel};
+use super::cancel::wish_cancel;
+use super::ending::TIME_OUT;
 use super::lookup::look_up;
 use super::reports::apply_report;
 use super::send::send_again;

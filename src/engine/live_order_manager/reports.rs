@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use super::cancel::ended_by_cancel;
+use super::ending::{ended_by_cancel, fail, fail_exit, serves_a_target};
 use super::lookup::look_up;
-use super::send::fail;
 use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::position_sync_service as positions;
@@ -68,9 +67,14 @@ fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
     }
     match report.state {
         VenueOrderState::Pending | VenueOrderState::Resting | VenueOrderState::Filled => {}
-        VenueOrderState::Cancelled => ended_by_cancel(turn, order, reason_of(order, report)),
+        VenueOrderState::Cancelled => ended_by_cancel(turn, order, reason_of(order, report), report.refusal),
         VenueOrderState::Invalid => {
-            fail(turn, order, &format!("refused by the exchange: {}", error_words(report.error_code)));
+            let reason = format!("refused by the exchange: {}", error_words(report.error_code));
+            if serves_a_target(turn, order) {
+                fail_exit(turn, order, report.refusal, &reason);
+            } else {
+                fail(turn, order, &reason);
+            }
         }
         VenueOrderState::Unrecognised(number) => {
             let message =

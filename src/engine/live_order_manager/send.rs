@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use super::alert_failed;
-use super::cancel::ended_by_cancel;
+use super::ending::{cancel_here, fail, fail_exit, refused_exit, serves_a_target};
 use super::entry::still_passes;
-use super::lookup::look_up;
 use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
-use crate::engine::session_control;
 use crate::engine::turn::Turn;
+use crate::engine::{pace, session_control};
 use crate::model::{
     AlertKind, CallClass, CallError, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder, Refusal,
     Severity, VenueOrderId,
@@ -21,14 +19,18 @@ fn class_of(order: &Order) -> CallClass {
     if order.reduces() { CallClass::Exits } else { CallClass::Entries }
 }
 
-/// Sends an order for the first time or again, with the same id.
-pub(super) fn attempt(turn: &mut Turn, no: OrderNo) {
+/// Sends an order for the first time or again, with the same id, as soon as the exchange's pace allows;
+/// until then it stays pending, where it can be taken back.
+pub(in crate::engine) fn attempt(turn: &mut Turn, no: OrderNo) {
     let Some(order) = turn.order(no) else { return };
     if !order.state.may_become(OrderState::Submitting) {
         return;
     }
     if order.cancel.is_some() {
         return cancel_here(turn, &order);
+    }
+    if !pace::has_slot(turn, order.reduces()) {
+        return;
     }
     if let Admission::HeldBack { why } = circuit_breaker::admit(turn, class_of(&order)) {
         return fail(turn, &order, &why);
@@ -55,6 +57,14 @@ fn placement(order: &Order) -> PlaceOrder {
         position_id: order.position_id.clone(),
         stop_loss: order.stop_loss,
         take_profit: order.take_profit,
+    }
+}
+
+/// The first byte of a placement is about to leave: it is on its way from here on.
+pub(in crate::engine) fn on_left(turn: &mut Turn, no: OrderNo, attempt: u32) {
+    let known = turn.order(no).is_some_and(|order| order.state == OrderState::Submitting && order.attempts == attempt);
+    if known {
+        turn.emit(Event::OrderLeft { no, attempt });
     }
 }
 
@@ -86,7 +96,7 @@ pub(in crate::engine) fn restart(turn: &mut Turn) {
         .collect();
     for no in sending {
         turn.emit(Event::OrderLost { no, error: "the program ended while the order was on its way".to_owned() });
-        look_up(turn, no);
+        turn.look_up(no);
     }
 }
 
@@ -94,6 +104,10 @@ pub(in crate::engine) fn restart(turn: &mut Turn) {
 pub(super) fn send_again(turn: &mut Turn, order: &Order) {
     if order.cancel.is_some() {
         return cancel_here(turn, order);
+    }
+    if serves_a_target(turn, order) {
+        // The target derives what is to be sent now; that may be less, or nothing.
+        return fail(turn, order, "the exchange never had it");
     }
     if order.reduces() {
         return attempt(turn, order.no);
@@ -112,19 +126,9 @@ pub(super) fn send_again(turn: &mut Turn, order: &Order) {
     };
     match verdict {
         Ok(()) => attempt(turn, order.no),
+        Err(why) if order.attempts == 0 => fail(turn, order, &format!("not sent when its turn came: {why}")),
         Err(why) => fail(turn, order, &format!("the exchange never had it, and it is not sent again: {why}")),
     }
-}
-
-/// An order that surely is not at the exchange ends here.
-pub(super) fn cancel_here(turn: &mut Turn, order: &Order) {
-    let by = order.cancel.as_ref().map_or("operator", |cancel| cancel.by.as_str());
-    ended_by_cancel(turn, order, format!("{by}, before it reached the exchange"));
-}
-
-pub(super) fn fail(turn: &mut Turn, order: &Order, reason: &str) {
-    turn.emit(Event::OrderFailed { no: order.no, reason: reason.to_owned() });
-    alert_failed(turn, order, reason);
 }
 
 fn accepted(turn: &mut Turn, order: &Order, venue_id: &VenueOrderId) {
@@ -142,6 +146,9 @@ fn accepted(turn: &mut Turn, order: &Order, venue_id: &VenueOrderId) {
 }
 
 fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
+    if serves_a_target(turn, order) {
+        return exit_refused(turn, order, error);
+    }
     match error.class {
         ErrorClass::Retryable | ErrorClass::NeverLeft if order.cancel.is_some() => cancel_here(turn, order),
         // Our own doing, before the first byte: nothing was risked, and nothing is retried.
@@ -157,7 +164,7 @@ fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
         }
         ErrorClass::Ambiguous => {
             turn.emit(Event::OrderLost { no: order.no, error: error.message.clone() });
-            look_up(turn, order.no);
+            turn.look_up(order.no);
         }
         ErrorClass::Fatal => {
             fail(turn, order, &error.message);
@@ -169,6 +176,26 @@ fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
         ErrorClass::AccessRefused => {
             fail(turn, order, &error.message);
             access_refused(turn, error);
+        }
+    }
+}
+
+/// The order of an exit target did not get through: it ends here, unless it may have arrived, and the
+/// target goes on.
+fn exit_refused(turn: &mut Turn, order: &Order, error: &CallError) {
+    match error.class {
+        ErrorClass::NeverLeft if error.refusal == Refusal::Revoked => cancel_here(turn, order),
+        ErrorClass::Ambiguous => {
+            turn.emit(Event::OrderLost { no: order.no, error: error.message.clone() });
+            turn.look_up(order.no);
+            refused_exit(turn, order, error.refusal, &error.message);
+        }
+        ErrorClass::AccessRefused => {
+            fail_exit(turn, order, Refusal::Access, &error.message);
+            access_refused(turn, error);
+        }
+        ErrorClass::Retryable | ErrorClass::Fatal | ErrorClass::NeverLeft => {
+            fail_exit(turn, order, error.refusal, &error.message);
         }
     }
 }

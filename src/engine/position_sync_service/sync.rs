@@ -8,7 +8,7 @@ use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores, equity_watch, session_control};
+use crate::engine::{Request, chores, equity_watch, exits, session_control};
 use crate::model::{
     AccountReport, AlertKind, CallClass, CallError, Chore, Contracts, Event, FillReport, Listing, MarginMode,
     PositionKey, PositionReport, SessionTime, Severity, Symbol, VenueView,
@@ -58,6 +58,7 @@ pub(in crate::engine) fn on_positions(
     }
     evidence::ask_again(turn);
     chores::done(turn, Chore::SyncPositions);
+    exits::on_positions_told(turn);
     too_many(turn);
     session_control::on_synced(turn);
 }

@@ -4,10 +4,10 @@ use super::flatten;
 use crate::engine::circuit_breaker;
 use crate::engine::live_order_manager::{wish_cancel, wish_cancel_entries};
 use crate::engine::turn::Turn;
-use crate::engine::{chores, equity_watch};
+use crate::engine::{chores, equity_watch, exits};
 use crate::model::{
     Action, AlertId, BreakerState, CallClass, Chore, Command, CommandId, CommandStatus, Control, Event, LinkState,
-    Order, OrderNo, OrderState, Phase, StopPolicy,
+    Order, OrderNo, OrderState, Phase, PositionKey, StopPolicy,
 };
 
 /// A command came in. The same id again changes nothing: its record stands.
@@ -36,6 +36,17 @@ pub(in crate::engine) fn on_command(turn: &mut Turn, command: &Command) {
         Action::Resume => resume(turn, id, by),
         Action::Halt => halt(turn, id, by),
         Action::Flatten => flatten::begin(turn, id, by),
+        Action::WithdrawExit { symbol, side } => {
+            let key = PositionKey { symbol: symbol.clone(), side: *side };
+            if turn.state().flatten.is_some() {
+                return rejected(turn, id, "a flatten is under way");
+            }
+            if exits::withdraw(turn, &key, by) {
+                done(turn, id, format!("{key} is not closed further; what has left fills"));
+            } else {
+                rejected(turn, id, format!("no exit of {key} is under way"));
+            }
+        }
         Action::ResetBreaker { class } => reset_breaker(turn, id, by, *class),
         Action::ResetLimit { limit } => {
             if !turn.state().limits.contains_key(limit) {

@@ -1,22 +1,20 @@
-//! Flatten: an ordered protocol, each step known before the next (engine.md 6.14).
+//! Flatten: pause, cancel entries and close positions at once, then prove zero (engine.md 6.14, 8.2).
 
 use std::time::Duration;
 
 use super::commands::{done, rejected, working};
 use crate::engine::alerting::{NewAlert, clear, raise};
-use crate::engine::chores;
-use crate::engine::live_order_manager::{close_all, wish_cancel, wish_cancel_entries};
+use crate::engine::live_order_manager::{wish_cancel, wish_cancel_entries};
 use crate::engine::turn::Turn;
+use crate::engine::{chores, exits};
 use crate::model::{
-    AlertKind, Chore, CommandId, Control, Decimal, Event, Flatten, FlattenStep, Order, OrderNo, PositionKey, Purpose,
+    AlertKind, Chore, CommandId, Control, Event, Flatten, FlattenStep, OrderNo, Position, PositionKey, Purpose,
     Severity,
 };
 
-/// Closing does not wait longer than this for the cancels of entries: it reduces risk.
-const CANCELS_AWAITED: Duration = Duration::from_secs(3);
 /// Rounds of closing after which an operator is told that it does not get to zero.
 const TOLD_AFTER_ROUNDS: u32 = 3;
-/// Wait between two rounds of closing.
+/// How often it looks again at what is left.
 const ROUND_EVERY: Duration = Duration::from_secs(2);
 
 /// A flatten was asked for.
@@ -46,30 +44,29 @@ pub(super) fn advance(turn: &mut Turn) {
 /// The step that may be entered now, if any.
 fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
     let state = turn.state();
+    let open = state.positions.open_count();
     match flatten.step {
         FlattenStep::Pause => Some(FlattenStep::CancelEntries),
-        FlattenStep::CancelEntries => Some(FlattenStep::AwaitCancels),
-        FlattenStep::AwaitCancels => {
-            let waited = flatten.step_since.plus(CANCELS_AWAITED) <= turn.now;
-            (state.orders.working_entries() == 0 || waited).then_some(FlattenStep::ClosePositions)
-        }
+        // Closing reduces risk: it does not wait for the cancels of entries.
+        FlattenStep::CancelEntries => Some(FlattenStep::ClosePositions),
+        FlattenStep::ClosePositions if open == 0 => Some(FlattenStep::AwaitCancels),
         FlattenStep::ClosePositions => {
-            let all_answered =
-                flatten.closes.iter().all(|(_, no)| !state.orders.get(*no).is_some_and(Order::is_working));
-            if !all_answered {
-                return None;
-            }
-            if state.positions.open_count() == 0 && state.orders.working_entries() == 0 {
-                return Some(FlattenStep::VerifyZero);
-            }
-            (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::ClosePositions)
+            let is_new = |position: &Position| !state.targets.contains_key(&position.id);
+            let waited = flatten.step_since.plus(ROUND_EVERY) <= turn.now;
+            (waited || state.positions.open().any(is_new)).then_some(FlattenStep::ClosePositions)
+        }
+        // What an entry filled meanwhile is closed too.
+        FlattenStep::AwaitCancels if open > 0 => Some(FlattenStep::ClosePositions),
+        FlattenStep::AwaitCancels if state.orders.working_entries() == 0 => Some(FlattenStep::VerifyZero),
+        FlattenStep::AwaitCancels => {
+            (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::AwaitCancels)
         }
         FlattenStep::VerifyZero => {
             // Only an answer to a question that was asked after the closes can prove it.
             let told = state.upkeep.chore(Chore::SyncPositions).told_of.is_some_and(|at| at >= flatten.step_since);
             let zero = state.venue_positions.values().all(|view| view.report.contracts.is_zero());
             // What the exchange holds and we do not is followed first, then closed.
-            match state.positions.open_count() {
+            match open {
                 0 => (told && zero).then_some(FlattenStep::CancelProtective),
                 _ => Some(FlattenStep::ClosePositions),
             }
@@ -80,7 +77,8 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
 }
 
 fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
-    let again = flatten.step == FlattenStep::ClosePositions && step == FlattenStep::ClosePositions;
+    let waits = matches!(step, FlattenStep::ClosePositions | FlattenStep::AwaitCancels);
+    let again = flatten.step == step && waits && flatten.step_since.plus(ROUND_EVERY) <= turn.now;
     let mut flatten = Flatten {
         step,
         step_since: turn.now,
@@ -89,14 +87,16 @@ fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
     };
     let id = flatten.command.clone();
     match step {
-        FlattenStep::Pause | FlattenStep::AwaitCancels => {}
+        FlattenStep::Pause => {}
+        FlattenStep::AwaitCancels => tell_when_stuck(turn, &flatten),
         FlattenStep::CancelEntries => {
             wish_cancel_entries(turn, "flatten");
         }
         FlattenStep::ClosePositions => {
             // What an entry filled meanwhile is closed as well.
             wish_cancel_entries(turn, "flatten");
-            flatten.closes = close_each(turn);
+            close_each(turn, &flatten);
+            flatten.closes = closes(turn);
             tell_when_stuck(turn, &flatten);
         }
         FlattenStep::VerifyZero => chores::soon(turn, Chore::SyncPositions),
@@ -116,26 +116,30 @@ fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
     working(turn, &id, step.word(), Vec::new());
 }
 
-/// One reduce-only market order a position, the one nearest to liquidation first.
-fn close_each(turn: &mut Turn) -> Vec<(PositionKey, OrderNo)> {
-    let mut keys: Vec<(Option<Decimal>, PositionKey)> = turn
-        .state()
-        .positions
-        .open()
-        .map(|position| {
-            let distance = turn.mark(&position.key.symbol).and_then(|mark| position.distance_pct(mark));
-            (distance, position.key.clone())
-        })
-        .collect();
-    keys.sort_by(|(a, left), (b, right)| (a.is_none(), a, left).cmp(&(b.is_none(), b, right)));
-    keys.into_iter().filter_map(|(_, key)| close_all(turn, &key, Purpose::Flatten).map(|no| (key, no))).collect()
+/// Wants every position flat.
+fn close_each(turn: &mut Turn, flatten: &Flatten) {
+    let keys: Vec<PositionKey> = turn.state().positions.open().map(|position| position.key.clone()).collect();
+    for key in keys {
+        exits::set_flat(turn, &key, Purpose::Flatten, &format!("flatten {}", flatten.command));
+    }
+    // Those nearest to liquidation first.
+    exits::advance(turn);
+}
+
+/// The closing orders that work.
+fn closes(turn: &Turn) -> Vec<(PositionKey, OrderNo)> {
+    let working = turn.state().orders.working();
+    working.filter(|order| order.purpose == Purpose::Flatten).map(|order| (order.position_key(), order.no)).collect()
 }
 
 fn tell_when_stuck(turn: &mut Turn, flatten: &Flatten) {
     if flatten.rounds < TOLD_AFTER_ROUNDS {
         return;
     }
-    let open = turn.state().positions.open().map(|position| position.key.to_string());
+    let open = turn.state().positions.open().map(|position| {
+        let waits = turn.state().targets.get(&position.id).and_then(|target| target.waits_for.as_deref());
+        waits.map_or_else(|| position.key.to_string(), |waits| format!("{} (waits for {waits})", position.key))
+    });
     let entries = turn.state().orders.working().filter(|order| !order.reduces());
     let left: Vec<String> = open.chain(entries.map(|order| format!("entry {} ({})", order.no, order.state))).collect();
     let message =

@@ -1,6 +1,7 @@
 //! The end of a session: in order, with what stays at the exchange known.
 
 use super::commands::{cancel_for_stop, done, rejected, working};
+use crate::engine::live_order_manager::take_back_entries;
 use crate::engine::turn::Turn;
 use crate::model::{Action, CommandId, CommandRecord, Event, Order, OrderState, Phase, StopPolicy};
 
@@ -11,6 +12,7 @@ pub(super) fn begin(turn: &mut Turn, id: &CommandId, by: &str, policy: StopPolic
     }
     turn.emit(Event::PhaseChanged { phase: Phase::Stopping, reason: format!("stop by {by}") });
     // It ends with the session, not with the orders: so it waits for none by name.
+    take_back_entries(turn, "stop");
     cancel_for_stop(turn, policy);
     working(turn, id, "stopping", Vec::new());
     advance(turn);

@@ -18,7 +18,8 @@ pub fn moved(record: &Record, order: &Order, before: Option<OrderState>) -> Line
         _ => "order_updated",
     };
     let step = match &record.event {
-        Event::OrderSent { .. } => "sent",
+        Event::OrderSent { .. } => "sending",
+        Event::OrderLeft { .. } => "sent",
         Event::OrderAccepted { .. } => "accepted",
         Event::OrderRetrying { .. } => "retrying",
         Event::OrderLost { .. } => "lost",

@@ -107,6 +107,7 @@ pub fn signal_row(
     let (outcome, order, reason, checks) = match decision.outcome {
         SignalOutcome::Ordered { order } => ("ordered", Some(order.0), None, Value::Null),
         SignalOutcome::Cancelling { order } => ("cancelling", Some(order.0), None, Value::Null),
+        SignalOutcome::Closing { .. } => ("closing", None, None, Value::Null),
         SignalOutcome::Recorded => ("recorded", None, None, Value::Null),
         SignalOutcome::Rejected { reason, failed_checks } => ("rejected", None, Some(reason), word(failed_checks)),
     };

@@ -1,0 +1,104 @@
+//! What follows when the exchange refuses an exit. An exit never ends by count: it goes on, with
+//! back-off, for as long as the position stands.
+
+use std::time::Duration;
+
+use super::fresh;
+use crate::engine::alerting::{NewAlert, raise};
+use crate::engine::live_order_manager::wish_cancel_entries;
+use crate::engine::turn::{RefusedExit, Turn};
+use crate::engine::{chores, session_control};
+use crate::model::{
+    AlertKind, Chore, Contracts, Decimal, Event, ExitStyle, Refusal, Severity, Target, div, round_down,
+};
+
+/// First wait after a refusal; it doubles with each for the same reason.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Wait when only a person can help.
+const PERSONS_WAIT: Duration = Duration::from_secs(60);
+/// Refusals in a row after which it is told.
+const TOLD_AFTER: u32 = 3;
+
+/// An exit of a target was refused, got lost, or ended without being filled.
+pub(super) fn react(turn: &mut Turn, refused: &RefusedExit) {
+    let Some(target) = turn.state().target(&refused.key).cloned() else { return };
+    let same = target.refusal == Some(refused.refusal);
+    let refusals = if same { target.refusals.saturating_add(1) } else { 1 };
+    let wait = wait(refused.refusal, refusals);
+    let mut target = Target {
+        refusal: Some(refused.refusal),
+        refusals,
+        next_try_at: Some(turn.now.plus(wait)),
+        waits_for: Some(format!("the next try: {}", refused.message)),
+        ..target
+    };
+    learn(turn, &mut target, refused);
+    let (position, key) = (target.position, target.key.clone());
+    turn.emit(Event::TargetMoved { target: Box::new(target) });
+    look(turn, refused.refusal);
+    if refusals >= TOLD_AFTER || wait == PERSONS_WAIT {
+        let message = format!("the exit of {key} was refused {refusals} times; it is tried on: {}", refused.message);
+        let alert = NewAlert::holds(AlertKind::ExitRefused, position, Severity::Critical, message);
+        if refusals == TOLD_AFTER || wait == PERSONS_WAIT {
+            raise(turn, alert.symbol(&key.symbol).position_id(position).detail("reason", &refused.message));
+        }
+    }
+}
+
+fn wait(refusal: Refusal, refusals: u32) -> Duration {
+    if needs_a_person(refusal) {
+        return PERSONS_WAIT;
+    }
+    FIRST_WAIT.saturating_mul(1 << refusals.saturating_sub(1).min(8)).min(LONGEST_WAIT)
+}
+
+const fn needs_a_person(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::Access | Refusal::Malformed | Refusal::ContractUnknown)
+}
+
+/// What the next order has to look like.
+fn learn(turn: &Turn, target: &mut Target, refused: &RefusedExit) {
+    match refused.refusal {
+        Refusal::BeyondLiquidation | Refusal::CloseInProgress | Refusal::PriceBand => {
+            target.style = ExitStyle::ImmediateOrCancel;
+        }
+        // It went out and found nobody: the other way of asking is tried.
+        Refusal::RestCancelled => {
+            target.style = match target.style {
+                ExitStyle::ImmediateOrCancel => ExitStyle::Market,
+                ExitStyle::Market => ExitStyle::ImmediateOrCancel,
+            };
+        }
+        Refusal::TooLarge => {
+            let lot = turn.state().contracts.get(&target.key.symbol).map_or(Decimal::ONE, |spec| spec.lot);
+            let half = div(refused.contracts.0, Decimal::TWO).and_then(|half| round_down(half, lot));
+            target.part_max = Some(half.map_or(Contracts(lot), Contracts).max(Contracts(lot)));
+        }
+        _ => {}
+    }
+}
+
+/// What is asked of the exchange, because what is known here is not its truth.
+fn look(turn: &mut Turn, refusal: Refusal) {
+    match refusal {
+        Refusal::PositionMode | Refusal::PositionMismatch => {
+            chores::soon(turn, Chore::PositionMode);
+            fresh::read_positions(turn);
+        }
+        Refusal::ClockWrong => chores::soon(turn, Chore::Clock),
+        Refusal::OffSteps | Refusal::TooSmall | Refusal::TooLarge | Refusal::PriceBand => {
+            chores::soon(turn, Chore::Contracts);
+        }
+        // Places are taken by entries: they make way.
+        Refusal::TooManyOrders => {
+            wish_cancel_entries(turn, "an exit that needs its place");
+        }
+        Refusal::Revoked | Refusal::NoSlot | Refusal::Journal | Refusal::RestCancelled | Refusal::TooFrequent => {}
+        _ => {
+            fresh::read_positions(turn);
+            session_control::resync_soon(turn);
+        }
+    }
+}
