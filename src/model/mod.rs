@@ -3,6 +3,7 @@
 
 mod alert;
 mod breaker;
+mod chore;
 mod command;
 mod contract;
 mod control;
@@ -26,10 +27,11 @@ mod venue;
 
 pub use alert::{Acknowledgement, Alert, AlertKey, AlertKind, Severity};
 pub use breaker::{Breaker, BreakerState, CallClass};
+pub use chore::{Chore, ChoreState, LinkState, VenueView};
 pub use command::{Action, Command, CommandRecord, CommandStatus};
 pub use contract::{ContractSpec, RiskTier, SizeError};
 pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
-pub use event::{Account, Chore, ChoreState, Event, LinkState, Record, VenueView};
+pub use event::{Account, Event, Record};
 pub use fill::{Category, Fill};
 pub use ids::{
     AlertId, ClientOrderId, CommandId, FillId, IdError, OrderNo, PositionId, SessionId, SignalId, StrategyId, Symbol,

@@ -32,7 +32,7 @@ fn limit_exits_are_protection_and_stay() {
 }
 
 #[test]
-fn a35_a_market_exit_that_hangs_is_cancelled_and_that_is_an_alarm() {
+fn a35_a_market_exit_that_hangs_is_cancelled_and_goes_out_again() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     let no = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
@@ -40,7 +40,8 @@ fn a35_a_market_exit_that_hangs_is_cancelled_and_that_is_an_alarm() {
     let asked = cancels(&bench.pass_quoted(secs(61)));
     assert_eq!(asked[0].no, no);
     bench.push_order(no, VenueOrderState::Cancelled, "0", 2);
-    assert_eq!(bench.alerts(AlertKind::OrderRejected)[0].severity, Severity::Critical, "the position is still open");
+    let again = placed(&bench.pass_quoted(secs(1)));
+    assert_eq!(again[0].2.contracts, Contracts(d("100")), "the position is still open, and flat is still wanted");
 }
 
 #[test]
@@ -228,7 +229,7 @@ fn two_closes_at_once_never_close_twice() {
 }
 
 #[test]
-fn an_exit_that_the_exchange_cuts_short_is_an_alarm() {
+fn f2_what_the_exchange_cuts_off_a_full_exit_goes_out_again_at_once() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     let no = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
@@ -236,9 +237,12 @@ fn an_exit_that_the_exchange_cuts_short_is_an_alarm() {
     bench.fill(no, "40", "50000");
     bench.push_order(no, VenueOrderState::Cancelled, "40", 3);
     assert_eq!(bench.state_of(no), OrderState::Cancelled);
-    assert_eq!(bench.alerts(AlertKind::OrderRejected)[0].severity, Severity::Critical);
-    ordered(bench.signal("e2", "E1", "BTC_USDT", "sell", ""));
-    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("60")), "what is left can be closed");
+    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("60")), "what is left is closed");
+    let rest = bench.placed()[0].0;
+    bench.accept(rest);
+    bench.fill(rest, "60", "50000");
+    assert!(bench.position("BTC_USDT", Side::Long).is_none());
+    assert!(bench.state().targets.is_empty() && bench.alerts(AlertKind::OrderRejected).is_empty());
 }
 
 impl Bench {

@@ -27,7 +27,7 @@ fn verify_zero(bench: &mut Bench) {
 }
 
 #[test]
-fn every_step_waits_for_the_one_before() {
+fn closes_leave_at_once_beside_the_cancels_of_entries() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     let entry = bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
@@ -36,9 +36,6 @@ fn every_step_waits_for_the_one_before() {
     assert!(matches!(record.status, CommandStatus::Working { .. }));
     assert_eq!(bench.state().control, Control::Paused);
     assert_eq!(bench.cancelled()[0].no, entry);
-    assert_eq!(step(&bench), FlattenStep::AwaitCancels);
-    assert!(bench.placed().is_empty(), "positions wait for the answers");
-    bench.push_order(entry, VenueOrderState::Cancelled, "0", 2);
     assert_eq!(step(&bench), FlattenStep::ClosePositions);
     let (close, _, place) = bench.placed().remove(0);
     assert!(place.intent.reduces());
@@ -46,6 +43,8 @@ fn every_step_waits_for_the_one_before() {
     assert_eq!(bench.order(close).purpose, Purpose::Flatten);
     bench.accept(close);
     bench.fill(close, "100", "50000");
+    assert_eq!(step(&bench), FlattenStep::AwaitCancels, "an entry may still fill");
+    bench.push_order(entry, VenueOrderState::Cancelled, "0", 2);
     assert_eq!(step(&bench), FlattenStep::VerifyZero);
     assert!(!bench.command_status("f1").is_final(), "our own count is not the proof");
     verify_zero(&mut bench);
@@ -72,21 +71,20 @@ fn the_position_nearest_to_liquidation_goes_first() {
 }
 
 #[test]
-fn an_unknown_entry_delays_closing_by_three_seconds_and_the_end_until_it_is_proven() {
+fn an_unknown_entry_delays_no_close_but_the_end_until_it_is_proven() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     let unknown = bench.enter("s2", "ETH_USDT", "buy", "0.1");
     bench.lose(unknown);
     bench.now = bench.now.plus(secs(1));
     bench.command("f1", Action::Flatten);
-    assert!(placed(&bench.pass_quoted(std::time::Duration::from_millis(2900))).is_empty());
-    let closes = placed(&bench.pass_quoted(secs(1)));
+    let closes = bench.placed();
     assert_eq!(closes.len(), 1);
     let close = closes[0].0;
     bench.accept(close);
     bench.fill(close, "100", "50000");
     bench.pass_quoted(secs(20));
-    assert_eq!(step(&bench), FlattenStep::ClosePositions, "an entry may still fill");
+    assert_eq!(step(&bench), FlattenStep::AwaitCancels, "an entry may still fill");
     let alert = &bench.alerts(AlertKind::FlattenIncomplete)[0];
     assert_eq!(alert.severity, Severity::Critical);
     assert!(alert.message.contains("unknown"), "{}", alert.message);
@@ -94,7 +92,7 @@ fn an_unknown_entry_delays_closing_by_three_seconds_and_the_end_until_it_is_prov
     let report = bench.report(unknown, VenueOrderState::Filled, "1000", 2);
     bench.looked_up(unknown, Some(report));
     bench.fill(unknown, "1000", "2000");
-    let closes = placed(&bench.pass_quoted(secs(3)));
+    let closes = bench.placed();
     assert_eq!(closes.len(), 1, "what it filled is closed too");
     assert_eq!(closes[0].2.symbol, symbol("ETH_USDT"));
     bench.accept(closes[0].0);
@@ -202,7 +200,9 @@ fn a_flatten_goes_on_after_a_restart() {
     assert!(!again.command_status("f1").is_final());
     let report = again.report(close, VenueOrderState::Filled, "100", 2);
     again.looked_up(close, Some(report));
+    let second = again.state().orders.working().find(|order| order.no != close).unwrap().no;
     again.fill(close, "100", "50000");
+    again.refuse(second, refusal());
     again.pass_quoted(secs(3));
     verify_zero(&mut again);
     again.tick();

@@ -178,11 +178,13 @@ impl World {
 
     /// Answers everything that the engine asks, at once.
     fn serve(&mut self) {
-        let mut asked: Vec<Request> = std::mem::take(&mut self.bench.requests);
-        while !asked.is_empty() {
-            for request in std::mem::take(&mut asked) {
+        loop {
+            let asked = std::mem::take(&mut self.bench.asked_so_far);
+            if asked.is_empty() {
+                return;
+            }
+            for request in asked {
                 self.answer(request);
-                asked.append(&mut self.bench.requests);
             }
         }
     }
@@ -202,15 +204,11 @@ impl World {
                 let (effect, left) = (order.intent.effect, size);
                 self.orders.insert(no.0, (*order, size));
                 self.bench.accept(no);
-                let more = std::mem::take(&mut self.bench.requests);
                 let first = (left / d("2")).trunc();
                 for part in [first, left - first] {
                     if part > Decimal::ZERO {
                         self.trade(&key, effect, part, Category::Normal, Some(no.0));
                     }
-                }
-                for request in more {
-                    self.answer(request);
                 }
             }
             Request::Cancel { orders } => {

@@ -63,7 +63,9 @@ pub struct Bench {
     pub log: Vec<Record>,
     /// Requests of the last step.
     pub requests: Vec<Request>,
-    fills: u64,
+    /// Requests of all steps, until taken.
+    pub asked_so_far: Vec<Request>,
+    pub fills: u64,
 }
 
 impl Bench {
@@ -90,6 +92,7 @@ impl Bench {
             now: SessionTime::from_secs(1_767_225_600),
             log: Vec::new(),
             requests: Vec::new(),
+            asked_so_far: Vec::new(),
             fills: 0,
         };
         bench.start();
@@ -108,6 +111,7 @@ impl Bench {
             now: self.now,
             log,
             requests: Vec::new(),
+            asked_so_far: Vec::new(),
             fills: self.fills,
         };
         bench.start();
@@ -155,6 +159,7 @@ impl Bench {
         let mut out = Out::default();
         self.engine.step(self.now, input, &mut out);
         self.log.extend(out.events);
+        self.asked_so_far.extend(out.requests.iter().cloned());
         self.requests = out.requests;
     }
 

@@ -18,6 +18,7 @@ mod cancels;
 mod control;
 mod cross_margin;
 mod evidence;
+mod exits;
 mod flatten;
 mod fold;
 mod harness;

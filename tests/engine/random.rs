@@ -202,7 +202,8 @@ impl World {
         self.bench
             .signal_raw(RawSignal { price, ..raw(&id, kind, name, if side { "long" } else { "short" }, &quantity) });
         self.after();
-        if kind == "NOPE" {
+        let held = self.bench.state().upkeep.held_exits.iter().any(|held| held.signal.id.as_str() == id);
+        if kind == "NOPE" || held {
             return;
         }
         // I22: nothing of the session stands in the way of an exit.
@@ -464,9 +465,23 @@ impl World {
 
     fn check(&mut self) {
         let state = self.bench.state();
+        for target in state.targets.values().filter(|target| !target.is_flat()) {
+            let Some(position) = state.positions.by_id(target.position) else { continue };
+            let out: Contracts = state
+                .orders
+                .working()
+                .filter(|order| order.reduces() && !order.order_type.rests() && order.position_key() == target.key)
+                .map(perpdeck::model::Order::remaining_contracts)
+                .sum();
+            let wanted = (position.contracts - target.to).max(Contracts::ZERO);
+            assert!(out <= wanted, "I42: {out} contracts are on their way, {wanted} are to be closed");
+        }
         let mut of_signal = BTreeMap::new();
         for order in state.orders.all(None) {
-            if let Some(signal) = &order.signal_id {
+            // An exit is a target: it may take several orders, one after the other (I42 is below).
+            if let Some(signal) = &order.signal_id
+                && !order.reduces()
+            {
                 assert!(of_signal.insert(signal.clone(), order.no).is_none(), "I1: {signal} has two orders");
             }
             assert!(order.filled_contracts <= order.contracts, "I5: {order:?}");

@@ -72,7 +72,8 @@ fn a_pending_exit_leaves_as_soon_as_the_mode_is_known() {
     let mut again = bench.restarted();
     let asked = placed(&again.pass(secs(2)));
     assert_eq!(asked.len(), 1, "the mode is on record; protection does not wait for the rest");
-    assert_eq!(asked[0].0, no);
+    assert_ne!(asked[0].0, no, "what surely failed ended; the target sends anew");
+    assert_eq!(asked[0].2.contracts, bench.order(no).contracts);
 }
 
 #[test]

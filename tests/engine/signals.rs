@@ -94,9 +94,13 @@ fn ze1_takes_base_units_or_a_share_and_is_capped() {
     bench.signal("a", "ZE1", "BTC_USDT", "sell", "0.002");
     assert_eq!(bench.placed()[0].2.contracts, Contracts(d("20")));
     bench.signal("b", "ZE1", "BTC_USDT", "sell", "12.55%");
-    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("12")), "rounded down to the lot");
+    assert_eq!(
+        bench.placed()[0].2.contracts,
+        Contracts(d("10")),
+        "of where it is being brought, rounded down to the lot"
+    );
     bench.signal("c", "ZE1", "BTC_USDT", "sell", "100%");
-    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("68")), "only what is not closing yet");
+    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("70")), "only what is not closing yet");
     let outcome = bench.signal("d", "ZE1", "BTC_USDT", "sell", "100%");
     assert!(reason(&outcome).contains("being closed already"));
     assert!(bench.placed().is_empty());

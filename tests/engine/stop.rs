@@ -60,7 +60,7 @@ fn what_waits_for_a_retry_is_not_sent_any_more() {
     bench.refuse(no, not_sent());
     bench.command("stop", Action::Stop { policy: StopPolicy::Leave });
     assert!(placed(&bench.pass_quoted(secs(3))).is_empty());
-    assert_eq!(bench.state_of(no), OrderState::Failed);
+    assert_eq!(bench.state_of(no), OrderState::Cancelled, "taken back before it left");
     assert_eq!(bench.state().phase, Phase::Stopped);
 }
 

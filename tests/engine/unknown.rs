@@ -28,22 +28,27 @@ fn absence_is_proven_after_twelve_seconds_and_not_before() {
 }
 
 #[test]
-fn i3_an_exit_is_sent_again_with_the_payload_that_it_had() {
+fn i3_a_partial_exit_waits_for_the_proof_and_goes_out_under_a_new_id() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
-    let no = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+    let no = ordered(bench.signal("e1", "ZE1", "BTC_USDT", "sell", "40%"));
     let (_, _, first) = bench.placed().remove(0);
     assert_eq!(first.position_id, None, "the exchange has not named the position yet");
     bench.lose(no);
     bench.looked_up(no, None);
+    assert!(placed(&bench.pass_absent(secs(3))).is_empty(), "else too much would be closed");
     // Meanwhile its id and its margin mode become known.
     let mut report = bench.position_report("BTC_USDT", Side::Long, "100", "50000", "34000", "166");
     report.margin_mode = perpdeck::model::MarginMode::Cross;
     bench.push(Push::Position(report));
     assert!(bench.position("BTC_USDT", Side::Long).unwrap().venue_id.is_some());
-    let again = placed(&bench.pass_absent(secs(13)));
-    assert_eq!(again.len(), 1);
-    assert_eq!(again[0].2, first);
+    bench.asked_so_far.clear();
+    bench.pass_absent(secs(13));
+    let again = placed(&bench.asked_so_far);
+    assert_eq!(again.len(), 1, "{:?} {:?}", bench.state().targets, bench.order(no));
+    assert_ne!(again[0].2.client_id, first.client_id, "no id goes out with two payloads");
+    assert_eq!(again[0].2.contracts, first.contracts);
+    assert!(again[0].2.position_id.is_some(), "and it says what is known now");
 }
 
 #[test]
@@ -59,19 +64,23 @@ fn an_entry_is_not_sent_again_when_its_signal_is_too_old() {
 }
 
 #[test]
-fn an_exit_is_sent_again_whatever_its_age() {
+fn an_exit_whose_answer_was_lost_goes_out_anew_at_once_and_the_first_is_never_given_up() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     let no = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
     bench.lose(no);
+    assert!(bench.asked(|request| matches!(request, Request::Positions)), "what is held is asked at once");
+    let again = placed(&bench.pass_quoted(secs(1)));
+    assert_eq!(again.len(), 1, "a full close cannot turn the position");
     // Ten minutes without any answer, far beyond the order's time-out.
     bench.pass_quoted(secs(600));
     assert_eq!(bench.state_of(no), OrderState::Unknown);
     assert!(bench.order(no).cancel.is_none(), "giving up would leave the position open");
     bench.looked_up(no, None);
-    assert_eq!(placements(&bench.requests, no), 1);
-    bench.accept(no);
-    bench.fill(no, "100", "50000");
+    assert_eq!(bench.state_of(no), OrderState::Failed, "proven absent: the one that is on its way does it");
+    assert_eq!(placements(&bench.requests, no), 0, "one id is not sent twice when another does its work");
+    bench.accept(again[0].0);
+    bench.fill(again[0].0, "100", "50000");
     assert!(bench.position("BTC_USDT", Side::Long).is_none());
 }
 

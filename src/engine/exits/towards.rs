@@ -9,8 +9,8 @@ use crate::engine::live_order_manager::{self as orders, Draft};
 use crate::engine::pace;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CloseCause, Contracts, Decimal, Event, ExitStyle, Intent, Order, OrderNo, OrderState, OrderType,
-    PositionId, PositionKey, Purpose, SessionState, SessionTime, SignalId, StrategyId, Target, TargetEnd,
+    AlertKind, CloseCause, Contracts, Decimal, Event, ExitStyle, Intent, OrderNo, OrderState, OrderType, PositionId,
+    PositionKey, Purpose, SessionState, SessionTime, SignalId, StrategyId, Target, TargetEnd,
 };
 
 /// Who wants a target, and why.
@@ -21,18 +21,26 @@ pub(super) struct Wish {
     pub strategy: StrategyId,
 }
 
-/// Wants a position flat; flat wins over everything. Works towards it at once.
+/// Wants a position flat; flat wins over everything. Its orders leave at the end of the step, after those
+/// of positions nearer to liquidation.
 pub(in crate::engine) fn set_flat(turn: &mut Turn, key: &PositionKey, purpose: Purpose, by: &str) {
     let Ok(strategy) = StrategyId::new("operator") else { return };
-    set(turn, key, Contracts::ZERO, Wish { purpose, by: by.to_owned(), signal_id: None, strategy });
+    record(turn, key, Contracts::ZERO, Wish { purpose, by: by.to_owned(), signal_id: None, strategy });
 }
 
-/// Wants a position reduced to so many contracts. One target an opening: a smaller one replaces it.
+/// Wants a position reduced to so many contracts, and works towards it at once.
 pub(super) fn set(turn: &mut Turn, key: &PositionKey, to: Contracts, wish: Wish) {
-    let Some(position) = turn.state().positions.get(key).map(|position| position.id) else { return };
+    if let Some(position) = record(turn, key, to, wish) {
+        work(turn, position);
+    }
+}
+
+/// One target an opening: one that leaves less replaces it.
+fn record(turn: &mut Turn, key: &PositionKey, to: Contracts, wish: Wish) -> Option<PositionId> {
+    let position = turn.state().positions.get(key).map(|position| position.id)?;
     let known = turn.state().targets.get(&position).cloned();
     if known.as_ref().is_some_and(|known| known.to <= to) {
-        return;
+        return None;
     }
     let since = known.as_ref().map_or(turn.now, |known| known.since);
     let target = Target {
@@ -55,7 +63,7 @@ pub(super) fn set(turn: &mut Turn, key: &PositionKey, to: Contracts, wish: Wish)
     // What would open it again while it is closed has no business to leave.
     let entries = orders::entries_of(turn, key);
     orders::take_back(turn, &entries, "an exit of the position");
-    work(turn, position);
+    Some(position)
 }
 
 /// A person takes a target back. `false`: there is none.

@@ -9,7 +9,7 @@ use super::canvas::{Canvas, Span};
 use super::positions::{closed_words, profit_style};
 use super::risk_bar::ratio_words;
 use super::{empty, pane_frame, severity_role, step};
-use crate::model::{Alert, Decimal, MarginMode, Order, OrderType, PositionId, Price, escape_controls, mul};
+use crate::model::{Alert, Decimal, MarginMode, Order, OrderType, PositionId, Price, Target, escape_controls, mul};
 use crate::tui::model::{Model, Pane, RowId, SAMPLE_EVERY, SAMPLES, position_at};
 use crate::tui::theme::Role;
 use crate::tui::{figures, format};
@@ -32,6 +32,18 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     }
     let inner = pane_frame(model, Pane::Detail, None, area, &[], canvas);
     empty("select a row to see more of it", inner, canvas);
+}
+
+/// An exit that is under way: where to, since when, and what it waits for.
+fn exit_line(model: &Model, target: &Target, canvas: &Canvas<'_>) -> Vec<Span> {
+    let warn = canvas.style(Role::Warn);
+    let place = if target.is_flat() { "CLOSING".to_owned() } else { format!("REDUCING to {} contracts", target.to) };
+    let age = format::span(model.now.session.since(target.since));
+    let waits = match &target.waits_for {
+        Some(what) => format!("waits for {}", escape_controls(what)),
+        None => "on its way".to_owned(),
+    };
+    vec![(format!("{place} for {age}  "), warn), (waits, warn)]
 }
 
 /// What the detail is of: the selection of the table that last had the keyboard.
@@ -130,6 +142,9 @@ fn position(model: &Model, id: PositionId, area: Rect, canvas: &mut Canvas<'_>) 
             value(format::money(position.fees)),
         ],
     ];
+    if let Some(target) = state.targets.get(&position.id) {
+        text_lines.insert(1, exit_line(model, target, canvas));
+    }
     let rate = state.quote(&position.key.symbol).and_then(|quote| quote.funding_rate);
     let rate = rate.map_or_else(|| "?".to_owned(), |rate| format::signed_percent(mul(rate, 100.into()), 4));
     let paid = position.venue.funding.map_or_else(|| "?".to_owned(), format::signed);

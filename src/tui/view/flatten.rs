@@ -6,13 +6,15 @@ use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
 use super::orders::spinner;
-use crate::model::FlattenStep;
+use crate::model::{FlattenStep, escape_controls};
 use crate::tui::format;
 use crate::tui::model::{Mode, Model};
 use crate::tui::theme::Role;
 
 /// Columns and rows of the panel.
 const SIZE: (u16, u16) = (68, 8);
+/// Positions whose reason for waiting is shown below the steps.
+const MOST_WAITS: usize = 4;
 
 pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
     let state = model.shown();
@@ -20,7 +22,14 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
     if matches!(model.mode, Mode::Prompt(_) | Mode::Help(_) | Mode::Palette(_) | Mode::Quit { .. }) {
         return;
     }
-    let (width, height) = (SIZE.0.min(body.width), SIZE.1.min(body.height));
+    let waits: Vec<String> = state
+        .targets
+        .values()
+        .filter_map(|target| Some(format!("{} waits for {}", target.key, target.waits_for.as_ref()?)))
+        .take(MOST_WAITS)
+        .collect();
+    let more = u16::try_from(waits.len()).unwrap_or_default();
+    let (width, height) = (SIZE.0.min(body.width), SIZE.1.saturating_add(more).min(body.height));
     let area = Rect {
         x: body.x.saturating_add(body.width.saturating_sub(width) / 2),
         y: body.bottom().saturating_sub(height),
@@ -58,5 +67,10 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
         let text = format!(" {}  {}{left}", i.saturating_add(1), step.word());
         canvas.put(x, y, &text, inner.width.saturating_sub(14), style);
         canvas.put_right(inner.x, y, &words, inner.width.saturating_sub(1), canvas.style(role));
+    }
+    let below = inner.y.saturating_add(u16::try_from(FlattenStep::PLAN.len()).unwrap_or_default());
+    for (wait, y) in waits.iter().zip(below..inner.bottom()) {
+        let words = escape_controls(wait);
+        canvas.put(inner.x.saturating_add(3), y, &words, inner.width.saturating_sub(4), canvas.style(Role::Warn));
     }
 }
