@@ -25,6 +25,7 @@ mod harness;
 mod journal_lines;
 mod liquidation;
 mod order_defects;
+mod orderings;
 mod orders;
 mod position_sync;
 mod races;
