@@ -226,7 +226,7 @@ impl Venue {
 fn i15_every_ordering_of_late_answers_ends_flat_and_turns_nothing_round() {
     for mode in [PositionMode::Hedge, PositionMode::OneWay] {
         for first in [First::FillsUnanswered, First::FillsInPart, First::ArrivesLate, First::NeverArrives] {
-            for choices in 0..512 {
+            for choices in 0..256 {
                 let mut venue = Venue::new(mode, first);
                 venue.run(choices, "0");
                 let what = format!("{mode:?} {first:?} {choices}");
@@ -242,7 +242,7 @@ fn i15_every_ordering_of_late_answers_ends_flat_and_turns_nothing_round() {
 #[test]
 fn i42_every_ordering_of_late_answers_leaves_what_a_partial_exit_was_to_leave() {
     for first in [First::FillsUnanswered, First::FillsInPart, First::NeverArrives] {
-        for choices in 0..512 {
+        for choices in 0..256 {
             let mut venue = Venue::new(PositionMode::Hedge, first);
             venue.run(choices, "60");
             let what = format!("{first:?} {choices}");
