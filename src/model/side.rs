@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "UPPERCASE")]
 pub enum Side {
     /// Gains when the price rises.
+    #[serde(alias = "long")]
     Long,
     /// Gains when the price falls.
+    #[serde(alias = "short")]
     Short,
 }
 

@@ -136,7 +136,7 @@ fn command(raw: &str) -> Result<Action, String> {
     serde_json::from_str(raw).map_err(|error| {
         format!(
             "the command {} is not understood: {}. Actions are cancel (orders), cancel_all (symbol), pause \
-             (cancel_entries), resume, halt, flatten, reset_breaker (class), reset_limit (limit), acknowledge (alerts) \
+             (cancel_entries), resume, halt, flatten, withdraw_exit (symbol, side), reset_breaker (class), reset_limit (limit), acknowledge (alerts) \
              and stop (policy)",
             shown(raw),
             escape_controls(&error.to_string())
