@@ -12,6 +12,10 @@
 mod child;
 #[path = "process/disk.rs"]
 mod disk;
+#[path = "process/exchange.rs"]
+mod exchange;
+#[path = "process/exits.rs"]
+mod exits;
 #[path = "process/history.rs"]
 mod history;
 #[path = "process/kill.rs"]

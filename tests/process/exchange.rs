@@ -1,0 +1,104 @@
+//! The simulated exchange as a process of its own, with its switches, and a session beside it.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::child::{Process, perpdeck};
+use super::ledger;
+
+/// How far the exchange's clock is ahead of ours in this run, in ms: `TEST_EXCHANGE_CLOCK_MS`.
+pub fn clock_ms() -> i64 {
+    std::env::var("TEST_EXCHANGE_CLOCK_MS").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// `perpdeck sim`, running.
+pub struct Exchange {
+    process: Process,
+    /// Its address.
+    pub rest: String,
+    key: String,
+    secret: String,
+}
+
+impl Exchange {
+    /// With its clock where this run wants it.
+    pub fn start(home: &Path, more: &[&str]) -> Self {
+        let offset = clock_ms().to_string();
+        let mut arguments = vec!["sim", "--listen", "127.0.0.1:0", "--scenario", "calm"];
+        let clock = format!("--clock-offset={offset}");
+        arguments.push(&clock);
+        arguments.extend(more);
+        let mut process = Process::start(perpdeck(&arguments, home));
+        let ready = process.event("ready").expect("the exchange is up");
+        let text = |name: &str| ready[name].as_str().unwrap().to_owned();
+        Self { rest: text("rest"), key: text("api_key"), secret: text("api_secret"), process }
+    }
+
+    /// A headless session on it.
+    pub fn session(&self, dir: &Path, more: &[&str]) -> Process {
+        let data = dir.join("data").display().to_string();
+        let mut arguments = vec!["run", "--headless", "--data-dir", &data, "--exchange-url", &self.rest];
+        arguments.extend(more);
+        let mut command = perpdeck(&arguments, dir);
+        command.env("PERPDECK_API_KEY", &self.key).env("PERPDECK_API_SECRET", &self.secret);
+        Process::start(command)
+    }
+
+    /// Sets a switch.
+    pub fn fault(&self, spec: &Value) {
+        let answer = self.ask("POST", "/sim/faults", &spec.to_string());
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    }
+
+    /// All switches off.
+    pub fn heal(&self) {
+        let answer = self.ask("DELETE", "/sim/faults", "");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    }
+
+    /// Contracts of a position by its true books.
+    pub fn held(&self, symbol: &str) -> String {
+        let ledger = ledger::fetch(&self.rest);
+        let position = ledger["positions"].as_array().unwrap().iter().find(|row| row["symbol"] == symbol).cloned();
+        position.map_or_else(|| "0".to_owned(), |row| row["holdVol"].to_string())
+    }
+
+    /// How many requests of a class it has seen.
+    pub fn seen(&self, class: &str) -> u64 {
+        let answer = self.ask("GET", "/sim/requests", "");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let rows = body["classes"].as_array().unwrap();
+        rows.iter().find(|row| row["class"] == class).map_or(0, |row| row["count"].as_u64().unwrap())
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) {
+        self.process.signal("-KILL");
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let address = self.rest.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(address).expect("the exchange listens");
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+/// A market entry or exit as a line.
+pub fn signal(id: &str, kind: &str, symbol: &str, side: &str, quantity: &str) -> String {
+    json!({"id": id, "signal": {"signal_id": id, "signal_type": kind, "symbol": symbol, "side": side,
+        "quantity": quantity}})
+    .to_string()
+}

@@ -1,0 +1,87 @@
+//! Exits against a real exchange that refuses them in every way: they go on until the position is flat.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::exchange::{Exchange, signal};
+
+/// How long the exchange turns every close away.
+const REFUSED_FOR: Duration = Duration::from_secs(20);
+
+/// One kind of refusal; says how long after its end the position was flat, and how many closes came meanwhile.
+fn outlive(refusal: &Value) -> (Duration, u64) {
+    let home = tempfile::tempdir().unwrap();
+    let exchange = Exchange::start(home.path(), &[]);
+    let mut session = exchange.session(home.path(), &[]);
+    session.event("ready").expect("ready");
+    assert!(session.tell(&signal("in", "S1", "BTC_USDT", "buy", "0.002")));
+    session.event("order_filled").expect("an entry that fills");
+    let mut fault = json!({"kind": "refuse", "endpoint": "place_close"});
+    for (name, value) in refusal.as_object().unwrap() {
+        fault[name] = value.clone();
+    }
+    exchange.fault(&fault);
+    let begun = Instant::now();
+    assert!(session.tell(&signal("out", "E1", "BTC_USDT", "sell", "")));
+    let answer = session.answer("out").expect("an answer");
+    assert_eq!(answer["result"], "accepted", "{refusal}: {answer}");
+    let closed = session.until_within(REFUSED_FOR.saturating_sub(begun.elapsed()), |line| {
+        line["event"] == "position_closed"
+    });
+    assert!(closed.is_none(), "{refusal}: nothing gets through");
+    let sent = exchange.seen("place_close");
+    exchange.heal();
+    let healed = Instant::now();
+    session.event("position_closed").unwrap_or_else(|| panic!("{refusal}: the position is never closed"));
+    let took = healed.elapsed();
+    assert_eq!(exchange.held("BTC_USDT"), "0", "{refusal}");
+    (took, sent)
+}
+
+#[test]
+fn an_exit_outlives_every_kind_of_refusal_and_keeps_a_civil_pace() {
+    let kinds = [
+        json!({"code": 510}),
+        json!({"code": 2037}),
+        json!({"code": 801}),
+        json!({"code": 513}),
+        json!({"code": 2056}),
+        json!({"code": 2008}),
+        json!({"code": 7002}),
+        json!({"code": 2078}),
+        json!({"code": 6022}),
+        json!({"code": 9999}),
+        json!({"status": 403, "body": "<html>Access Denied</html>"}),
+        json!({"status": 429, "retry_after": 3600}),
+        json!({"status": 503}),
+    ];
+    let runs: Vec<_> = kinds.map(|kind| std::thread::spawn(move || (outlive(&kind), kind))).into_iter().collect();
+    for run in runs {
+        let ((took, sent), kind) = run.join().unwrap();
+        println!("{kind}: flat {:.1} s after the last refusal, {sent} closes in 20 s", took.as_secs_f64());
+        assert!(sent <= 20, "{kind}: {sent} closes in 20 s");
+        assert!(sent >= 5, "{kind}: it goes on trying, not {sent} times");
+        // 3 s by the issue of time alone; a machine with other work gets more.
+        assert!(took < Duration::from_secs(10), "{kind}: {took:?}");
+    }
+}
+
+#[test]
+fn i53_no_entry_leaves_after_a_halt() {
+    let home = tempfile::tempdir().unwrap();
+    let exchange = Exchange::start(home.path(), &[]);
+    let mut session = exchange.session(home.path(), &[]);
+    session.event("ready").expect("ready");
+    for n in 0..30 {
+        assert!(session.tell(&signal(&format!("in-{n}"), "S1", "BTC_USDT", "buy", "0.0003")));
+    }
+    session.event("order_filled").expect("the first ones fill");
+    assert!(session.tell(&json!({"id": "halt", "command": {"action": "halt"}}).to_string()));
+    let done = session.until(|line| line["id"] == "halt" && line["result"] == "done").expect("done");
+    let before = exchange.seen("place_open");
+    // Longer than two windows of the exchange's limit.
+    let more = session.until_within(Duration::from_secs(5), |line| line["step"] == "sent");
+    assert!(more.is_none(), "{more:?} after {done}");
+    assert_eq!(exchange.seen("place_open"), before);
+}
