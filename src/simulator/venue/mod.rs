@@ -97,6 +97,8 @@ pub struct Venue {
     next_fault: u64,
     pushes: Vec<Push>,
     past: past::Past,
+    /// Positions that a fill has changed, and before which message they are told.
+    deferred: Option<Vec<(usize, Position)>>,
     /// Whether the books have changed since they were last asked.
     changed: bool,
     asset_changed: bool,
@@ -140,6 +142,7 @@ impl Venue {
             next_fault: 1,
             pushes: Vec::new(),
             past: past::Past::default(),
+            deferred: None,
             changed: false,
             asset_changed: false,
             beginning,

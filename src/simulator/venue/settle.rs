@@ -46,6 +46,7 @@ impl Venue {
         let shown =
             if currency.is_some() { Usdt(div(fee.0, FEE_PRICE).unwrap_or_default().round_dp(DIGITS)) } else { fee };
         let fee = if currency.is_some() { Usdt::ZERO } else { fee };
+        self.deferred = Some(Vec::new());
         let (mut profit, mut position_id) = (Usdt::ZERO, 0);
         // The fee belongs to the legs by size; what the rounding leaves goes to the opening one.
         let mut fee_left = fee;
@@ -63,6 +64,7 @@ impl Venue {
         self.account.fees += fee;
         self.asset_changed = true;
         self.book_fill(id, &instrument, Booked { price, vol: done, fee: shown, currency, profit, taker, position_id });
+        self.tell_deferred();
         if done < vol {
             self.finish(id, State::Cancelled, reason::REDUCE_ONLY);
         }
@@ -230,8 +232,24 @@ impl Venue {
         self.asset_changed = true;
         self.remember_position(leg);
         let Some(position) = self.positions.get(leg) else { return };
+        if let Some(waiting) = &mut self.deferred {
+            return waiting.push((self.pushes.len(), position.clone()));
+        }
         let data = self.position_json(position, true);
         self.push("push.personal.position", "position", Some(&leg.0), data);
+    }
+
+    /// Tells the positions that a fill has changed, at their place among the messages, but as they
+    /// are when the margin of the order is released and the fee is paid: cross positions depend on both.
+    fn tell_deferred(&mut self) {
+        for (place, position) in self.deferred.take().unwrap_or_default().into_iter().rev() {
+            let data = self.position_json(&position, true);
+            let told = self.pushes.len();
+            self.push("push.personal.position", "position", Some(&position.symbol), data);
+            if let Some(late) = self.pushes.get_mut(place..=told) {
+                late.rotate_right(1);
+            }
+        }
     }
 
     /// In which currency fees are paid while a fault says so; `None` is USDT.

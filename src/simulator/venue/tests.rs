@@ -244,6 +244,33 @@ fn closing_more_than_is_held_is_refused_and_reservations_count() {
 }
 
 #[test]
+fn a_pushed_cross_position_is_the_one_that_rest_shows() {
+    let mut venue = venue("calm");
+    let price = Price(venue.markets[&symbol("BTC_USDT")].last.0 - d("100"));
+    let cross = |request: Request| Request { cross: true, leverage: Some(20), ..request };
+    place(&mut venue, cross(limit("BTC_USDT", Side::OpenLong, price, 3_000))).unwrap();
+    for (of, side, vol) in [
+        ("ETH_USDT", Side::OpenLong, 300),
+        ("ETH_USDT", Side::OpenLong, 50),
+        ("ETH_USDT", Side::CloseLong, 120),
+        ("ETH_USDT", Side::CloseLong, 230),
+    ] {
+        venue.take_pushes();
+        place(&mut venue, cross(request(of, side, Kind::Market, vol))).unwrap();
+        let pushes = venue.take_pushes();
+        let told = pushes.iter().rfind(|push| push.channel == "push.personal.position").unwrap();
+        let Some(held) = venue.positions.get(&(symbol(of), true)) else {
+            assert!(told.data.contains("\"state\":3"), "{}", told.data);
+            continue;
+        };
+        let field = |json: &str, key: &str| json.split(key).nth(1).unwrap().split(',').next().unwrap().to_owned();
+        for key in ["\"liquidatePrice\":", "\"marginRatio\":", "\"holdVol\":"] {
+            assert_eq!(field(&told.data, key), field(&venue.position_json(held, false), key), "{side:?} {vol} {key}");
+        }
+    }
+}
+
+#[test]
 fn one_way_mode_nets_and_flips() {
     let mut venue = Venue::new(beginning("calm", 2), None, START);
     place(&mut venue, request("SOL_USDT", Side::OpenLong, Kind::Market, 10)).unwrap();
