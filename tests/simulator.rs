@@ -10,6 +10,18 @@
 
 #[path = "simulator/client.rs"]
 mod client;
+#[path = "simulator/clocks.rs"]
+mod clocks;
+#[path = "simulator/lists.rs"]
+mod lists;
+#[path = "simulator/public.rs"]
+mod public;
+#[path = "simulator/pushes.rs"]
+mod pushes;
+#[path = "simulator/record.rs"]
+mod record;
+#[path = "simulator/refusals.rs"]
+mod refusals;
 
 use std::path::Path;
 use std::time::Duration;
@@ -295,7 +307,7 @@ fn recorded_session(dir: Option<&Path>) -> (String, u64, String) {
         let candles = CandleMarket::load(CANDLES, GapRule::Refuse).unwrap();
         let settings = Settings { candles: Some(candles), data_dir: dir.map(Into::into), ..settings() };
         let origin = session_start(&settings).unwrap().unwrap();
-        let clock = Clock::starting_at(SessionTime::from_micros(origin.micros()), Speed::Max);
+        let clock = Clock::starting_at(origin, Speed::Max);
         let exchange = InMemory::open(&settings, clock.clone()).unwrap();
         let mut pair = exchange.connect();
         let client = Client::new("127.0.0.1:0".parse().unwrap());
@@ -346,7 +358,7 @@ fn recorded_books_start_the_clock_where_they_ended() {
     let now: Value = serde_json::from_str(&ledger).unwrap();
     let ended = SessionTime::from_micros(now["now"].as_i64().unwrap());
     let resumed = session_start(&settings).unwrap().unwrap();
-    assert!(ended.since(SessionTime::from_micros(resumed.micros())) < Duration::from_mins(1), "{resumed} {ended}");
+    assert!(ended.since(resumed) < Duration::from_mins(1), "{resumed} {ended}");
 }
 
 #[tokio::test]

@@ -114,6 +114,12 @@ pub struct SimArgs {
     /// How many times as fast as real time
     #[arg(long, value_name = "X", default_value = "1")]
     pub speed: String,
+    /// How far the exchange's own clock is ahead, in milliseconds; negative: behind
+    #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
+    pub clock_offset: i64,
+    /// How many millionths too fast the exchange's own clock runs; negative: too slow
+    #[arg(long, value_name = "PPM", default_value_t = 0, allow_negative_numbers = true)]
+    pub clock_drift: i64,
     /// Where its books are kept; in memory only when absent
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

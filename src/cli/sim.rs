@@ -9,10 +9,11 @@ use super::args::SimArgs;
 use super::failure::Failure;
 use crate::clock::{Clock, Speed, wall_time};
 use crate::config::Pace;
-use crate::model::SessionTime;
 use crate::model::{Decimal, Symbol};
 use crate::runtime::random_key;
-use crate::simulator::{CandleMarket, Credentials, GapRule, Scenario, Server, Settings, SimulatorError, session_start};
+use crate::simulator::{
+    CandleMarket, ClockError, Credentials, GapRule, Scenario, Server, Settings, SimulatorError, session_start,
+};
 
 /// The contracts of the synthetic markets.
 const SYMBOLS: [&str; 5] = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT", "DOGE_USDT"];
@@ -32,13 +33,14 @@ pub fn run(args: &SimArgs) -> Result<(), Failure> {
     };
     let mut settings = settings(args.seed, &args.scenario, args.candles.as_deref(), args.data_dir.as_deref())?;
     settings.credentials = Credentials::new(&key, &secret);
+    settings.clock = ClockError { offset_ms: args.clock_offset, drift_ppm: args.clock_drift };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Recorded prices play at their own times; invented ones go on where the books end, when a
         // faster run has left them ahead of the wall clock.
         let begins = match (session_start(&settings)?, &settings.candles) {
-            (Some(start), Some(_)) => SessionTime::from_micros(start.micros()),
-            (start, _) => SessionTime::from_micros(start.unwrap_or_default().micros()).max(wall_time()),
+            (Some(start), Some(_)) => start,
+            (start, _) => start.unwrap_or_default().max(wall_time()),
         };
         let clock = Clock::starting_at(begins, speed);
         let mut server = Server::start(&settings, args.listen, clock).await?;

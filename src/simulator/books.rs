@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::candles::Candles;
 use super::error::SimulatorError;
-use super::venue::{Answer, Beginning, Command, Venue};
+use super::venue::{Answer, Beginning, Command, RULES, Venue};
 use crate::journal::{Journal, Options};
-use crate::model::VenueTime;
+use crate::model::SessionTime;
 
 /// How often quiet markets are written down, in session time; what is lost by a kill is at most
 /// this much of quiet market.
@@ -21,7 +21,7 @@ const QUIET_SYNC: Duration = Duration::from_secs(1);
 pub struct Books {
     pub venue: Venue,
     journal: Option<Journal>,
-    recorded: VenueTime,
+    recorded: SessionTime,
     synced: Instant,
     /// Set when the record could not be written: from then on nothing is accepted.
     failed: Option<String>,
@@ -34,7 +34,7 @@ impl Books {
         dir: Option<&Path>,
         beginning: Beginning,
         candles: Option<&Arc<Candles>>,
-        now: VenueTime,
+        now: SessionTime,
     ) -> Result<Self, SimulatorError> {
         let Some(dir) = dir else {
             return Ok(Self::with(Venue::new(beginning, candles, now), None, now));
@@ -43,7 +43,7 @@ impl Books {
             .map_err(|source| SimulatorError::Journal { dir: dir.into(), problem: source.to_string() })?;
         let mut venue: Option<Venue> = None;
         for entry in &opened.entries {
-            let at = VenueTime::from_micros(entry.at);
+            let at = SessionTime::from_micros(entry.at);
             let command: Command = serde_json::from_str(&entry.body).map_err(|error| SimulatorError::Record {
                 dir: dir.into(),
                 seq: entry.seq,
@@ -81,14 +81,24 @@ impl Books {
             return Ok(books);
         };
         let same = venue.beginning.scenario == beginning.scenario;
+        let (rules, clock) = (venue.rules, beginning.clock);
         // Candle time goes on without a pause; invented markets stand still while nobody runs them.
         let now = venue.now.max(now);
         venue.now = now;
         let mut books = Self::with(venue, Some(journal), now);
         books.venue.apply(&Command::Resume);
         books.record(now, &Command::Resume)?;
+        let mut changes = Vec::new();
+        if rules != RULES {
+            changes.push(Command::Rules { rules: RULES });
+        }
+        if books.venue.clock() != clock {
+            changes.push(Command::Clock { clock });
+        }
         if !same {
-            let command = Command::Rescenario { scenario: Box::new(beginning.scenario) };
+            changes.push(Command::Rescenario { scenario: Box::new(beginning.scenario) });
+        }
+        for command in changes {
             books.venue.apply(&command);
             books.record(now, &command)?;
         }
@@ -96,12 +106,12 @@ impl Books {
         Ok(books)
     }
 
-    fn with(venue: Venue, journal: Option<Journal>, now: VenueTime) -> Self {
+    fn with(venue: Venue, journal: Option<Journal>, now: SessionTime) -> Self {
         Self { venue, journal, recorded: now, synced: Instant::now(), failed: None }
     }
 
     /// Brings time to `now` and carries out a command; durable when it returns.
-    pub fn execute(&mut self, now: VenueTime, command: &Command) -> Result<Answer, SimulatorError> {
+    pub fn execute(&mut self, now: SessionTime, command: &Command) -> Result<Answer, SimulatorError> {
         self.usable()?;
         let now = now.max(self.venue.now);
         self.venue.advance(now);
@@ -113,7 +123,7 @@ impl Books {
     }
 
     /// Brings time to `now`; what it changed in the books is durable when it returns.
-    pub fn advance(&mut self, now: VenueTime) -> Result<(), SimulatorError> {
+    pub fn advance(&mut self, now: SessionTime) -> Result<(), SimulatorError> {
         self.usable()?;
         self.venue.advance(now);
         if self.venue.take_changed() {
@@ -146,7 +156,7 @@ impl Books {
         }
     }
 
-    fn record(&mut self, at: VenueTime, command: &Command) -> Result<(), SimulatorError> {
+    fn record(&mut self, at: SessionTime, command: &Command) -> Result<(), SimulatorError> {
         self.recorded = at;
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let body = serde_json::to_string(command).map_err(|error| error.to_string());

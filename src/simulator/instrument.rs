@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scenario::MarketParams;
 use crate::model::{Contracts, Decimal, Price, Qty, Symbol, Usdt, div, mul};
 
 /// One step of the risk ladder (mexc-contract-api.md section 9, mode INCREASE).
@@ -31,10 +32,19 @@ pub struct Instrument {
     /// Decimals of displayed amounts; values are cut to it.
     pub amount_scale: u32,
     pub min_vol: Contracts,
+    /// Largest market order.
     pub max_vol: Contracts,
+    /// Largest limit order.
+    pub limit_max_vol: Contracts,
+    /// Whether orders by the API are allowed at all.
+    pub api_allowed: bool,
     pub max_leverage: u32,
+    /// What an order by the API pays.
     pub taker_fee: Decimal,
     pub maker_fee: Decimal,
+    /// What the contract's details show.
+    pub list_taker_fee: Decimal,
+    pub list_maker_fee: Decimal,
     pub liquidation_fee: Decimal,
     /// Width of the price band around the index.
     pub band: Decimal,
@@ -72,11 +82,35 @@ impl Instrument {
         allowed.map(|tier| tier.max_vol).max().unwrap_or(Contracts::ZERO)
     }
 
+    /// The limits that a scenario sets for it, and the fees that orders by the API pay.
+    pub fn arrange(&mut self, params: &MarketParams, rules: u32) {
+        self.charge(rules);
+        if let Some(vol) = params.max_vol {
+            self.max_vol = vol;
+        }
+        // BTC_USDT: 400,000 and 2,500,000.
+        let wider = Contracts(mul(self.max_vol.0, Decimal::new(625, 2)).trunc());
+        self.limit_max_vol = params.limit_max_vol.unwrap_or(if rules < 2 { self.max_vol } else { wider });
+        self.max_orders = params.max_orders.unwrap_or(self.max_orders);
+        self.api_allowed = params.api_allowed;
+    }
+
+    /// The fees that orders by the API pay: above the listed ones since 2026-06-01.
+    fn charge(&mut self, rules: u32) {
+        let (taker, maker) = if rules < 2 { LIST_FEES } else { API_FEES };
+        (self.taker_fee, self.maker_fee) = (fixed(taker), fixed(maker));
+    }
+
     /// A price on the grid, towards zero.
     pub fn on_tick(&self, price: Decimal) -> Price {
         Price(crate::model::round_down(price, self.tick).unwrap_or(price))
     }
 }
+
+/// Taker and maker fee of the contract list.
+const LIST_FEES: (&str, &str) = ("0.0006", "0.0002");
+/// Taker and maker fee of orders by the API.
+const API_FEES: (&str, &str) = ("0.0008", "0.0006");
 
 struct Spec {
     id: u32,
@@ -186,9 +220,13 @@ fn instrument(spec: &Spec) -> Option<Instrument> {
         amount_scale: 4,
         min_vol: Contracts(Decimal::ONE),
         max_vol: Contracts(Decimal::from(spec.max_vol)),
+        limit_max_vol: Contracts(Decimal::from(spec.max_vol)),
+        api_allowed: true,
         max_leverage: tiers.first().map_or(1, |tier| tier.max_leverage),
-        taker_fee: fixed("0.0006"),
-        maker_fee: fixed("0.0002"),
+        taker_fee: fixed(LIST_FEES.0),
+        maker_fee: fixed(LIST_FEES.1),
+        list_taker_fee: fixed(LIST_FEES.0),
+        list_maker_fee: fixed(LIST_FEES.1),
         liquidation_fee: fixed("0.0004"),
         band: fixed("0.1"),
         market_band: fixed("0.05"),

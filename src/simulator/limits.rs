@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::model::VenueTime;
+use crate::model::SessionTime;
 
 /// So many calls in so much session time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Limit {
 #[derive(Debug, Default)]
 pub struct Limits {
     pub on: bool,
-    seen: BTreeMap<&'static str, VecDeque<VenueTime>>,
+    seen: BTreeMap<&'static str, VecDeque<SessionTime>>,
 }
 
 impl Limits {
@@ -25,7 +25,7 @@ impl Limits {
     }
 
     /// Counts a call; false when it is one too many. Refused calls do not count.
-    pub fn admit(&mut self, endpoint: &'static str, limit: Limit, now: VenueTime) -> bool {
+    pub fn admit(&mut self, endpoint: &'static str, limit: Limit, now: SessionTime) -> bool {
         if !self.on {
             return true;
         }
@@ -49,7 +49,7 @@ mod tests {
     fn the_window_slides_and_endpoints_do_not_share() {
         let mut limits = Limits::new(true);
         let limit = Limit { calls: 4, window: Duration::from_secs(2) };
-        let at = VenueTime::from_millis;
+        let at = SessionTime::from_millis;
         for millis in [0, 100, 200, 300] {
             assert!(limits.admit("place", limit, at(millis)));
         }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::error::SimulatorError;
 use super::settings::Settings;
-use crate::model::VenueTime;
+use crate::model::SessionTime;
 
 /// Where the record in a directory of books ends; `None` when there is none.
-fn recorded_until(dir: &Path) -> Result<Option<VenueTime>, SimulatorError> {
+fn recorded_until(dir: &Path) -> Result<Option<SessionTime>, SimulatorError> {
     if !dir.exists() {
         return Ok(None);
     }
@@ -16,7 +16,7 @@ fn recorded_until(dir: &Path) -> Result<Option<VenueTime>, SimulatorError> {
     for entry in crate::journal::read(dir).map_err(|error| failed(error.to_string()))? {
         last = Some(entry.map_err(|error| failed(error.to_string()))?.at);
     }
-    Ok(last.map(VenueTime::from_micros))
+    Ok(last.map(SessionTime::from_micros))
 }
 
 /// Where a session's clock has to start: at the first candle, or where the record of the books
@@ -24,10 +24,10 @@ fn recorded_until(dir: &Path) -> Result<Option<VenueTime>, SimulatorError> {
 ///
 /// # Errors
 /// When the record cannot be read.
-pub fn session_start(settings: &Settings) -> Result<Option<VenueTime>, SimulatorError> {
+pub fn session_start(settings: &Settings) -> Result<Option<SessionTime>, SimulatorError> {
     let recorded = match &settings.data_dir {
         Some(dir) => recorded_until(dir)?,
         None => None,
     };
-    Ok(recorded.max(settings.start_time()))
+    Ok(recorded.max(settings.start_time().map(|at| SessionTime::from_micros(at.micros()))))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::faults::FaultSpec;
 use super::instrument::catalogue;
-use crate::model::{Decimal, Price, Symbol};
+use crate::model::{Contracts, Decimal, Price, Symbol};
 
 /// The built-in scenarios by name.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -118,6 +118,18 @@ pub struct MarketSettings {
     /// Funding rate for eight hours (0.0001 is 0.01 %).
     #[serde(deserialize_with = "exact")]
     pub funding_rate: Option<Decimal>,
+    /// Largest market order, in contracts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_vol: Option<u32>,
+    /// Largest limit order, in contracts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_max_vol: Option<u32>,
+    /// Most working orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_orders: Option<u32>,
+    /// Whether orders by the API are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_allowed: Option<bool>,
 }
 
 /// A jump of prices at a fixed time.
@@ -158,6 +170,10 @@ pub struct MarketParams {
     pub spread_ticks: u32,
     pub depth: Decimal,
     pub funding_rate: Decimal,
+    pub max_vol: Option<Contracts>,
+    pub limit_max_vol: Option<Contracts>,
+    pub max_orders: Option<usize>,
+    pub api_allowed: bool,
 }
 
 impl Scenario {
@@ -205,6 +221,7 @@ impl Scenario {
         let pair = |of: fn(&MarketSettings) -> Option<[Decimal; 2]>, default: [Decimal; 2]| {
             own.and_then(of).or_else(|| of(&self.market)).unwrap_or(default)
         };
+        let whole = |of: fn(&MarketSettings) -> Option<u32>| own.and_then(of).or_else(|| of(&self.market));
         MarketParams {
             start: own.and_then(|settings| settings.start).map(Price),
             volatility: pick(|s| s.volatility, Decimal::new(5, 2)),
@@ -217,6 +234,10 @@ impl Scenario {
             spread_ticks: own.and_then(|s| s.spread_ticks).or(self.market.spread_ticks).unwrap_or(1),
             depth: pick(|s| s.depth, Decimal::from(5_000)),
             funding_rate: pick(|s| s.funding_rate, Decimal::new(1, 4)),
+            max_vol: whole(|s| s.max_vol).map(|vol| Contracts(Decimal::from(vol))),
+            limit_max_vol: whole(|s| s.limit_max_vol).map(|vol| Contracts(Decimal::from(vol))),
+            max_orders: whole(|s| s.max_orders).and_then(|orders| usize::try_from(orders).ok()),
+            api_allowed: own.and_then(|s| s.api_allowed).or(self.market.api_allowed).unwrap_or(true),
         }
     }
 

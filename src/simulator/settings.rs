@@ -8,10 +8,12 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::candles::{Candles, symbol_of_name};
+use super::clock::ClockError;
 use super::error::SimulatorError;
 use super::instrument::catalogue;
 use super::scenario::Scenario;
 use super::signing::Credentials;
+use super::venue::RULES;
 use super::venue::{Beginning, CandleMark, DuplicateMode};
 use crate::model::{Decimal, Symbol, Usdt, VenueTime};
 
@@ -69,6 +71,8 @@ pub struct Settings {
     pub rate_limits: bool,
     /// Where the books are kept; in memory only when absent.
     pub data_dir: Option<PathBuf>,
+    /// How wrong the exchange's own clock is: its offset at the start, and its drift from there.
+    pub clock: ClockError,
 }
 
 impl Settings {
@@ -84,6 +88,7 @@ impl Settings {
             duplicates: DuplicateMode::default(),
             rate_limits: true,
             data_dir: None,
+            clock: ClockError::default(),
         }
     }
 
@@ -107,6 +112,8 @@ impl Settings {
             duplicates: self.duplicates,
             scenario: self.scenario.clone(),
             candles,
+            rules: RULES,
+            clock: self.clock,
         }
     }
 }

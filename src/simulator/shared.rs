@@ -8,14 +8,15 @@ use tokio::sync::watch;
 use super::books::Books;
 use super::clock::ExchangeClock;
 use super::error::SimulatorError;
-use super::faults::{Call, FaultKind, FaultSpec};
+use super::faults::{Call, Fault, FaultKind, FaultSpec, List};
 use super::limits::Limits;
+use super::requests::Requests;
 use super::settings::{REAL_SLACK, Settings};
 use super::signing::Credentials;
 use super::venue::{Answer, Command};
 use super::ws::Hub;
 use crate::clock::{Clock, Speed};
-use crate::model::VenueTime;
+use crate::model::SessionTime;
 
 /// One simulator: books, connections, limits, clock.
 pub struct Shared {
@@ -30,14 +31,21 @@ pub struct Core {
     pub books: Books,
     pub hub: Hub,
     pub limits: Limits,
+    pub requests: Requests,
 }
 
 impl Shared {
     pub fn open(settings: &Settings, clock: Clock) -> Result<Arc<Self>, SimulatorError> {
+        settings.clock.check()?;
         let clock = ExchangeClock::new(clock);
         let candles = settings.candles.as_ref().map(|market| &market.candles);
         let books = Books::open(settings.data_dir.as_deref(), settings.beginning(), candles, clock.now())?;
-        let core = Core { books, hub: Hub::default(), limits: Limits::new(settings.rate_limits) };
+        let core = Core {
+            books,
+            hub: Hub::default(),
+            limits: Limits::new(settings.rate_limits),
+            requests: Requests::default(),
+        };
         Ok(Arc::new(Self {
             core: Mutex::new(core),
             clock,
@@ -95,55 +103,76 @@ impl Shared {
 
 impl Core {
     /// Brings time to `now` and tells everybody what happened.
-    pub fn tick(&mut self, now: VenueTime) -> Result<(), SimulatorError> {
+    pub fn tick(&mut self, now: SessionTime) -> Result<(), SimulatorError> {
         self.books.advance(now)?;
         self.publish()
     }
 
     /// Carries out a command, durably, and tells everybody what happened.
-    pub fn execute(&mut self, now: VenueTime, command: &Command) -> Result<Answer, SimulatorError> {
+    pub fn execute(&mut self, now: SessionTime, command: &Command) -> Result<Answer, SimulatorError> {
         let answer = self.books.execute(now, command)?;
         self.publish()?;
         Ok(answer)
     }
 
     /// The fault that comes up for a call, if any; counts it.
-    pub fn fault(&mut self, now: VenueTime, call: &Call<'_>) -> Result<Option<FaultSpec>, SimulatorError> {
-        self.ask(now, |spec| !spec.is_socket() && spec.kind != FaultKind::ClockSkew, Some(call))
+    pub fn fault(&mut self, now: SessionTime, call: &Call<'_>) -> Result<Option<FaultSpec>, SimulatorError> {
+        let fault = self.ask(now, |spec| spec.is_of_calls(), Some(call))?;
+        Ok(fault.map(|fault| fault.spec))
+    }
+
+    /// The fault of this kind that comes up for a list, if any, as it was when it was asked; counts
+    /// it.
+    pub fn list_fault(
+        &mut self,
+        now: SessionTime,
+        kind: FaultKind,
+        list: List,
+        path: &str,
+    ) -> Result<Option<Fault>, SimulatorError> {
+        let here = |spec: &FaultSpec| spec.path.as_ref().is_none_or(|prefix| path.starts_with(prefix.as_str()));
+        self.ask(now, |spec| spec.kind == kind && spec.is_for_list(list) && here(spec), None)
     }
 
     /// The fault of the WebSocket that comes up, if any; counts it.
     pub fn socket_fault(&mut self, kinds: &[FaultKind]) -> Result<Option<FaultSpec>, SimulatorError> {
         let now = self.books.venue.now;
-        self.ask(now, |spec| kinds.contains(&spec.kind), None)
+        Ok(self.ask(now, |spec| kinds.contains(&spec.kind), None)?.map(|fault| fault.spec))
+    }
+
+    /// The fault that comes up for a private push, if any; counts it.
+    fn push_fault(&mut self, channel: &str) -> Result<Option<FaultSpec>, SimulatorError> {
+        let now = self.books.venue.now;
+        let twists = |kind| {
+            matches!(kind, FaultKind::WsLose | FaultKind::WsDuplicate | FaultKind::WsReorder | FaultKind::WsDelay)
+        };
+        let fault = self.ask(now, |spec| twists(spec.kind) && spec.is_for_channel(channel), None)?;
+        Ok(fault.map(|fault| fault.spec))
     }
 
     fn ask(
         &mut self,
-        now: VenueTime,
+        now: SessionTime,
         wanted: impl Fn(&FaultSpec) -> bool,
         call: Option<&Call<'_>>,
-    ) -> Result<Option<FaultSpec>, SimulatorError> {
+    ) -> Result<Option<Fault>, SimulatorError> {
         let venue = &self.books.venue;
         if venue.faults.is_empty() {
             return Ok(None);
         }
-        let candidates: Vec<(u64, bool, bool, FaultSpec)> = venue
+        let candidates: Vec<(bool, Fault)> = venue
             .faults
             .values()
             .filter(|fault| fault.is_on(now) && wanted(&fault.spec))
             .filter(|fault| call.is_none_or(|call| fault.is_for(call)))
-            .map(|fault| {
-                let counted = fault.spec.count.is_some() || fault.spec.probability.is_some();
-                (fault.id, counted, fault.comes_up(venue.seed), fault.spec.clone())
-            })
+            .map(|fault| (fault.comes_up(venue.seed), fault.clone()))
             .collect();
-        for (id, counted, fired, spec) in candidates {
-            if counted {
-                self.books.execute(now, &Command::FaultAsked { id, fired })?;
+        for (fired, fault) in candidates {
+            if fault.spec.counts() {
+                self.books.execute(now, &Command::FaultAsked { id: fault.id, fired })?;
             }
             if fired {
-                return Ok(Some(spec));
+                return Ok(Some(fault));
             }
         }
         Ok(None)
@@ -167,13 +196,9 @@ impl Core {
         }
         let stalled = self.socket_fault(&[FaultKind::WsStall])?.is_some();
         for push in self.books.venue.take_pushes() {
-            let twist = if stalled {
-                None
-            } else {
-                self.socket_fault(&[FaultKind::WsLose, FaultKind::WsDuplicate, FaultKind::WsReorder])?
-            };
             if !stalled {
-                self.hub.private(&push, twist.map(|spec| spec.kind));
+                let twist = self.push_fault(push.channel)?;
+                self.hub.private(&push, twist.as_ref(), self.books.venue.now);
             }
         }
         self.hub.stalled = stalled;

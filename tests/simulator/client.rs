@@ -56,6 +56,43 @@ impl Client {
         format!(r#"{{"method":"login","param":{{"apiKey":"{KEY}","reqTime":"{time}","signature":"{signature}"}}}}"#)
     }
 
+    /// A switch of the simulator.
+    pub async fn fault(&self, spec: Value) {
+        let answer = self.post("/sim/faults", &spec.to_string()).await.unwrap();
+        assert_eq!(answer["success"], Value::Bool(true), "{answer}");
+    }
+
+    /// All switches off.
+    pub async fn healthy(&self) {
+        self.raw("DELETE", "/sim/faults", "").await.unwrap();
+    }
+
+    /// Head and body as they came.
+    pub async fn whole(&self, method: &str, path: &str, body: &str) -> String {
+        let text = self.text(method, path, body, wall_time());
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// A signed request of another time.
+    pub async fn at(&self, now: SessionTime, path: &str) -> Value {
+        let text = self.text("GET", path, "", now);
+        serde_json::from_str(&self.exchange(&text).await.unwrap().1).unwrap()
+    }
+
+    fn text(&self, method: &str, path: &str, body: &str, now: SessionTime) -> String {
+        let request = self.request(method, path, body, now);
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        for (name, value) in request.headers() {
+            write!(text, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
+        }
+        write!(text, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        text
+    }
+
     /// A signed request.
     pub fn request(&self, method: &str, path: &str, body: &str, now: SessionTime) -> Request<Bytes> {
         let time = now.millis().to_string();
@@ -73,12 +110,7 @@ impl Client {
 
     /// Status and body; `None` when the connection is closed without an answer.
     pub async fn raw(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        let request = self.request(method, path, body, wall_time());
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-        for (name, value) in request.headers() {
-            write!(text, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
-        }
-        write!(text, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let text = self.text(method, path, body, wall_time());
         self.exchange(&text).await
     }
 

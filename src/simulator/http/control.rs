@@ -1,16 +1,20 @@
-//! The simulator's own switches under `/sim/`: faults, ledger, limits. No key is needed; it listens
-//! on loopback.
+//! The simulator's own switches under `/sim/`: faults, ledger, limits, counts, and the proof that it
+//! is one. No key is needed; it listens on loopback.
+
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use sha2::{Digest, Sha256};
 
 use super::dispatch::{json, refused, success};
 use crate::simulator::faults::FaultSpec;
 use crate::simulator::json::{Fields, Object, array};
 use crate::simulator::refusal::Refusal;
 use crate::simulator::shared::Shared;
+use crate::simulator::signing::query_pairs;
 use crate::simulator::venue::{Answer, Command, DuplicateMode};
 
 /// Answers a call to a switch.
@@ -31,6 +35,18 @@ fn reply(shared: &Shared, parts: &Parts, body: &Bytes) -> Result<String, (Status
         (&Method::GET, "/sim/ledger") => {
             core.tick(now).map_err(broken)?;
             Ok(core.books.venue.ledger())
+        }
+        (&Method::GET, "/sim/identity") => identity(parts).map_err(bad),
+        (&Method::GET, "/sim/requests") => {
+            let pairs = query_pairs(parts.uri.query().unwrap_or_default());
+            let find = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            let window = find("window_ms").map_or(Ok(1_000), str::parse);
+            let window = window.map_err(|_| bad("requests: window_ms is a whole number".to_owned()))?;
+            Ok(core.requests.to_json(Duration::from_millis(window), find("times") == Some("1")))
+        }
+        (&Method::DELETE, "/sim/requests") => {
+            core.requests.forget();
+            Ok(success(None))
         }
         (&Method::GET, "/sim/faults") => {
             let on = core.books.venue.faults.values().filter(|fault| fault.is_on(now));
@@ -75,7 +91,24 @@ fn reply(shared: &Shared, parts: &Parts, body: &Bytes) -> Result<String, (Status
         }
         _ => Err((
             StatusCode::NOT_FOUND,
-            "known are GET /sim/ledger, GET|POST|DELETE /sim/faults, POST /sim/limits, POST /sim/duplicates".to_owned(),
+            "known are GET /sim/ledger, GET|POST|DELETE /sim/faults, POST /sim/limits, POST /sim/duplicates, GET|DELETE /sim/requests, GET /sim/identity?challenge=<hex>".to_owned(),
         )),
     }
+}
+
+/// Longest challenge, in characters.
+const LONGEST_CHALLENGE: usize = 128;
+
+/// The proof that this is a simulator, for a paper session that is about to sign something: no
+/// exchange and no relay to one answers so.
+fn identity(parts: &Parts) -> Result<String, String> {
+    let pairs = query_pairs(parts.uri.query().unwrap_or_default());
+    let challenge = pairs.iter().find(|(key, _)| key == "challenge").map_or("", |(_, value)| value.as_str());
+    let is_hex = challenge.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if challenge.is_empty() || challenge.len() > LONGEST_CHALLENGE || !is_hex {
+        return Err("identity: challenge is 1 to 128 hexadecimal digits".to_owned());
+    }
+    let answer = hex::encode(Sha256::digest(format!("perpdeck-simulator:{challenge}").as_bytes()));
+    let object = Object::new().text("simulator", "perpdeck").text("version", env!("CARGO_PKG_VERSION"));
+    Ok(object.text("answer", &answer).build())
 }

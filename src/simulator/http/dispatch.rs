@@ -14,12 +14,13 @@ use axum::routing::any;
 
 use super::peer::Peer;
 use super::route::{Endpoint, Row};
-use super::{control, orders, positions, public, route};
-use crate::model::{Symbol, VenueTime};
+use super::{control, orders, positions, public, route, turned, twist};
+use crate::model::{SessionTime, Symbol, VenueTime};
 use crate::simulator::error::SimulatorError;
 use crate::simulator::faults::{Call, FaultKind, FaultSpec, Target};
 use crate::simulator::json::{Fields, Object};
 use crate::simulator::refusal::Refusal;
+use crate::simulator::requests::{self, Kind};
 use crate::simulator::shared::{Core, Shared};
 use crate::simulator::signing::{self, Claim, canonical_query, query_pairs};
 use crate::simulator::venue::Command;
@@ -62,7 +63,9 @@ pub struct Asked<'a> {
     pub args: &'a [String],
     pub query: &'a [(String, String)],
     pub body: &'a [u8],
-    pub now: VenueTime,
+    pub now: SessionTime,
+    /// The order-level errorCode with which a fault ends what is placed.
+    pub fail: Option<i64>,
 }
 
 impl Asked<'_> {
@@ -95,9 +98,13 @@ pub fn router(shared: Arc<Shared>) -> Router {
 
 async fn edge(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    let call = Call { target: Target::Public, path: "/edge", symbol: None };
+    let call = Call { target: Target::Public, path: "/edge", symbol: None, closes: false };
     let fault = shared.lock().fault(shared.clock.now(), &call);
-    match fault.ok().flatten().map(|spec| spec.kind) {
+    let fault = fault.ok().flatten();
+    if let Some(spec) = fault.as_ref().filter(|spec| spec.answers()) {
+        return turned::answer(spec);
+    }
+    match fault.map(|spec| spec.kind) {
         Some(FaultKind::Refuse | FaultKind::ReplyLost) => return cut(&parts).await,
         Some(FaultKind::Hang) => std::future::pending::<()>().await,
         Some(FaultKind::ErrorBefore | FaultKind::ErrorAfter) => return server_error("Internal error"),
@@ -123,8 +130,23 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Respon
         return json(StatusCode::NOT_FOUND, text);
     };
     let symbol = symbol_of(&query, &args, &body);
-    let call = Call { target: route::target(row), path: parts.uri.path(), symbol: symbol.as_ref() };
-    let fault = match shared.lock().fault(shared.clock.now(), &call) {
+    let target = route::target(row);
+    let side = (target == Target::Place).then(|| side_of(row, &body)).flatten();
+    let closes = side.is_some_and(|(_, closes)| closes);
+    let call = Call { target, path: parts.uri.path(), symbol: symbol.as_ref(), closes };
+    let fault = {
+        let now = shared.clock.now();
+        let mut core = shared.lock();
+        let kind = Kind {
+            endpoint: row.1,
+            class: requests::class(target, closes),
+            symbol: symbol.clone(),
+            side: side.map(|(side, _)| side),
+        };
+        core.requests.count(kind, now);
+        core.fault(now, &call)
+    };
+    let fault = match fault {
         Ok(fault) => fault,
         Err(error) => return server_error(&error.to_string()),
     };
@@ -133,8 +155,20 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Respon
     {
         return answer;
     }
-    let answer = carry_out(&shared, row, &args, &query, &parts, &body);
+    let fail = fault.as_ref().and_then(|spec| spec.order_error);
+    let answer = carry_out(&shared, row, (&args, &query, fail), &parts, &body);
     after(&shared, fault, &parts, answer).await
+}
+
+/// MEXC's `side` of what is placed, and whether it closes; the first of several speaks for all.
+fn side_of(row: &Row, body: &[u8]) -> Option<(i64, bool)> {
+    if row.2 == Endpoint::CloseAll {
+        return Some((0, true));
+    }
+    let rows = Fields::parse_many(body).ok()?;
+    let fields = rows.first()?;
+    let side = fields.integer("side").ok().flatten()?;
+    Some((side, matches!(side, 2 | 4) || fields.flag("reduceOnly") == Ok(Some(true))))
 }
 
 /// The contract that a request is about, wherever it says so.
@@ -148,9 +182,10 @@ fn symbol_of(query: &[(String, String)], args: &[String], body: &[u8]) -> Option
 /// Faults that come before the books hear of the request.
 async fn before(shared: &Shared, fault: &FaultSpec, parts: &Parts, body: &Bytes, call: &Call<'_>) -> Option<Response> {
     match fault.kind {
+        FaultKind::Refuse if fault.acted == Some(true) || fault.order_error.is_some() => None,
         FaultKind::Refuse => {
-            turned(shared, call, body, "refuse");
-            Some(cut(parts).await)
+            turned(shared, call, body, &turned::outcome(fault));
+            if fault.answers() { Some(turned::answer(fault)) } else { Some(cut(parts).await) }
         }
         FaultKind::Hang => {
             turned(shared, call, body, "hang");
@@ -194,31 +229,53 @@ fn turned(shared: &Shared, call: &Call<'_>, body: &[u8], why: &str) {
 fn carry_out(
     shared: &Shared,
     row: &'static Row,
-    args: &[String],
-    query: &[(String, String)],
+    (args, query, fail): (&[String], &[(String, String)], Option<i64>),
     parts: &Parts,
     body: &Bytes,
 ) -> (StatusCode, String) {
     let now = shared.clock.now();
     let mut core = shared.lock();
     if route::is_private(row) {
-        let server_time = core.books.venue.server_time(now);
-        if let Err(refusal) = authorise(shared, parts, query, body, server_time) {
+        let stamp = core.books.venue.stamp_at(now);
+        if let Err(refusal) = authorise(shared, parts, query, body, stamp) {
             return (StatusCode::OK, refused(&refusal));
         }
     }
     if !core.limits.admit(row.1, row.3, now) {
         drop(core);
-        let call = Call { target: route::target(row), path: parts.uri.path(), symbol: None };
+        let call = Call { target: route::target(row), path: parts.uri.path(), symbol: None, closes: false };
         turned(shared, &call, body, "refused 510");
         return (StatusCode::OK, refused(&Refusal::of(510)));
     }
-    let asked = Asked { path: parts.uri.path(), args, query, body, now };
-    match handle(&mut core, row.2, &asked) {
+    let asked = Asked { path: parts.uri.path(), args, query, body, now, fail };
+    match listed(&mut core, row, &asked) {
         Ok(data) => (StatusCode::OK, success(data.as_deref())),
         Err(Failure::Refused(refusal)) => (StatusCode::OK, refused(&refusal)),
         Err(Failure::Broken(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error_body(&error.to_string())),
     }
+}
+
+/// The answer, with the faults of lists: from books as they were, and twisted.
+fn listed(core: &mut Core, row: &Row, asked: &Asked<'_>) -> Reply {
+    let Some(list) = route::list(row) else { return handle(core, row.2, asked) };
+    let lag = core.list_fault(asked.now, FaultKind::ListLag, list, asked.path)?;
+    let seed = core.books.venue.seed;
+    let reply = match lag {
+        Some(fault) => {
+            let view = core.books.venue.as_of(asked.now.minus(fault.lag(seed)));
+            orders::read(&view, row.2, asked)
+                .or_else(|| positions::read(&view, row.2, asked).map(|reply| reply.map(Some)))
+                .map_or_else(|| handle(core, row.2, asked), |reply| reply.map_err(Into::into))
+        }
+        None => handle(core, row.2, asked),
+    };
+    let Some(mut data) = reply? else { return Ok(None) };
+    for kind in [FaultKind::DealIdsDiffer, FaultKind::ListLacks, FaultKind::ListEmpty, FaultKind::OddRow] {
+        if let Some(fault) = core.list_fault(asked.now, kind, list, asked.path)? {
+            data = twist::twist(&data, list, &fault, seed);
+        }
+    }
+    Ok(Some(data))
 }
 
 fn handle(core: &mut Core, endpoint: Endpoint, asked: &Asked<'_>) -> Reply {
@@ -265,6 +322,8 @@ async fn after(
     let Some(fault) = fault else { return json(status, body) };
     match fault.kind {
         FaultKind::ReplyLost => cut(parts).await,
+        FaultKind::Refuse if fault.answers() => turned::answer(&fault),
+        FaultKind::Refuse if fault.order_error.is_none() => cut(parts).await,
         FaultKind::ReplyDelayed => {
             shared.clock.sleep(fault.delay()).await;
             json(status, body)

@@ -8,6 +8,8 @@ mod peer;
 mod positions;
 pub mod public;
 mod route;
+mod turned;
+mod twist;
 
 pub use dispatch::{NoAnswer, router};
 pub use peer::{Doors, Peer};

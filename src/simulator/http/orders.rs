@@ -50,12 +50,12 @@ fn place(core: &mut Core, endpoint: Endpoint, asked: &Asked<'_>) -> Reply {
             return Err(refusal.into());
         }
     };
-    let command = Command::Place { path: asked.path.to_owned(), request: Box::new(request) };
+    let command = Command::Place { path: asked.path.to_owned(), request: Box::new(request), fail: asked.fail };
     let Answer::Id(id) = run(core, asked, &command)? else { return Ok(None) };
     if endpoint == Endpoint::Submit {
         return Ok(Some(id.to_string()));
     }
-    let time = core.books.venue.server_time(asked.now).millis();
+    let time = core.books.venue.stamp_at(asked.now).millis();
     Ok(Some(Object::new().text("orderId", &id.to_string()).plain("ts", time).build()))
 }
 
@@ -69,7 +69,8 @@ fn place_many(core: &mut Core, asked: &Asked<'_>) -> Reply {
         let external = fields.text("externalOid");
         let outcome = match order_request(&fields) {
             Ok(request) => {
-                let command = Command::Place { path: asked.path.to_owned(), request: Box::new(request) };
+                let command =
+                    Command::Place { path: asked.path.to_owned(), request: Box::new(request), fail: asked.fail };
                 core.execute(asked.now, &command)?
             }
             Err(refusal) => Answer::Refused(refusal),
@@ -186,7 +187,7 @@ fn amend(core: &mut Core, asked: &Asked<'_>) -> Reply {
     }
 }
 
-fn read(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<Option<String>, Refusal>> {
+pub fn read(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<Option<String>, Refusal>> {
     let show = |order: &Order| venue.instrument(&order.request.symbol).map(|i| order.to_json(i, false));
     let by_external = |symbol: &Symbol, external: &str| {
         let ids = venue.by_external.get(&(symbol.clone(), external.to_owned()))?;
@@ -244,9 +245,12 @@ fn batch_query(venue: &Venue, asked: &Asked<'_>, show: impl Fn(&Order) -> Option
 /// The time span that a history query is about; both spellings are accepted.
 fn span(venue: &Venue, asked: &Asked<'_>) -> Result<(VenueTime, VenueTime), Refusal> {
     let either = |old: &str, new: &str| Ok::<_, Refusal>(asked.number(old)?.or(asked.number(new)?));
-    let end = either("end_time", "endTime")?.map_or(venue.now, |end| VenueTime::from_millis(end.saturating_add(1)));
-    let start = either("start_time", "startTime")?.unwrap_or(end.millis().saturating_sub(WEEK));
-    if end.millis().saturating_sub(start) > 90 * 86_400_000 {
+    // Without an end everything is meant, what a clock that was set back stamped ahead included.
+    let end = either("end_time", "endTime")?.map(|end| VenueTime::from_millis(end.saturating_add(1)));
+    let near = end.unwrap_or(venue.stamp()).millis();
+    let start = either("start_time", "startTime")?.unwrap_or(near.saturating_sub(WEEK));
+    let end = end.unwrap_or(VenueTime::from_micros(i64::MAX));
+    if near.saturating_sub(start) > 90 * 86_400_000 {
         return Err(Refusal::new(600, "Parameter error: the time span exceeds 90 days"));
     }
     Ok((VenueTime::from_millis(start), end))

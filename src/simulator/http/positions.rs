@@ -23,7 +23,7 @@ pub fn answer(core: &mut Core, endpoint: Endpoint, asked: &Asked<'_>) -> Reply {
     }
 }
 
-fn read(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<String, Refusal>> {
+pub fn read(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<String, Refusal>> {
     Some(match endpoint {
         Endpoint::OpenPositions => open_positions(venue, asked),
         Endpoint::HistoryPositions => history(venue, asked),
@@ -146,8 +146,8 @@ fn fees(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Result<String, 
             .build()
     } else {
         object
-            .number("originalMakerFee", found.maker_fee)
-            .number("originalTakerFee", found.taker_fee)
+            .number("originalMakerFee", found.list_maker_fee)
+            .number("originalTakerFee", found.list_taker_fee)
             .number("realMakerFee", found.maker_fee)
             .number("realTakerFee", found.taker_fee)
             .plain("discountRate", 0)

@@ -2,9 +2,9 @@
 
 use super::dispatch::{Asked, Reply};
 use super::{detail, route::Endpoint};
-use crate::model::{Decimal, Symbol, VenueTime, mul};
+use crate::model::{Decimal, Price, Symbol, VenueTime, mul};
 use crate::simulator::json::{Object, array, number, quoted};
-use crate::simulator::market::{Bar, Market, Trade};
+use crate::simulator::market::{Bar, Commit, Level, Market, Trade};
 use crate::simulator::refusal::Refusal;
 use crate::simulator::venue::{FUNDING_SECONDS, Venue};
 
@@ -14,7 +14,7 @@ pub fn answer(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Re
 }
 
 fn reply(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<String, Refusal>> {
-    let time = venue.server_time(asked.now).millis();
+    let time = venue.stamp_at(asked.now).millis();
     let market = || {
         let symbol = Symbol::new(asked.arg(0)).map_err(|_| Refusal::of(1001))?;
         venue.markets.get(&symbol).ok_or_else(|| Refusal::of(1001))
@@ -34,10 +34,15 @@ fn reply(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Result<
             let limit = asked.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1_000);
             Ok(depth(market, limit))
         }),
-        Endpoint::DepthCommits => market().map(|market| array([depth(market, 1_000)])),
+        Endpoint::DepthCommits => market().map(|market| {
+            let most = asked.arg(1).parse().unwrap_or(COMMITS).min(COMMITS);
+            // The newest first, as the documented sample has it.
+            array(market.book.commits(most).iter().rev().map(|change| commit(change).build()))
+        }),
         Endpoint::IndexPrice => stamped("indexPrice", |market| market.index.0),
         Endpoint::FairPrice => stamped("fairPrice", |market| market.fair.0),
-        Endpoint::FundingRate => market().map(|market| funding(market, venue.now, time)),
+        Endpoint::FundingRates => Ok(array(venue.markets.values().map(|market| funding(market, venue.stamp(), time)))),
+        Endpoint::FundingRate => market().map(|market| funding(market, venue.stamp(), time)),
         Endpoint::Kline => market().and_then(|market| klines(market, asked)),
         Endpoint::Deals => market().and_then(|market| {
             let limit = asked.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(100);
@@ -96,7 +101,7 @@ pub fn ticker(market: &Market, venue: &Venue) -> String {
         .number("fundingRate", market.funding_rate)
         .number("maxBidPrice", highest.0)
         .number("minAskPrice", lowest.0)
-        .plain("timestamp", market.at.millis())
+        .plain("timestamp", market.stamp.millis())
         .raw("riseFallRates", &Object::new().text("zone", "UTC+8").number("r", rate).number("v", change).build())
         .raw("riseFallRatesOfTimezone", &array(std::iter::repeat_n(number(rate), 3)))
         .text("zone", "UTC+8")
@@ -115,8 +120,21 @@ pub fn depth(market: &Market, limit: usize) -> String {
         .raw("asks", &asks)
         .raw("bids", &bids)
         .plain("version", market.book.version)
-        .plain("timestamp", market.at.millis())
+        .plain("timestamp", market.stamp.millis())
         .build()
+}
+
+/// Most changes that `depth_commits` answers.
+const COMMITS: usize = 100;
+
+/// One change of a book, or several merged: absolute sizes, 0 is gone.
+pub fn commit(change: &Commit) -> Object {
+    let rows = |side: &std::collections::BTreeMap<Price, Level>| {
+        array(
+            side.iter().map(|(price, level)| format!("[{},{},{}]", number(price.0), number(level.vol.0), level.orders)),
+        )
+    };
+    Object::new().raw("asks", &rows(&change.asks)).raw("bids", &rows(&change.bids)).plain("version", change.version)
 }
 
 /// A trade of the tape; pushes have the id as a string and their own time.

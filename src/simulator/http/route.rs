@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 
-use crate::simulator::faults::Target;
+use crate::simulator::faults::{List, Target};
 use crate::simulator::limits::Limit;
 use crate::simulator::signing::decoded;
 
@@ -18,6 +18,7 @@ pub enum Endpoint {
     DepthCommits,
     IndexPrice,
     FairPrice,
+    FundingRates,
     FundingRate,
     FundingHistory,
     Kline,
@@ -88,6 +89,7 @@ const TABLE: &[Row] = &[
     ("GET", "contract/depth_commits/{}/{}", E::DepthCommits, USUAL),
     ("GET", "contract/index_price/{}", E::IndexPrice, USUAL),
     ("GET", "contract/fair_price/{}", E::FairPrice, USUAL),
+    ("GET", "contract/funding_rate", E::FundingRates, USUAL),
     ("GET", "contract/funding_rate/history", E::FundingHistory, USUAL),
     ("GET", "contract/funding_rate/{}", E::FundingRate, USUAL),
     ("GET", "contract/kline/{}", E::Kline, USUAL),
@@ -175,6 +177,19 @@ pub fn target(row: &Row) -> Target {
         _ if is_private(row) => Target::Read,
         _ => Target::Public,
     }
+}
+
+/// Which kind of list it answers, for the faults of lists.
+pub fn list(row: &Row) -> Option<List> {
+    Some(match row.2 {
+        E::OpenOrders | E::StopList => List::Orders,
+        E::OpenPositions => List::Positions,
+        E::DealDetails | E::OrderDeals => List::Deals,
+        E::HistoryOrders | E::CloseOrders | E::HistoryPositions => List::History,
+        E::Assets | E::Asset => List::Assets,
+        E::GetOrder | E::GetExternal | E::BatchQuery | E::BatchQueryExternal => List::Lookups,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

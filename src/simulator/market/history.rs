@@ -1,11 +1,15 @@
-//! What a market remembers: one-minute candles, the last trades, the last day's range.
+//! What a market remembers: one-minute candles, the last trades, the last day's range, and what was
+//! before its start.
 
 use std::collections::VecDeque;
 
+use super::before::Before;
 use crate::model::{Contracts, Decimal, Price, Usdt, VenueTime, div, sub};
 
-/// One-minute candles kept: a day and a bit, and the 2000 rows that `kline` may answer.
+/// One-minute candles kept: a day and a bit.
 const CANDLES: usize = 2_000;
+/// Most candles of one answer.
+pub const ROWS: usize = 2_000;
 /// Trades kept, the most that `deals` may answer.
 const TRADES: usize = 100;
 /// Minutes of the 24-hour figures.
@@ -45,21 +49,29 @@ pub struct DayFigures {
 }
 
 /// The tape of one market.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct History {
+    before: Before,
     bars: VecDeque<Bar>,
     trades: VecDeque<Trade>,
     next_trade: u64,
 }
 
 impl History {
+    /// An empty tape after what was before.
+    pub fn new(before: Before) -> Self {
+        Self { before, bars: VecDeque::new(), trades: VecDeque::new(), next_trade: 0 }
+    }
+
     /// Adds a trade, and with it the price.
     pub fn trade(&mut self, at: VenueTime, price: Price, vol: Contracts, amount: Usdt, buy: bool) {
         self.next_trade = self.next_trade.saturating_add(1);
         self.trades.push_front(Trade { id: 10_000_000_000 + self.next_trade, price, vol, buy, at });
         self.trades.truncate(TRADES);
         let minute = at.secs().div_euclid(60) * 60;
-        if let Some(bar) = self.bars.back_mut().filter(|bar| bar.time == minute) {
+        // A clock that was set back makes no second candle of a minute: what trades meanwhile
+        // counts in the newest.
+        if let Some(bar) = self.bars.back_mut().filter(|bar| bar.time >= minute) {
             bar.high = bar.high.max(price);
             bar.low = bar.low.min(price);
             bar.close = price;
@@ -85,11 +97,65 @@ impl History {
         fresh
     }
 
-    /// Candles of so many seconds between two times (seconds, inclusive), oldest first.
+    /// Candles of so many seconds between two times (seconds, inclusive), oldest first: the last
+    /// 2000 at most, those from before the start included.
     pub fn bars(&self, seconds: i64, from: Option<i64>, to: Option<i64>) -> Vec<Bar> {
+        let mut live = self.live(seconds, from, to);
+        if live.len() >= ROWS {
+            return live.split_off(live.len().saturating_sub(ROWS));
+        }
+        let mut out = self.earlier(seconds.max(60), from, to, ROWS.saturating_sub(live.len()));
+        // The candle in which it started has a part before and a part after.
+        if let (Some(before), Some(after)) = (out.last().copied(), live.first_mut().filter(|b| self.began(b.time)))
+            && before.time == after.time
+        {
+            after.open = before.open;
+            after.low = after.low.min(before.low);
+            after.high = after.high.max(before.high);
+            after.vol += before.vol;
+            after.amount += before.amount;
+            out.pop();
+        }
+        out.extend(live);
+        out
+    }
+
+    /// The candle that is being made.
+    pub fn last_bar(&self, seconds: i64) -> Option<Bar> {
+        let newest = self.bars.back()?;
+        self.bars(seconds, Some(start_of(newest.time, seconds)), None).pop()
+    }
+
+    /// Whether a candle reaches back to the start or before.
+    fn began(&self, time: i64) -> bool {
+        time <= self.before.until()
+    }
+
+    /// Candles from before the start, at most so many.
+    fn earlier(&self, seconds: i64, from: Option<i64>, to: Option<i64>, most: usize) -> Vec<Bar> {
+        let until = self.before.until();
+        // Nothing joins on when the first minutes are forgotten already.
+        if self.bars.front().is_some_and(|bar| bar.time > until) {
+            return Vec::new();
+        }
+        let newest = start_of(to.unwrap_or(until).min(until), seconds);
+        let mut rows = Vec::new();
+        let mut time = newest;
+        while rows.len() < most && from.is_none_or(|from| time >= from) && time > 0 {
+            if time < until {
+                rows.push(self.before.bar(time, time.saturating_add(seconds)));
+            }
+            time = time.saturating_sub(seconds);
+        }
+        rows.reverse();
+        rows
+    }
+
+    fn live(&self, seconds: i64, from: Option<i64>, to: Option<i64>) -> Vec<Bar> {
         let mut out: Vec<Bar> = Vec::new();
-        for bar in &self.bars {
-            let time = bar.time.div_euclid(seconds.max(60)) * seconds.max(60);
+        let first = from.map_or(0, |from| self.bars.partition_point(|bar| bar.time < from));
+        for bar in self.bars.iter().skip(first) {
+            let time = start_of(bar.time, seconds);
             if from.is_some_and(|from| time < from) || to.is_some_and(|to| time > to) {
                 continue;
             }
@@ -118,6 +184,11 @@ impl History {
         }
         figures
     }
+}
+
+/// When the candle began that a time lies in.
+fn start_of(time: i64, seconds: i64) -> i64 {
+    time.div_euclid(seconds.max(60)) * seconds.max(60)
 }
 
 impl DayFigures {

@@ -1,5 +1,6 @@
 //! One market: prices by the step, the book around them, the tape behind them.
 
+mod before;
 mod book;
 mod history;
 mod noise;
@@ -9,15 +10,16 @@ mod synthetic;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use book::{Book, Level, STEP, Shape};
+pub use book::{Book, Commit, FIRST_STEP, Level, STEP, Shape};
 pub use history::{Bar, Trade};
 pub use noise::Noise;
 pub use synthetic::percent;
 
 use super::candles::Candles;
+use super::clock::{ClockError, shown};
 use super::instrument::Instrument;
 use super::scenario::MarketParams;
-use crate::model::{Contracts, Decimal, Price, VenueTime, add, div, mul, sub};
+use crate::model::{Contracts, Decimal, Price, SessionTime, VenueTime, add, div, mul, sub};
 
 #[derive(Clone, Debug)]
 enum Feed {
@@ -43,8 +45,10 @@ pub struct Market {
     pub funding_rate: Decimal,
     pub book: Book,
     pub tape: history::History,
-    /// When the prices were made.
-    pub at: VenueTime,
+    /// When the prices were made, by the pace.
+    pub at: SessionTime,
+    /// The same by the exchange's own clock.
+    pub stamp: VenueTime,
     /// Whether a recorded market has come to its end.
     pub ended: bool,
     /// Smoothed last − index.
@@ -56,26 +60,39 @@ pub struct Market {
 
 impl Market {
     /// An invented market. `number` keeps the random streams of the symbols apart.
-    pub fn synthetic(instrument: Instrument, params: &MarketParams, seed: u64, number: u64, at: VenueTime) -> Self {
+    pub fn synthetic(
+        instrument: Instrument,
+        params: &MarketParams,
+        (seed, number, rules): (u64, u64, u32),
+        at: (SessionTime, VenueTime),
+    ) -> Self {
         let start = params.start.unwrap_or(instrument.usual_price).0;
         let feed = synthetic::Synthetic::new(params.clone(), start, Noise::new(seed, number * 2 + 1));
-        Self::open(instrument, params, Feed::Synthetic(Box::new(feed)), (seed, number), start, at)
+        Self::open(instrument, params, Feed::Synthetic(Box::new(feed)), (seed, number, rules), start, at)
     }
 
     /// A recorded market.
-    pub fn replayed(instrument: Instrument, params: &MarketParams, candles: &Arc<Candles>, seed: u64) -> Self {
-        let (start, at) = (candles.first().open, candles.start());
+    pub fn replayed(
+        instrument: Instrument,
+        params: &MarketParams,
+        candles: &Arc<Candles>,
+        (seed, rules): (u64, u32),
+        clock: ClockError,
+    ) -> Self {
+        let start = candles.first().open;
+        let pace = SessionTime::from_micros(candles.start().micros());
+        let at = (pace, shown(pace, clock.micros_after(Duration::ZERO)));
         let feed = Feed::Replay(replay::Replay::new(Arc::clone(candles)));
-        Self::open(instrument, params, feed, (seed, 0), start, at)
+        Self::open(instrument, params, feed, (seed, 0, rules), start, at)
     }
 
     fn open(
         instrument: Instrument,
         params: &MarketParams,
         feed: Feed,
-        (seed, number): (u64, u64),
+        (seed, number, rules): (u64, u64, u32),
         start: Decimal,
-        at: VenueTime,
+        at: (SessionTime, VenueTime),
     ) -> Self {
         let shape = Shape { spread_ticks: params.spread_ticks, depth: params.depth };
         let noise = Noise::new(seed, number * 2 + 2);
@@ -86,8 +103,9 @@ impl Market {
             fair: price,
             funding_rate: params.funding_rate,
             book: Book::new(&instrument, shape, seed, number << 40 | 1 << 62),
-            tape: history::History::default(),
-            at,
+            tape: history::History::new(before::Before::new(&instrument, price, shape, (seed, number), at.1)),
+            at: at.0,
+            stamp: at.1,
             ended: false,
             basis: Decimal::ZERO,
             shape,
@@ -95,17 +113,36 @@ impl Market {
             noise,
             instrument,
         };
+        market.change_rules(params, rules);
         market.settle(at, start);
         market
     }
 
-    /// How long one step is: a quarter of a second, or a twentieth of a candle.
-    pub fn step_length(candles: Option<&Arc<Candles>>) -> Duration {
-        candles.map_or(STEP, |candles| (candles.interval() / replay::STEPS).max(STEP))
+    /// How long one step is: a fifth of a second, or a twentieth of a candle.
+    pub fn step_length(candles: Option<&Arc<Candles>>, rules: u32) -> Duration {
+        let least = if rules < 2 { FIRST_STEP } else { STEP };
+        candles.map_or(least, |candles| (candles.interval() / replay::STEPS).max(least))
+    }
+
+    /// The candles that it replays.
+    pub fn candles(&self) -> Option<&Arc<Candles>> {
+        match &self.feed {
+            Feed::Synthetic(_) => None,
+            Feed::Replay(feed) => Some(feed.candles()),
+        }
+    }
+
+    /// The exchange's rules from here on: fees, and how its book moves.
+    pub fn change_rules(&mut self, params: &MarketParams, rules: u32) {
+        self.instrument.arrange(params, rules);
+        if rules >= 2 {
+            self.book.fix(self.last);
+        }
     }
 
     /// Other parameters from here on.
-    pub fn retune(&mut self, params: &MarketParams) {
+    pub fn retune(&mut self, params: &MarketParams, rules: u32) {
+        self.instrument.arrange(params, rules);
         self.funding_rate = params.funding_rate;
         self.shape = Shape { spread_ticks: params.spread_ticks, depth: params.depth };
         if let Feed::Synthetic(feed) = &mut self.feed {
@@ -114,11 +151,11 @@ impl Market {
     }
 
     /// One step of the market, at its time.
-    pub fn step(&mut self, at: VenueTime, step: Duration) {
+    pub fn step(&mut self, at: (SessionTime, VenueTime), step: Duration) {
         let hidden = match &mut self.feed {
             Feed::Synthetic(feed) => feed.step(step),
             Feed::Replay(feed) => {
-                let (price, ended) = feed.price_at(at);
+                let (price, ended) = feed.price_at(at.0);
                 self.ended = ended;
                 price
             }
@@ -133,7 +170,7 @@ impl Market {
         }
     }
 
-    fn settle(&mut self, at: VenueTime, hidden: Decimal) {
+    fn settle(&mut self, (at, stamp): (SessionTime, VenueTime), hidden: Decimal) {
         let tick = self.instrument.tick;
         let recorded = matches!(self.feed, Feed::Replay(_));
         let flutter =
@@ -145,11 +182,12 @@ impl Market {
         self.basis = add(mul(self.basis, Decimal::new(9, 1)), mul(gap, Decimal::new(1, 1))).round_dp(10);
         self.fair = Price(self.instrument.on_tick(add(self.index.0, self.basis)).0.max(tick));
         self.at = at;
+        self.stamp = stamp;
         self.book.refresh(self.last, self.shape);
         let size = mul(self.noise.between(Decimal::new(2, 2), Decimal::new(40, 2)), self.shape.depth);
         let contract = self.instrument.value(self.last, Contracts(Decimal::ONE)).0;
         let vol = Contracts(div(size, contract).unwrap_or(Decimal::ONE).trunc().max(Decimal::ONE));
-        self.tape.trade(at, self.last, vol, self.instrument.value(self.last, vol), moved_up);
+        self.tape.trade(stamp, self.last, vol, self.instrument.value(self.last, vol), moved_up);
     }
 
     /// The price that a trigger watches.

@@ -5,6 +5,14 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::model::{Decimal, add, mul, sub};
 
+/// Well mixed bits of a number (splitmix64): for things that are looked up instead of drawn.
+pub fn mix(bits: u64) -> u64 {
+    let z = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
 /// One stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Noise(ChaCha8Rng);

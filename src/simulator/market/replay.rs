@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Decimal, VenueTime, add, div, mul, sub};
+use crate::model::{Decimal, SessionTime, VenueTime, add, div, mul, sub};
 use crate::simulator::candles::{Candle, Candles};
 
 /// How many steps the path of one candle has.
@@ -26,8 +26,14 @@ impl Replay {
         Self { candles, at: 0 }
     }
 
+    /// What is played.
+    pub fn candles(&self) -> &Arc<Candles> {
+        &self.candles
+    }
+
     /// The price at a time, and whether the file has ended by then.
-    pub fn price_at(&mut self, at: VenueTime) -> (Decimal, bool) {
+    pub fn price_at(&mut self, at: SessionTime) -> (Decimal, bool) {
+        let at = VenueTime::from_micros(at.micros());
         let rows = self.candles.rows();
         while rows.get(self.at.saturating_add(1)).is_some_and(|next| next.time <= at) {
             self.at = self.at.saturating_add(1);

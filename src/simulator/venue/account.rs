@@ -181,6 +181,7 @@ impl Venue {
 
     pub(super) fn tell_assets(&mut self) {
         if std::mem::take(&mut self.asset_changed) {
+            self.remember_money();
             let data = self.asset_json(true);
             self.push("push.personal.asset", "asset", None, data);
         }
@@ -188,7 +189,11 @@ impl Venue {
 
     /// Pays funding when a period has ended: a long pays rate · value, a short receives it.
     pub(super) fn settle_funding(&mut self) {
-        let now_period = period(self.now);
+        let now_period = period(self.stamp());
+        // Set back over more than a boundary, the clock counts from there.
+        if now_period < self.funded.saturating_sub(1) {
+            self.funded = now_period;
+        }
         if now_period <= self.funded {
             return;
         }

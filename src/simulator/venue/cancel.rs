@@ -8,7 +8,7 @@ use crate::model::{Contracts, Price, Symbol, Usdt};
 impl Venue {
     /// Ends an order in a state, with an order-level error code.
     pub(super) fn finish(&mut self, id: u64, state: State, error: i64) {
-        let now = self.now;
+        let now = self.stamp();
         let Some(order) = self.orders.get_mut(&id).filter(|order| order.state.is_open()) else { return };
         order.state = state;
         order.error = error;
@@ -90,7 +90,7 @@ impl Venue {
         }
         let request = Request { price: Some(price), vol, external: None, ..order.request.clone() };
         self.finish(id, State::Cancelled, 0);
-        self.place(path, &request)
+        self.place(path, &request, None)
     }
 
     /// A market order for every position.

@@ -22,8 +22,15 @@ impl Venue {
     /// Whether an order may be accepted, and what it takes.
     pub(super) fn check(&self, request: &Request) -> Result<Measured, Refusal> {
         let market = self.markets.get(&request.symbol).ok_or_else(|| Refusal::of(1001))?;
+        if !market.instrument.api_allowed {
+            return Err(Refusal::of(1002));
+        }
         check_size(request, market)?;
         let price = check_price(request, market)?;
+        let other_mode = request.position_mode.is_some_and(|mode| mode != 0 && mode != self.account.mode);
+        if other_mode && self.rules >= 2 {
+            return Err(Refusal::of(7002));
+        }
         if request.external.as_ref().is_some_and(|id| id.chars().count() > LONGEST_OID) {
             return Err(Refusal::of(2030));
         }
@@ -46,6 +53,9 @@ impl Venue {
                 }
             }
             position_id = held.map_or(0, |position| position.id);
+            if self.rules >= 2 {
+                self.check_liquidation(request, market, leg)?;
+            }
         }
         let opening = self.opening_part(request, closes.as_ref());
         let frozen = Order::margin_for(&market.instrument, price, opening, leverage);
@@ -56,6 +66,26 @@ impl Venue {
             }
         }
         Ok(Measured { leverage, price, frozen, position_id })
+    }
+
+    /// No close is filled beyond the position's liquidation price: a market order whose worst fill
+    /// would lie there is refused (2078), and so is a limit that names such a price (2032, 2033).
+    fn check_liquidation(&self, request: &Request, market: &Market, leg: &Leg) -> Result<(), Refusal> {
+        let Some(held) = self.positions.get(leg) else { return Ok(()) };
+        let line = self.liquidation_price(leg);
+        if !line.is_positive() {
+            return Ok(());
+        }
+        let beyond = |price: Price| if leg.1 { price <= line } else { price >= line };
+        if request.kind.is_market() {
+            let vol = request.vol.min(held.hold);
+            let worst = market.book.worst(request.side.is_buy(), vol, market_limit(market, request.side.is_buy()));
+            return if worst.is_some_and(beyond) { Err(Refusal::of(2078)) } else { Ok(()) };
+        }
+        if request.price.is_some_and(beyond) {
+            return Err(Refusal::of(if leg.1 { 2032 } else { 2033 }));
+        }
+        Ok(())
     }
 
     /// The leg that an order closes or reduces, when it does.
@@ -79,7 +109,8 @@ impl Venue {
         (request.vol - held).max(Contracts::ZERO)
     }
 
-    /// Contracts of a leg that resting close orders have reserved.
+    /// Contracts of a leg that resting close orders have reserved. A change of this alone pushes no
+    /// position: nothing on record shows such a push, so whoever needs it has to read.
     pub fn frozen_vol(&self, leg: &Leg) -> Contracts {
         let orders = self.open.get(&leg.0).into_iter().flatten().filter_map(|id| self.orders.get(id));
         orders
@@ -149,7 +180,8 @@ fn check_size(request: &Request, market: &Market) -> Result<(), Refusal> {
     if vol < market.instrument.min_vol {
         return Err(Refusal::of(2011));
     }
-    if vol > market.instrument.max_vol {
+    let most = if request.kind.is_market() { market.instrument.max_vol } else { market.instrument.limit_max_vol };
+    if vol > most {
         return Err(Refusal::of(2028));
     }
     Ok(())

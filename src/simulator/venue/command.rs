@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::order::Request;
 use crate::model::{Contracts, Decimal, Symbol};
+use crate::simulator::clock::ClockError;
 use crate::simulator::faults::FaultSpec;
 use crate::simulator::refusal::Refusal;
 use crate::simulator::scenario::Scenario;
@@ -31,12 +32,22 @@ pub enum Command {
     Begin(Box<Beginning>),
     /// The simulator runs again; the markets go on where they stood.
     Resume,
+    /// Other rules of the exchange from here on: those of the version that runs now.
+    Rules { rules: u32 },
+    /// The exchange's own clock is so wrong from here on.
+    Clock { clock: ClockError },
     /// The same books under another scenario; its times count from here.
     Rescenario { scenario: Box<Scenario> },
     /// Time has come so far.
     Advance,
     /// An order was asked for.
-    Place { path: String, request: Box<Request> },
+    Place {
+        path: String,
+        request: Box<Request>,
+        /// The order-level errorCode with which a fault ends it at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fail: Option<i64>,
+    },
     /// A request named an order but was refused before it got to the books.
     Turned { path: String, symbol: Option<Symbol>, id: String, why: String },
     /// Orders were asked to be cancelled by the exchange's ids.
@@ -85,6 +96,16 @@ pub struct Beginning {
     pub scenario: Scenario,
     /// Which candles, when they are not invented: contract, rows, and a digest of all of them.
     pub candles: Option<CandleMark>,
+    /// Which rules hold; records of version 0.1.0 do not say and mean 1.
+    #[serde(default = "first")]
+    pub rules: u32,
+    /// How wrong the exchange's own clock is.
+    #[serde(default)]
+    pub clock: ClockError,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// What a candle file is known again by.

@@ -2,13 +2,13 @@
 
 use super::order::Order;
 use super::{Fill, Venue};
-use crate::model::{Symbol, VenueTime};
+use crate::model::{SessionTime, Symbol};
 use crate::simulator::json::{Object, array};
 
 /// One request that named an order, accepted or refused.
 #[derive(Clone, Debug)]
 pub struct RequestNote {
-    pub at: VenueTime,
+    pub at: SessionTime,
     pub path: String,
     pub symbol: Option<Symbol>,
     /// The client's id, or whatever id the request gave.
@@ -72,6 +72,7 @@ impl Venue {
         });
         Object::new()
             .plain("now", self.now.micros())
+            .plain("clock", self.stamp().micros())
             .plain("ranMs", self.ran.as_millis())
             .plain("seed", self.seed)
             .text("scenario", &self.beginning.scenario.name)

@@ -233,7 +233,7 @@ impl Venue {
         };
         let (symbol, long) = (leg.0.clone(), leg.1);
         self.liquidations.push(LiquidationNote {
-            at: self.now,
+            at: self.stamp(),
             position,
             order,
             symbol,

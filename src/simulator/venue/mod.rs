@@ -11,6 +11,7 @@ mod ledger;
 mod liquidation;
 mod order;
 mod outside;
+mod past;
 mod place;
 mod position;
 mod push;
@@ -37,16 +38,21 @@ pub use push::Push;
 pub use stops::Stop;
 
 use super::candles::Candles;
+use super::clock::{ClockError, shown};
 use super::faults::Fault;
 use super::instrument::{Instrument, catalogue};
 use super::market::Market;
 use super::refusal::Refusal;
-use crate::model::{Decimal, Price, Symbol, Usdt, VenueTime};
+use crate::model::{Decimal, Price, SessionTime, Symbol, Usdt, VenueTime};
 
 /// First ids: above 2^53 for orders, as MEXC's are.
 const FIRST_ORDER: u64 = 814_218_083_416_790_528;
 const FIRST_POSITION: u64 = 1_109_973_831;
 const FIRST_FILL: u64 = 13_914_408_525;
+
+/// The rules of the present version. 1: steps of 250 ms, books drawn anew with each, list fees, and
+/// fewer refusals, as in version 0.1.0. 2: as [`Instrument`], [`Market`] and `checks` say.
+pub const RULES: u32 = 2;
 
 /// A leg: contract, and whether it is the long one.
 pub type Leg = (Symbol, bool);
@@ -55,15 +61,21 @@ pub type Leg = (Symbol, bool);
 #[derive(Clone, Debug)]
 pub struct Venue {
     pub seed: u64,
-    pub now: VenueTime,
+    /// The present time of the pace; it never runs backwards. What is told is stamped by [`Venue::stamp`].
+    pub now: SessionTime,
+    /// How wrong the exchange's own clock is, and since when it drifts.
+    clock: ClockError,
+    clock_since: SessionTime,
     /// How long the markets have run, pauses not counted.
     pub ran: Duration,
     step: Duration,
-    next_step: VenueTime,
+    next_step: SessionTime,
     /// The funding period (8 hours) that was settled last.
     funded: i64,
     pub markets: BTreeMap<Symbol, Market>,
     pub beginning: Beginning,
+    /// Whose rules hold: see [`RULES`].
+    pub rules: u32,
     /// When, in market time, the present scenario began, and how far its schedule has come.
     scenario_since: Duration,
     scheduled: BTreeSet<(u64, bool, usize)>,
@@ -84,6 +96,9 @@ pub struct Venue {
     next_position: u64,
     next_fault: u64,
     pushes: Vec<Push>,
+    past: past::Past,
+    /// Positions that a fill has changed, and before which message they are told.
+    deferred: Option<Vec<(usize, Position)>>,
     /// Whether the books have changed since they were last asked.
     changed: bool,
     asset_changed: bool,
@@ -91,16 +106,21 @@ pub struct Venue {
 
 impl Venue {
     /// A new exchange.
-    pub fn new(beginning: Beginning, candles: Option<&Arc<Candles>>, at: VenueTime) -> Self {
-        let step = Market::step_length(candles);
-        let markets = markets(&beginning, candles, at);
+    pub fn new(beginning: Beginning, candles: Option<&Arc<Candles>>, at: SessionTime) -> Self {
+        let rules = beginning.rules;
+        let step = Market::step_length(candles, rules);
+        let stamp = shown(at, beginning.clock.micros_after(Duration::ZERO));
+        let markets = markets(&beginning, candles, (at, stamp));
         let mut venue = Self {
             seed: beginning.seed,
             now: at,
+            clock: beginning.clock,
+            clock_since: at,
+            rules,
             ran: Duration::ZERO,
             step,
             next_step: at.plus(step),
-            funded: period(at),
+            funded: period(stamp),
             markets,
             scenario_since: Duration::ZERO,
             scheduled: BTreeSet::new(),
@@ -121,6 +141,8 @@ impl Venue {
             next_position: FIRST_POSITION,
             next_fault: 1,
             pushes: Vec::new(),
+            past: past::Past::default(),
+            deferred: None,
             changed: false,
             asset_changed: false,
             beginning,
@@ -130,7 +152,7 @@ impl Venue {
     }
 
     /// Brings time to `to`, step by step. Earlier times change nothing.
-    pub fn advance(&mut self, to: VenueTime) {
+    pub fn advance(&mut self, to: SessionTime) {
         while self.next_step <= to && !self.ended() {
             self.now = self.next_step;
             self.ran = self.ran.saturating_add(self.step);
@@ -152,16 +174,22 @@ impl Venue {
         match command {
             Command::Begin(_) | Command::Advance => {}
             Command::Resume => self.resume(),
+            Command::Rules { rules } => self.change_rules(*rules),
+            Command::Clock { clock } => {
+                self.clock = *clock;
+                self.clock_since = self.now;
+            }
             Command::Rescenario { scenario } => {
                 self.beginning.scenario = (**scenario).clone();
                 for (symbol, market) in &mut self.markets {
-                    market.retune(&self.beginning.scenario.params(symbol));
+                    market.retune(&self.beginning.scenario.params(symbol), self.rules);
                 }
                 self.faults.clear();
+                self.remember();
                 self.scenario_since = self.ran;
                 self.schedule();
             }
-            Command::Place { path, request } => return self.place(path, request),
+            Command::Place { path, request, fail } => return self.place(path, request, *fail),
             Command::Turned { path, symbol, id, why } => self.note(path, symbol.clone(), id, None, why),
             Command::Cancel { path, ids } => return Ok(self.cancel_ids(path, ids)),
             Command::CancelExternal { path, orders } => return Ok(self.cancel_external(path, orders)),
@@ -184,10 +212,13 @@ impl Venue {
             Command::StopCancel { ids } => self.cancel_stops(ids)?,
             Command::StopCancelAll { symbol } => self.cancel_all_stops(symbol.as_ref()),
             Command::FaultOn { spec } => return Ok(Answer::Id(self.switch_on(spec))),
-            Command::FaultOff { id } => match id {
-                Some(id) => drop(self.faults.remove(id)),
-                None => self.faults.clear(),
-            },
+            Command::FaultOff { id } => {
+                match id {
+                    Some(id) => drop(self.faults.remove(id)),
+                    None => self.faults.clear(),
+                }
+                self.remember();
+            }
             Command::FaultAsked { id, fired } => {
                 if let Some(fault) = self.faults.get_mut(id) {
                     fault.asked = fault.asked.saturating_add(1);
@@ -224,21 +255,44 @@ impl Venue {
         self.markets.get(symbol).map(|market| &market.instrument)
     }
 
-    /// The server's own clock, which a fault may skew.
-    pub fn server_time(&self, now: VenueTime) -> VenueTime {
-        let skew = self.faults.values().filter(|fault| fault.is_on(now)).filter_map(|fault| fault.spec.skew_ms).sum();
-        let moved = now.millis().saturating_add(skew);
-        VenueTime::from_micros(moved.saturating_mul(1_000).saturating_add(now.micros().rem_euclid(1_000)))
+    /// What the exchange's own clock shows at a time of the pace: it may be off, drift, and be set
+    /// back by a fault that ends.
+    pub fn stamp_at(&self, now: SessionTime) -> VenueTime {
+        let on = self.faults.values().filter(|fault| fault.is_on(now));
+        let faults =
+            on.fold(0_i64, |sum, fault| sum.saturating_add(fault.clock_error().micros_after(now.since(fault.since))));
+        shown(now, self.clock.micros_after(now.since(self.clock_since)).saturating_add(faults))
+    }
+
+    /// What the exchange's own clock shows now: the stamp on all that it says.
+    pub fn stamp(&self) -> VenueTime {
+        self.stamp_at(self.now)
+    }
+
+    /// How wrong its clock was made at the start.
+    pub fn clock(&self) -> ClockError {
+        self.clock
+    }
+
+    /// Other rules from here on: a record of an older version is folded by the rules that it was
+    /// written under.
+    fn change_rules(&mut self, rules: u32) {
+        self.rules = rules;
+        self.step = Market::step_length(self.markets.values().find_map(Market::candles), rules);
+        self.next_step = self.now.plus(self.step);
+        for (symbol, market) in &mut self.markets {
+            market.change_rules(&self.beginning.scenario.params(symbol), rules);
+        }
     }
 
     fn one_step(&mut self) {
         self.run_schedule();
-        let (now, step) = (self.now, self.step);
+        let (now, stamp, step) = (self.now, self.stamp(), self.step);
         for market in self.markets.values_mut() {
-            market.step(now, step);
+            market.step((now, stamp), step);
         }
         if self.positions.is_empty() && self.open.is_empty() {
-            self.funded = period(now);
+            self.funded = period(stamp);
             return;
         }
         self.settle_funding();
@@ -249,7 +303,8 @@ impl Venue {
 
     fn resume(&mut self) {
         self.next_step = self.now.plus(self.step);
-        self.funded = period(self.now);
+        self.clock_since = self.now;
+        self.funded = period(self.stamp());
     }
 
     fn schedule(&mut self) {
@@ -285,7 +340,7 @@ impl Venue {
 
     fn push(&mut self, channel: &'static str, filter: &'static str, symbol: Option<&Symbol>, data: String) {
         self.changed = true;
-        self.pushes.push(Push { channel, filter, symbol: symbol.cloned(), data, at: self.now.millis() });
+        self.pushes.push(Push { channel, filter, symbol: symbol.cloned(), data, at: self.stamp().millis() });
     }
 }
 
@@ -297,7 +352,9 @@ fn period(at: VenueTime) -> i64 {
 /// Seconds between two fundings.
 pub const FUNDING_SECONDS: i64 = 8 * 3_600;
 
-fn markets(beginning: &Beginning, candles: Option<&Arc<Candles>>, at: VenueTime) -> BTreeMap<Symbol, Market> {
+type Moment = (SessionTime, VenueTime);
+
+fn markets(beginning: &Beginning, candles: Option<&Arc<Candles>>, at: Moment) -> BTreeMap<Symbol, Market> {
     let seed = beginning.seed;
     let all = catalogue().into_iter().zip(1_u64..);
     if let (Some(candles), Some(mark)) = (candles, &beginning.candles) {
@@ -305,13 +362,13 @@ fn markets(beginning: &Beginning, candles: Option<&Arc<Candles>>, at: VenueTime)
             .filter(|((symbol, _), _)| *symbol == mark.symbol)
             .map(|((symbol, instrument), _)| {
                 let params = beginning.scenario.params(&symbol);
-                (symbol, Market::replayed(instrument, &params, candles, seed))
+                (symbol, Market::replayed(instrument, &params, candles, (seed, beginning.rules), beginning.clock))
             })
             .collect();
     }
     all.map(|((symbol, instrument), number)| {
         let params = beginning.scenario.params(&symbol);
-        (symbol, Market::synthetic(instrument, &params, seed, number, at))
+        (symbol, Market::synthetic(instrument, &params, (seed, number, beginning.rules), at))
     })
     .collect()
 }

@@ -197,6 +197,8 @@ pub struct Order {
     pub taker_fee: Usdt,
     pub maker_fee: Usdt,
     pub profit: Usdt,
+    /// What its fees were paid in; `None` is USDT.
+    pub fee_currency: Option<String>,
     pub version: u64,
     pub created: VenueTime,
     pub updated: VenueTime,
@@ -241,7 +243,7 @@ impl Order {
             .number("takerFee", cut(self.taker_fee))
             .number("makerFee", cut(self.maker_fee))
             .number("profit", cut(self.profit))
-            .text("feeCurrency", "USDT")
+            .text("feeCurrency", self.fee_currency.as_deref().unwrap_or("USDT"))
             .plain("openType", open_type(request.cross))
             .plain("state", self.state.code())
             .text("externalOid", &self.external)
@@ -286,8 +288,10 @@ pub struct Fill {
     pub side: Side,
     pub vol: Contracts,
     pub price: Price,
-    /// Above zero is paid.
+    /// Above zero is paid; in the currency beside it.
     pub fee: Usdt,
+    /// `None` is USDT.
+    pub fee_currency: Option<String>,
     pub profit: Usdt,
     pub taker: bool,
     pub category: Category,
@@ -306,7 +310,7 @@ impl Fill {
             .number("vol", self.vol.0)
             .number("price", self.price.0)
             .number("fee", self.fee.0)
-            .text("feeCurrency", "USDT")
+            .text("feeCurrency", self.fee_currency.as_deref().unwrap_or("USDT"))
             .number("profit", self.profit.0)
             .plain("category", self.category.code())
             .text("orderId", &self.order.to_string())

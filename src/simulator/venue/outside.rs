@@ -48,6 +48,7 @@ impl Venue {
                 }
                 self.faults.retain(|_, old| old.is_on(self.now));
                 self.faults.insert(id, fault);
+                self.remember();
             }
         }
         id

@@ -20,12 +20,15 @@ pub mod reason {
     pub const POST_ONLY: i64 = 20;
     pub const MARKET: i64 = 21;
     pub const DUPLICATE: i64 = 22;
+    /// Those that end an order that was valid: it is cancelled. All others make it invalid.
+    pub const CANCELS: [i64; 9] = [8, LIQUIDATION, ADL, 16, 17, IOC, FOK, POST_ONLY, MARKET];
 }
 
 impl Venue {
-    pub(super) fn place(&mut self, path: &str, request: &Request) -> Result<Answer, Refusal> {
+    pub(super) fn place(&mut self, path: &str, request: &Request, fail: Option<i64>) -> Result<Answer, Refusal> {
         let client = request.external.clone().unwrap_or_default();
         let symbol = Some(request.symbol.clone());
+        let other_mode = request.position_mode.is_some_and(|mode| mode != 0 && mode != self.account.mode);
         let measured = match self.check(request) {
             Ok(measured) => measured,
             Err(refusal) => {
@@ -35,7 +38,7 @@ impl Venue {
         };
         let known =
             self.by_external.get(&(request.symbol.clone(), client.clone())).and_then(|ids| ids.first().copied());
-        let mut invalid = None;
+        let mut invalid = fail;
         if let Some(known) = known.filter(|_| !client.is_empty()) {
             match self.duplicates {
                 DuplicateMode::Reject2042 => {
@@ -49,12 +52,13 @@ impl Venue {
                 DuplicateMode::AcceptThenInvalidate => invalid = Some(reason::DUPLICATE),
             }
         }
-        if request.position_mode.is_some_and(|mode| mode != 0 && mode != self.account.mode) {
+        if other_mode {
             invalid = Some(reason::MODE_MISMATCH);
         }
         let id = self.enter(request, &measured, Category::Normal);
         self.note(path, symbol, &client, Some(id), "accepted");
         match invalid {
+            Some(error) if reason::CANCELS.contains(&error) => self.finish(id, State::Cancelled, error),
             Some(error) => self.finish(id, State::Invalid, error),
             None => self.execute(id),
         }
@@ -87,9 +91,10 @@ impl Venue {
             taker_fee: Usdt::ZERO,
             maker_fee: Usdt::ZERO,
             profit: Usdt::ZERO,
+            fee_currency: None,
             version: 1,
-            created: self.now,
-            updated: self.now,
+            created: self.stamp(),
+            updated: self.stamp(),
         };
         self.orders.insert(id, order);
         self.open.entry(request.symbol.clone()).or_default().insert(id);
@@ -173,6 +178,7 @@ impl Venue {
     }
 
     pub(super) fn tell_order(&mut self, id: u64) {
+        self.remember_order(id);
         let Some(order) = self.orders.get(&id) else { return };
         let symbol = order.request.symbol.clone();
         let Some(instrument) = self.instrument(&symbol) else { return };

@@ -5,7 +5,11 @@ use super::place::reason;
 use super::position::{Position, PositionState};
 use super::{FIRST_FILL, Leg, Venue};
 use crate::model::{Contracts, Decimal, Price, Usdt, add, div, mul};
+use crate::simulator::faults::{Fault, FaultKind};
 use crate::simulator::instrument::Instrument;
+
+/// What one unit of another fee currency is worth, in USDT.
+const FEE_PRICE: Decimal = Decimal::TWO;
 
 /// Digits that booked amounts keep.
 const DIGITS: u32 = 12;
@@ -30,6 +34,7 @@ impl Venue {
         if !done.is_positive() {
             return self.finish(id, State::Cancelled, reason::REDUCE_ONLY);
         }
+        let currency = self.fee_currency().filter(|_| category == Category::Normal);
         let by_system = category != Category::Normal;
         let rate = match (by_system, taker) {
             (true, _) => Decimal::ZERO,
@@ -37,6 +42,11 @@ impl Venue {
             (false, false) => instrument.maker_fee,
         };
         let fee = Usdt(mul(instrument.value(price, done).0, rate).round_dp(DIGITS));
+        // Paid in something else, it is no part of this account's money.
+        let shown =
+            if currency.is_some() { Usdt(div(fee.0, FEE_PRICE).unwrap_or_default().round_dp(DIGITS)) } else { fee };
+        let fee = if currency.is_some() { Usdt::ZERO } else { fee };
+        self.deferred = Some(Vec::new());
         let (mut profit, mut position_id) = (Usdt::ZERO, 0);
         // The fee belongs to the legs by size; what the rounding leaves goes to the opening one.
         let mut fee_left = fee;
@@ -53,7 +63,8 @@ impl Venue {
         self.account.realised += profit;
         self.account.fees += fee;
         self.asset_changed = true;
-        self.book_fill(id, &instrument, Booked { price, vol: done, fee, profit, taker, position_id });
+        self.book_fill(id, &instrument, Booked { price, vol: done, fee: shown, currency, profit, taker, position_id });
+        self.tell_deferred();
         if done < vol {
             self.finish(id, State::Cancelled, reason::REDUCE_ONLY);
         }
@@ -61,7 +72,7 @@ impl Venue {
     }
 
     fn book_fill(&mut self, id: u64, instrument: &Instrument, booked: Booked) {
-        let now = self.now;
+        let now = self.stamp();
         let Some(order) = self.orders.get_mut(&id) else { return };
         order.filled += booked.vol;
         order.filled_value = add(order.filled_value, mul(booked.price.0, booked.vol.0));
@@ -72,6 +83,7 @@ impl Venue {
             order.maker_fee += booked.fee;
         }
         order.position_id = booked.position_id;
+        order.fee_currency.clone_from(&booked.currency);
         if order.frozen.is_positive() {
             let needed = Order::margin_for(instrument, order.price, order.remaining(), order.leverage);
             order.frozen = needed.min(order.frozen);
@@ -91,6 +103,7 @@ impl Venue {
             vol: booked.vol,
             price: booked.price,
             fee: booked.fee,
+            fee_currency: booked.currency,
             profit: booked.profit,
             taker: booked.taker,
             category: order.category,
@@ -105,6 +118,7 @@ impl Venue {
         let data = fill.to_json(true);
         self.fills_of.entry(id).or_default().push(self.fills.len());
         self.fills.push(fill);
+        self.remember_fill();
         self.push("push.personal.order.deal", "order.deal", Some(&symbol), data);
         self.tell_order(id);
     }
@@ -117,7 +131,7 @@ impl Venue {
         let margin = Usdt(div(value.0, Decimal::from(leverage.max(1))).unwrap_or(value.0).round_dp(DIGITS));
         order.used_margin += margin;
         let leg: Leg = (symbol.clone(), long);
-        let now = self.now;
+        let now = self.stamp();
         if !self.positions.contains_key(&leg) {
             let fresh = Position {
                 id: self.next_position,
@@ -202,6 +216,7 @@ impl Venue {
         }
         self.touch_position(leg);
         if all && let Some(position) = self.positions.remove(leg) {
+            self.remember_closed(leg);
             self.closed.push(position);
             self.drop_stops_of(id);
         }
@@ -210,14 +225,38 @@ impl Venue {
 
     /// Counts a change of a position and tells it.
     pub(super) fn touch_position(&mut self, leg: &Leg) {
-        let now = self.now;
+        let now = self.stamp();
         let Some(position) = self.positions.get_mut(leg) else { return };
         position.version = position.version.saturating_add(1);
         position.updated = now;
         self.asset_changed = true;
+        self.remember_position(leg);
         let Some(position) = self.positions.get(leg) else { return };
+        if let Some(waiting) = &mut self.deferred {
+            return waiting.push((self.pushes.len(), position.clone()));
+        }
         let data = self.position_json(position, true);
         self.push("push.personal.position", "position", Some(&leg.0), data);
+    }
+
+    /// Tells the positions that a fill has changed, at their place among the messages, but as they
+    /// are when the margin of the order is released and the fee is paid: cross positions depend on both.
+    fn tell_deferred(&mut self) {
+        for (place, position) in self.deferred.take().unwrap_or_default().into_iter().rev() {
+            let data = self.position_json(&position, true);
+            let told = self.pushes.len();
+            self.push("push.personal.position", "position", Some(&position.symbol), data);
+            if let Some(late) = self.pushes.get_mut(place..=told) {
+                late.rotate_right(1);
+            }
+        }
+    }
+
+    /// In which currency fees are paid while a fault says so; `None` is USDT.
+    fn fee_currency(&self) -> Option<String> {
+        let on = |fault: &&Fault| fault.spec.kind == FaultKind::FeeCurrency && fault.is_on(self.now);
+        let fault = self.faults.values().rfind(on)?;
+        Some(fault.spec.currency.clone().unwrap_or_else(|| "MX".to_owned()))
     }
 
     /// Cancels close orders that reserve more than is held.
@@ -240,11 +279,13 @@ impl Venue {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Booked {
     price: Price,
     vol: Contracts,
+    /// In USDT, or in the currency beside it.
     fee: Usdt,
+    currency: Option<String>,
     profit: Usdt,
     taker: bool,
     position_id: u64,

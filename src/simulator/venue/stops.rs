@@ -110,8 +110,8 @@ impl Venue {
             profit_trend: request.profit_trend,
             state: WAITING,
             became: 0,
-            created: self.now,
-            updated: self.now,
+            created: self.stamp(),
+            updated: self.stamp(),
             version: 0,
         };
         let data = Object::new()
@@ -137,7 +137,7 @@ impl Venue {
     }
 
     fn touch_stop(&mut self, id: u64) {
-        let now = self.now;
+        let now = self.stamp();
         let Some(stop) = self.stops.get_mut(&id) else { return };
         stop.version = stop.version.saturating_add(1);
         stop.updated = now;
@@ -202,6 +202,7 @@ impl Venue {
         if vol > held || !vol.is_positive() {
             return Err(Refusal::of(5004));
         }
+        self.check_stop_prices(&leg, (stop_loss, take_profit), trend)?;
         Ok(self.add_stop(Stop {
             id: 0,
             order: 0,
@@ -214,17 +215,33 @@ impl Venue {
             profit_trend: trend,
             state: WAITING,
             became: 0,
-            created: self.now,
-            updated: self.now,
+            created: self.stamp(),
+            updated: self.stamp(),
             version: 0,
         }))
+    }
+
+    /// A stop on the wrong side of the price would go at once: 5003.
+    fn check_stop_prices(
+        &self,
+        leg: &Leg,
+        (loss, profit): (Option<Price>, Option<Price>),
+        trend_code: i64,
+    ) -> Result<(), Refusal> {
+        let Some(market) = self.markets.get(&leg.0).filter(|_| self.rules >= 2) else { return Ok(()) };
+        let now = market.trend(trend(trend_code));
+        let wrong =
+            |stop: Option<Price>, below: bool| stop.is_some_and(|stop| if below { stop >= now } else { stop <= now });
+        if wrong(loss, leg.1) || wrong(profit, !leg.1) { Err(Refusal::of(5003)) } else { Ok(()) }
     }
 
     pub(super) fn change_stop(&mut self, id: u64, loss: Option<Price>, profit: Option<Price>) -> Result<(), Refusal> {
         if loss.is_none() && profit.is_none() {
             return Err(Refusal::of(5001));
         }
-        let stop = self.stops.get_mut(&id).filter(|stop| stop.is_waiting()).ok_or_else(|| Refusal::of(5002))?;
+        let stop = self.stops.get(&id).filter(|stop| stop.is_waiting()).ok_or_else(|| Refusal::of(5002))?;
+        self.check_stop_prices(&stop.leg.clone(), (loss, profit), stop.loss_trend)?;
+        let stop = self.stops.get_mut(&id).ok_or_else(|| Refusal::of(5002))?;
         stop.stop_loss = loss;
         stop.take_profit = profit;
         self.touch_stop(id);

@@ -9,7 +9,11 @@ use crate::model::{Contracts, Usdt};
 use crate::simulator::faults::{FaultKind, FaultSpec, Leg as FaultLeg};
 use crate::simulator::scenario::Scenario;
 
-const START: VenueTime = VenueTime::from_secs(1_795_392_000);
+const START: SessionTime = SessionTime::from_secs(1_795_392_000);
+
+fn pace(at: VenueTime) -> SessionTime {
+    SessionTime::from_micros(at.micros())
+}
 
 fn d(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()
@@ -27,6 +31,8 @@ fn beginning(scenario: &str, mode: i64) -> Beginning {
         duplicates: DuplicateMode::Reject2042,
         scenario: Scenario::load(scenario).unwrap(),
         candles: None,
+        rules: RULES,
+        clock: ClockError::default(),
     }
 }
 
@@ -55,7 +61,7 @@ fn request(of: &str, side: Side, kind: Kind, vol: u32) -> Request {
 }
 
 fn place(venue: &mut Venue, request: Request) -> Result<u64, i64> {
-    match venue.apply(&Command::Place { path: "test".into(), request: Box::new(request) }) {
+    match venue.apply(&Command::Place { path: "test".into(), request: Box::new(request), fail: None }) {
         Answer::Id(id) => Ok(id),
         Answer::Refused(refusal) => Err(refusal.code),
         other => panic!("{other:?}"),
@@ -107,7 +113,8 @@ fn a_market_order_fills_and_opens_a_position() {
     assert_eq!(position.hold, Contracts(d("50")));
     let value = venue.fills[0].price.0 * d("0.0001") * d("50");
     assert_eq!(position.entry_value, Usdt(value));
-    assert_eq!(venue.account.fees, Usdt(value * d("0.0006")));
+    // Orders by the API pay 0.08 % as takers.
+    assert_eq!(venue.account.fees, Usdt(value * d("0.0008")));
     let channels: Vec<_> = venue.take_pushes().iter().map(|push| push.channel).collect();
     for channel in ["order", "order.deal", "position", "asset"] {
         assert!(channels.contains(&format!("push.personal.{channel}").as_str()), "{channels:?}");
@@ -134,8 +141,6 @@ fn order_types_end_as_documented() {
     assert_eq!(ends(&mut venue, typed(Kind::ImmediateOrCancel, below, 1)), (4, 18));
     assert_eq!(ends(&mut venue, typed(Kind::Limit, below, 1)), (2, 0));
     assert_eq!(ends(&mut venue, typed(Kind::FillOrKill, through, 1)), (3, 0));
-    let mode = Request { position_mode: Some(2), ..typed(Kind::Limit, below, 1) };
-    assert_eq!(ends(&mut venue, mode), (5, 9));
     let part = place(&mut venue, typed(Kind::ImmediateOrCancel, ask, many)).unwrap();
     let order = &venue.orders[&part];
     assert!(order.filled.is_positive() && order.filled < order.request.vol);
@@ -183,7 +188,9 @@ fn refusals_have_their_codes() {
         (Request { price: None, ..at(Side::OpenLong, low, 1) }, 2007),
         (at(Side::CloseLong, btc, 1), 2009),
         (at(Side::OpenLong, low, 400_000), 2005),
-        (at(Side::OpenLong, low, 500_000), 2028),
+        (at(Side::OpenLong, low, 2_500_001), 2028),
+        (request("BTC_USDT", Side::OpenLong, Kind::Market, 400_001), 2028),
+        (Request { position_mode: Some(2), ..at(Side::OpenLong, low, 1) }, 7002),
         (Request { leverage: None, ..at(Side::OpenLong, low, 1) }, 2006),
         (Request { leverage: Some(201), ..at(Side::OpenLong, low, 1) }, 2006),
         (Request { leverage: Some(150), ..at(Side::OpenLong, low, 200_000) }, 2031),
@@ -234,6 +241,33 @@ fn closing_more_than_is_held_is_refused_and_reservations_count() {
     fault(&mut venue, switch(FaultKind::ManualClose, "ETH_USDT"));
     assert!(venue.positions.is_empty() && venue.open.is_empty());
     assert_eq!(venue.closed[0].profit, venue.account.realised);
+}
+
+#[test]
+fn a_pushed_cross_position_is_the_one_that_rest_shows() {
+    let mut venue = venue("calm");
+    let price = Price(venue.markets[&symbol("BTC_USDT")].last.0 - d("100"));
+    let cross = |request: Request| Request { cross: true, leverage: Some(20), ..request };
+    place(&mut venue, cross(limit("BTC_USDT", Side::OpenLong, price, 3_000))).unwrap();
+    for (of, side, vol) in [
+        ("ETH_USDT", Side::OpenLong, 300),
+        ("ETH_USDT", Side::OpenLong, 50),
+        ("ETH_USDT", Side::CloseLong, 120),
+        ("ETH_USDT", Side::CloseLong, 230),
+    ] {
+        venue.take_pushes();
+        place(&mut venue, cross(request(of, side, Kind::Market, vol))).unwrap();
+        let pushes = venue.take_pushes();
+        let told = pushes.iter().rfind(|push| push.channel == "push.personal.position").unwrap();
+        let Some(held) = venue.positions.get(&(symbol(of), true)) else {
+            assert!(told.data.contains("\"state\":3"), "{}", told.data);
+            continue;
+        };
+        let field = |json: &str, key: &str| json.split(key).nth(1).unwrap().split(',').next().unwrap().to_owned();
+        for key in ["\"liquidatePrice\":", "\"marginRatio\":", "\"holdVol\":"] {
+            assert_eq!(field(&told.data, key), field(&venue.position_json(held, false), key), "{side:?} {vol} {key}");
+        }
+    }
 }
 
 #[test]
@@ -465,13 +499,14 @@ fn recorded_prices_stay_inside_their_candles_and_end() {
     let candles = Arc::new(Candles::load(std::path::Path::new(file), GapRule::Refuse).unwrap());
     let mark = CandleMark { symbol: symbol("XRP_USDT"), rows: candles.rows().len(), digest: String::new() };
     let begin = Beginning { candles: Some(mark), ..beginning("calm", 1) };
-    let mut venue = Venue::new(begin, Some(&candles), candles.start());
+    let mut venue = Venue::new(begin, Some(&candles), pace(candles.start()));
     assert_eq!(venue.markets.len(), 1);
     assert_eq!(venue.step(), Duration::from_secs(15));
     let mut touched = 0;
     let on_tick = |price| venue.markets[&symbol("XRP_USDT")].instrument.on_tick(price).0;
     let rows: Vec<_> = candles.rows().iter().map(|row| (row.time, on_tick(row.low), on_tick(row.high))).collect();
     for (time, lowest, highest) in rows {
+        let time = pace(time);
         let (mut low, mut high) = (highest, lowest);
         for step in 0..20 {
             venue.advance(time.plus(Duration::from_secs(15 * step)));
@@ -483,6 +518,6 @@ fn recorded_prices_stay_inside_their_candles_and_end() {
     }
     assert_eq!(touched, 1_999, "every extreme is touched");
     assert!(!venue.ended());
-    venue.advance(candles.end());
+    venue.advance(pace(candles.end()));
     assert!(venue.ended());
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::hub::Topic;
-use crate::model::{Contracts, Price, Symbol, VenueTime};
+use crate::model::{Price, SessionTime, Symbol, VenueTime};
 use crate::simulator::http::public;
-use crate::simulator::json::{Object, array, number, quoted};
-use crate::simulator::market::Market;
+use crate::simulator::json::{Object, array, quoted};
+use crate::simulator::market::{Commit, Market};
 use crate::simulator::venue::{Push, Venue};
 
 /// How long a frame is held back at most for the next one to overtake it.
@@ -18,32 +18,12 @@ const TICKERS: Duration = Duration::from_secs(2);
 /// What was sent last.
 #[derive(Debug, Default)]
 pub struct Seen {
-    depth: BTreeMap<Symbol, Sides>,
+    /// The versions of the books that were sent last.
+    depth: BTreeMap<Symbol, u64>,
     trade: BTreeMap<Symbol, u64>,
-    tickers: Option<VenueTime>,
-    at: BTreeMap<Topic, VenueTime>,
-    pub held_since: Option<VenueTime>,
-}
-
-#[derive(Debug, Default, Clone)]
-struct Sides {
-    bids: BTreeMap<Price, (Contracts, u32)>,
-    asks: BTreeMap<Price, (Contracts, u32)>,
-    version: u64,
-}
-
-fn sides(market: &Market) -> Sides {
-    let copy = |side: &BTreeMap<Price, crate::simulator::market::Level>| {
-        side.iter().map(|(price, level)| (*price, (level.vol, level.orders))).collect()
-    };
-    let book = market.book.sides();
-    Sides { bids: copy(&book.bids), asks: copy(&book.asks), version: market.book.version }
-}
-
-fn changes(before: &BTreeMap<Price, (Contracts, u32)>, after: &BTreeMap<Price, (Contracts, u32)>) -> String {
-    let gone = before.keys().filter(|price| !after.contains_key(price)).map(|price| (*price, (Contracts::ZERO, 0)));
-    let fresh = after.iter().filter(|(price, level)| before.get(price) != Some(level)).map(|(p, l)| (*p, *l));
-    array(gone.chain(fresh).map(|(price, (vol, orders))| format!("[{},{},{orders}]", number(price.0), number(vol.0))))
+    tickers: Option<SessionTime>,
+    at: BTreeMap<Topic, SessionTime>,
+    pub held_since: Option<SessionTime>,
 }
 
 /// A frame of a public channel.
@@ -89,7 +69,7 @@ fn snapshot(topic: &Topic, symbol: &Symbol, venue: &Venue) -> Option<String> {
     let (channel, data) = match topic {
         Topic::Ticker(_) => ("push.ticker", public::ticker(market, venue)),
         Topic::FundingRate(_) => {
-            let next = public::next_funding(venue.now);
+            let next = public::next_funding(venue.stamp());
             let data = Object::new()
                 .text("symbol", symbol.as_str())
                 .number("rate", market.funding_rate)
@@ -103,12 +83,12 @@ fn snapshot(topic: &Topic, symbol: &Symbol, venue: &Venue) -> Option<String> {
         Topic::DepthFull(_, limit) => ("push.depth.full", public::depth(market, *limit)),
         _ => return None,
     };
-    Some(frame(channel, Some(symbol), &data, venue.now))
+    Some(frame(channel, Some(symbol), &data, venue.stamp()))
 }
 
 fn kline(market: &Market, interval: &str) -> Option<String> {
     let seconds = public::interval_seconds(interval)?;
-    let bar = market.tape.bars(seconds, None, None).pop()?;
+    let bar = market.tape.last_bar(seconds)?;
     let price = |object: Object, key, value: Price| object.number(key, value.0);
     let mut object =
         Object::new().text("symbol", market.instrument.symbol.as_str()).text("interval", interval).plain("t", bar.time);
@@ -146,7 +126,7 @@ impl Seen {
         };
         let symbol = market.instrument.symbol.clone();
         match topic {
-            Topic::Depth(_) => drop(self.depth.insert(symbol, sides(market))),
+            Topic::Depth(_) => drop(self.depth.insert(symbol, market.book.version)),
             Topic::Deal(_) => {
                 let last = market.tape.trades().next().map_or(0, |trade| trade.id);
                 self.trade.insert(symbol, last);
@@ -181,7 +161,7 @@ impl Seen {
         }
         self.tickers = Some(venue.now);
         let rows = array(venue.markets.values().map(|market| public::ticker(market, venue)));
-        Some(frame("push.tickers", None, &rows, venue.now))
+        Some(frame("push.tickers", None, &rows, venue.stamp()))
     }
 
     fn deals(&mut self, market: &Market, venue: &Venue) -> Option<String> {
@@ -190,25 +170,30 @@ impl Seen {
         let fresh = market.tape.trades_after(last);
         self.trade.insert(symbol.clone(), fresh.last()?.id);
         let rows = array(fresh.iter().map(|trade| public::trade(trade, true)));
-        Some(frame("push.deal", Some(symbol), &rows, venue.now))
+        Some(frame("push.deal", Some(symbol), &rows, venue.stamp()))
     }
 
     fn depth(&mut self, market: &Market, venue: &Venue) -> Option<String> {
         let symbol = &market.instrument.symbol;
-        let before = self.depth.entry(symbol.clone()).or_default();
-        if before.version == market.book.version {
+        let sent = self.depth.entry(symbol.clone()).or_default();
+        if *sent == market.book.version {
             return None;
         }
-        let after = sides(market);
-        let data = Object::new()
-            .raw("asks", &changes(&before.asks, &after.asks))
-            .raw("bids", &changes(&before.bids, &after.bids))
-            .plain("version", after.version)
-            .plain("begin", before.version.saturating_add(1))
-            .plain("end", after.version)
-            .plain("cts", market.at.millis())
+        // Every level that changed on the way, as it is in the end, so that it fits whatever version
+        // of these a listener has from REST. What was too long ago is a gap, which versions show.
+        let commits = market.book.commits_after(*sent);
+        let begin = commits.first()?.version;
+        let mut merged = Commit { version: market.book.version, ..Commit::default() };
+        for commit in commits {
+            merged.bids.extend(commit.bids);
+            merged.asks.extend(commit.asks);
+        }
+        *sent = merged.version;
+        let data = public::commit(&merged)
+            .plain("begin", begin)
+            .plain("end", merged.version)
+            .plain("cts", market.stamp.millis())
             .build();
-        *before = after;
-        Some(frame("push.depth", Some(symbol), &data, venue.now))
+        Some(frame("push.depth", Some(symbol), &data, venue.stamp()))
     }
 }

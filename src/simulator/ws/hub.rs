@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
 use super::frames::{self, Seen};
-use crate::model::{Symbol, VenueTime};
-use crate::simulator::faults::FaultKind;
+use crate::model::{SessionTime, Symbol};
+use crate::simulator::faults::{FaultKind, FaultSpec};
 use crate::simulator::venue::{Push, Venue};
 
 /// Frames that may wait for a connection that does not read; one more and it is cut off.
@@ -47,6 +47,9 @@ pub struct Hub {
     sessions: BTreeMap<u64, Session>,
     next: u64,
     seen: Seen,
+    /// Private frames that come later (fault `ws_delay`): when, to whom, in this order.
+    later: BTreeMap<(SessionTime, u64), (u64, String)>,
+    delayed: u64,
     /// Whether nothing is sent at present.
     pub stalled: bool,
 }
@@ -103,11 +106,17 @@ impl Hub {
     }
 
     /// Sends a private message to those who are logged in and want it, as a fault may twist it.
-    pub fn private(&mut self, push: &Push, twist: Option<FaultKind>) {
+    pub fn private(&mut self, push: &Push, fault: Option<&FaultSpec>, now: SessionTime) {
+        let twist = fault.map(|spec| spec.kind);
         let frame = frames::private(push);
         let ids: Vec<u64> =
             self.sessions.iter().filter(|(_, session)| session.wants(push)).map(|(id, _)| *id).collect();
         for id in ids {
+            if let Some(spec) = fault.filter(|spec| spec.kind == FaultKind::WsDelay) {
+                self.delayed = self.delayed.saturating_add(1);
+                self.later.insert((now.plus(spec.delay()), self.delayed), (id, frame.clone()));
+                continue;
+            }
             let before = match (self.sessions.get_mut(&id), twist) {
                 (_, Some(FaultKind::WsLose)) | (None, _) => continue,
                 (Some(session), Some(FaultKind::WsReorder)) if session.held.is_none() => {
@@ -144,9 +153,17 @@ impl Hub {
             }
         }
         self.release_held(venue.now);
+        self.release_later(venue.now);
     }
 
-    fn release_held(&mut self, now: VenueTime) {
+    fn release_later(&mut self, now: SessionTime) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            let (id, frame) = entry.remove();
+            self.send(id, frame);
+        }
+    }
+
+    fn release_held(&mut self, now: SessionTime) {
         if self.seen.held_since.is_none_or(|since| now.since(since) < frames::HOLD) {
             if self.seen.held_since.is_none() && self.sessions.values().any(|session| session.held.is_some()) {
                 self.seen.held_since = Some(now);

@@ -96,7 +96,7 @@ fn join(shared: &Arc<Shared>) -> Option<(u64, mpsc::Receiver<String>)> {
 fn hear(shared: &Arc<Shared>, id: u64, text: &str) -> bool {
     let now = shared.clock.now();
     let mut core = shared.lock();
-    let at = core.books.venue.server_time(now);
+    let at = core.books.venue.stamp_at(now);
     let Ok(fields) = Fields::parse(text.as_bytes()) else {
         core.hub.send(id, frames::error("Invalid JSON", at));
         return false;
