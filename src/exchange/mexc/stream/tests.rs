@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::clock::{Clock, Speed};
 use crate::exchange::mexc::limiter::Limiter;
+use crate::exchange::mexc::peer::Peer;
 use crate::exchange::mexc::sign::Signer;
 use crate::exchange::mexc::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError};
 use crate::model::{Decimal, SessionTime};
@@ -53,7 +54,8 @@ fn fixture(symbols: &[&str], refusals: Vec<&'static str>) -> Fixture {
     let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Max);
     let signer = Signer::new("key-k".to_owned().into(), "secret-s".to_owned().into()).unwrap();
     let limiter = Limiter::new(clock.clone(), Decimal::from(80));
-    let core = Core::new(clock.clone(), signer, Arc::new(NoTransport), limiter, Duration::from_secs(10));
+    let core =
+        Core::new(clock.clone(), signer, Arc::new(NoTransport), limiter, Duration::from_secs(10), Peer::new(false));
     let (opened, venues) = mpsc::unbounded_channel();
     let refusals = Mutex::new(VecDeque::from(refusals));
     let connect = Channels::shared(move || {
