@@ -123,6 +123,11 @@ impl Stub {
         self.0.lock().unwrap().seen.iter().filter(|seen| seen.path == path).cloned().collect()
     }
 
+    /// Everything that it was asked.
+    pub fn all_seen(&self) -> Vec<Seen> {
+        self.0.lock().unwrap().seen.clone()
+    }
+
     pub fn router(&self) -> Router {
         Router::new().fallback(serve).with_state(self.clone())
     }

@@ -14,6 +14,9 @@ use crate::config::ExchangeSettings;
 use crate::exchange::mexc::core::Core;
 use crate::model::{Push, SessionTime, Symbol};
 
+/// The first login waits so long for the measurement of the clock, in real time.
+const MEASURING: Duration = Duration::from_secs(2);
+
 /// What a stream is made of.
 pub struct Session {
     pub core: Arc<Core>,
@@ -57,7 +60,7 @@ impl Session {
             core.prove_peer(("connect the stream", "")).await.map_err(|error| error.message)?;
             // A login with a wrong time stamp would be refused; should measuring fail, it shows there.
             if !core.venue_clock.is_known() {
-                core.correct_clock(core.clock.now()).await;
+                let _ = tokio::time::timeout(MEASURING, core.correct_clock(core.clock.now())).await;
             }
             connect.connect(timeout).await
         };
