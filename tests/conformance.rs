@@ -1,4 +1,5 @@
-//! An independent MEXC client with response validation passes 25 of 25 against the simulator.
+//! Independent programs: a MEXC client with response validation passes 25 of 25 against the simulator,
+//! and the adapter works with a server that knows nothing of this project.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use perpdeck::clock::Clock;
@@ -17,21 +19,41 @@ use perpdeck::simulator::{Credentials, Scenario, Server, Settings};
 
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/typed_mexc_client.py");
 
-/// A python that has typed-mexc 2.3.0, made under `target/` when it is not there.
-fn python() -> Result<PathBuf, String> {
+#[path = "conformance/adapter.rs"]
+mod adapter;
+#[path = "conformance/server.rs"]
+mod server;
+
+/// A python that has this package at this version, made under `target/` when it is not there.
+fn python_with(package: &str, version: &str) -> Result<PathBuf, String> {
+    // One at a time: the tests of this file share it.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target directory")?;
-    let home = target.join("conformance-venv");
+    let home = target.join(format!("conformance-venv-{package}"));
     let python = home.join("bin/python3");
-    let has_client = |python: &Path| {
-        let probe = "import importlib.metadata as m, sys; sys.exit(m.version('typed-mexc') != '2.3.0')";
-        run(Command::new(python).args(["-c", probe])).is_ok()
+    let is_there = |python: &Path| {
+        let probe = format!("import importlib.metadata as m, sys; sys.exit(m.version('{package}') != '{version}')");
+        run(Command::new(python).args(["-c", &probe])).is_ok()
     };
-    if has_client(&python) {
+    if is_there(&python) {
         return Ok(python);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "typed-mexc==2.3.0"]))?;
-    if has_client(&python) { Ok(python) } else { Err("typed-mexc 2.3.0 is not there after its installation".into()) }
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", &format!("{package}=={version}")]))?;
+    if is_there(&python) { Ok(python) } else { Err(format!("{package} {version} is not there after its installation")) }
+}
+
+/// The same, or `None` where a test may be skipped: without python, and not under CI.
+fn python_or_skip(package: &str, version: &str) -> Option<PathBuf> {
+    match python_with(package, version) {
+        Ok(python) => Some(python),
+        Err(problem) if std::env::var_os("CI").is_none() => {
+            println!("SKIPPED: this needs python3 and pip: {problem}");
+            None
+        }
+        Err(problem) => panic!("CI is set, so this must run: {problem}"),
+    }
 }
 
 fn run(command: &mut Command) -> Result<Output, String> {
@@ -45,14 +67,7 @@ fn run(command: &mut Command) -> Result<Output, String> {
 
 #[test]
 fn typed_mexc_passes_25_of_25() {
-    let python = match python() {
-        Ok(python) => python,
-        Err(problem) if std::env::var_os("CI").is_none() => {
-            println!("SKIPPED: the conformance client needs python3 and pip: {problem}");
-            return;
-        }
-        Err(problem) => panic!("CI is set, so the conformance client must run: {problem}"),
-    };
+    let Some(python) = python_or_skip("typed-mexc", "2.3.0") else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let settings = Settings::new(seed, Scenario::load("calm").unwrap(), Credentials::new("mx0testkey", "testsecret"));

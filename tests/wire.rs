@@ -13,6 +13,8 @@ mod connections;
 mod lists;
 #[path = "wire/pacing.rs"]
 mod pacing;
+#[path = "wire/peer.rs"]
+mod peer;
 #[path = "wire/requests.rs"]
 mod requests;
 #[path = "wire/secrets.rs"]

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use super::args::RunArgs;
 use super::failure::Failure;
 use super::{config, screen, sim};
-use crate::config::{Credentials, KEY_VARIABLE, Loaded, Mode, Origin, SECRET_VARIABLE, default_data_dir, live_permit};
+use crate::config::{
+    Credentials, KEY_VARIABLE, Loaded, Mode, Origin, PaperPeer, SECRET_VARIABLE, default_data_dir, live_permit,
+};
 use crate::exchange::mexc::Permit;
 use crate::model::{Environment, escape_controls};
 use crate::runtime::headless::{self, Headless};
@@ -98,7 +100,7 @@ fn launch(args: &RunArgs, loaded: Loaded) -> Result<Launch, Failure> {
         let permit = live_permit(&settings, credentials("a live session needs keys")?, args.live)
             .map_err(|error| Failure::usage(error.to_string()))?;
         let rest_url = settings.exchange.rest_url.clone().unwrap_or_else(|| LIVE_REST.to_owned());
-        let ws_url = settings.exchange.ws_url.clone().unwrap_or_else(|| LIVE_WS.to_owned());
+        let ws_url = settings.exchange.ws_url.clone().unwrap_or_else(|| live_stream(&rest_url));
         let credentials = permit.credentials().clone();
         let venue = Venue::Apart {
             rest_url,
@@ -123,7 +125,11 @@ fn launch(args: &RunArgs, loaded: Loaded) -> Result<Launch, Failure> {
         let ws_url = settings.exchange.ws_url.clone().unwrap_or_else(|| stream_beside(&rest_url));
         let venue =
             Venue::Apart { rest_url, ws_url, credentials, permit: Permit::Loopback, environment: Environment::Paper };
-        (venue, "paper, exchange apart".to_owned(), pace)
+        let label = match settings.exchange.paper_peer {
+            PaperPeer::Simulator => "paper, exchange apart",
+            PaperPeer::Any => "paper, exchange apart, peer any",
+        };
+        (venue, label.to_owned(), pace)
     } else {
         let candles = settings.simulator.candles.as_ref().map(|path| path.display().to_string());
         let books = data_dir.join("sim");
@@ -152,6 +158,12 @@ pub fn data_dir(named: Option<PathBuf>, live: bool) -> Result<PathBuf, Failure> 
     }
 }
 
+/// Where the stream of a live exchange lies: MEXC's own has another name than its REST address; of any
+/// other address it is beside it, for the key must not go to two places.
+fn live_stream(rest_url: &str) -> String {
+    if rest_url.trim_end_matches('/') == LIVE_REST { LIVE_WS.to_owned() } else { stream_beside(rest_url) }
+}
+
 /// Where the stream of an exchange that speaks as MEXC does lies beside its REST address.
 fn stream_beside(rest_url: &str) -> String {
     let base = rest_url.trim_end_matches('/');
@@ -161,4 +173,22 @@ fn stream_beside(rest_url: &str) -> String {
         None => base.to_owned(),
     };
     format!("{base}/edge")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_is_not_named_never_leads_to_another_host_than_the_rest_address() {
+        for (rest, stream) in [
+            (LIVE_REST, LIVE_WS),
+            ("https://api.mexc.com/", LIVE_WS),
+            ("https://127.0.0.1:8443", "wss://127.0.0.1:8443/edge"),
+            ("http://127.0.0.1:6000/", "ws://127.0.0.1:6000/edge"),
+            ("https://mexc.example.org", "wss://mexc.example.org/edge"),
+        ] {
+            assert_eq!(live_stream(rest), stream, "{rest}");
+        }
+    }
 }

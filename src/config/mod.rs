@@ -24,8 +24,8 @@ pub use permit::{LivePermit, NotLive, live_permit};
 pub use places::{default_data_dir, default_file};
 pub use settings::{
     BreakerSettings, DashboardSettings, ExchangeSettings, JournalSettings, LiquidationSettings, MarginMode, Mode,
-    OrderSettings, Pace, PositionSettings, QuestDbSettings, RiskSettings, SessionSettings, Settings, SimulatorSettings,
-    StopPolicy, StrategySettings,
+    OrderSettings, Pace, PaperPeer, PositionSettings, QuestDbSettings, RiskSettings, SessionSettings, Settings,
+    SimulatorSettings, StopPolicy, StrategySettings,
 };
 
 /// The keys of all settings, `section.name`, in the order of `config/default.toml`.

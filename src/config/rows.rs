@@ -20,6 +20,7 @@ pub const ROWS: &[Row] = &[
     Row { key: "exchange.rest_url", kind: Kind::Url(&["http", "https"]) },
     Row { key: "exchange.ws_url", kind: Kind::Url(&["ws", "wss"]) },
     Row { key: "exchange.api_key_file", kind: Kind::Path },
+    Row { key: "exchange.paper_peer", kind: Kind::Choice(&["simulator", "any"]) },
     Row { key: "exchange.call_timeout", kind: Kind::Span(1_000, 60_000) },
     Row { key: "exchange.margin_mode", kind: Kind::Choice(&["isolated", "cross"]) },
     Row { key: "exchange.leverage", kind: Kind::Whole(1, 200) },

@@ -127,6 +127,17 @@ impl Default for SessionSettings {
     }
 }
 
+/// Who may be the exchange of a paper session that runs apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaperPeer {
+    /// Only a simulator of perpdeck, which proves that it is one before anything is signed.
+    #[default]
+    Simulator,
+    /// Any server on this machine: for test servers of others. A relay to the real exchange is one too.
+    Any,
+}
+
 /// How the exchange is reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -134,12 +145,14 @@ pub struct ExchangeSettings {
     /// REST address; `None`: the embedded simulator (paper) or MEXC (live).
     #[serde(with = "optional_text")]
     pub rest_url: Option<String>,
-    /// WebSocket address; `None`: as for REST.
+    /// WebSocket address; `None`: beside the REST address, or MEXC's when that is MEXC's.
     #[serde(with = "optional_text")]
     pub ws_url: Option<String>,
     /// A file of mode 0600 with `api_key` and `api_secret`; `None`: only the environment is read.
     #[serde(with = "path_text")]
     pub api_key_file: Option<PathBuf>,
+    /// Who may be the exchange of a paper session that runs apart.
+    pub paper_peer: PaperPeer,
     /// The longest that a call may take before its outcome counts as unknown.
     #[serde(with = "span::text")]
     pub call_timeout: Duration,
@@ -170,6 +183,7 @@ impl Default for ExchangeSettings {
             rest_url: None,
             ws_url: None,
             api_key_file: None,
+            paper_peer: PaperPeer::Simulator,
             call_timeout: Duration::from_secs(10),
             margin_mode: MarginMode::Isolated,
             leverage: 3,

@@ -134,6 +134,10 @@ fn on_push(turn: &mut Turn, push: Push) {
         Push::Fill(report) => orders::apply_fill(turn, &report),
         Push::Position(report) => positions::on_position_report(turn, &report),
         Push::Clock(offset) => session_control::on_clock(turn, &Ok(offset)),
+        Push::Silenced { for_how_long, call } => {
+            let until = turn.now.plus(for_how_long);
+            turn.emit(Event::SilenceMoved { until, asked_by: call });
+        }
         Push::Account(report) => equity_watch::on_account(turn, &report),
         // A notice is a reason to look at once; the verdict needs evidence.
         Push::LiquidationNotice { .. } => session_control::resync_soon(turn),
@@ -146,6 +150,8 @@ fn on_push(turn: &mut Turn, push: Push) {
 fn on_reply(turn: &mut Turn, reply: &Reply) {
     match reply {
         Reply::Left { no, attempt } => orders::on_left(turn, *no, *attempt),
+        // Recovery in bulk reads it.
+        Reply::OrderHistory { .. } => {}
         Reply::Placed { no, attempt, result } => orders::on_placed(turn, *no, *attempt, result),
         Reply::Cancelled { orders: asked, result } => orders::on_cancelled(turn, asked, result),
         Reply::LookedUp { no, asked_at, result } => orders::on_looked_up(turn, *no, *asked_at, result),

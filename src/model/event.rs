@@ -485,6 +485,13 @@ pub enum Event {
         /// The difference.
         offset: ClockOffset,
     },
+    /// The exchange asked for silence: reads and entries wait until then.
+    SilenceMoved {
+        /// Until when.
+        until: SessionTime,
+        /// Which call was told so.
+        asked_by: String,
+    },
     /// Whether the journal can be written.
     JournalHealth {
         /// What is wrong; `None` when all is well.
@@ -517,6 +524,7 @@ impl Event {
                 | Self::ExitReadMoved { .. }
                 | Self::LinkMoved { .. }
                 | Self::ClockMeasured { .. }
+                | Self::SilenceMoved { .. }
                 | Self::JournalHealth { .. }
                 | Self::ObserverDropped { .. }
         )

@@ -223,6 +223,13 @@ pub enum Push {
     Quote(Quote),
     /// The adapter measured the exchange's clock of its own accord: a refusal said that ours is off.
     Clock(ClockOffset),
+    /// The exchange said that there were too many requests: reads and entries keep silent for so long.
+    Silenced {
+        /// For how long from now on.
+        for_how_long: Duration,
+        /// Which call was told so.
+        call: String,
+    },
     /// The exchange warns of, or reports, a liquidation (`generic.notify`, `liquidate.risk`).
     LiquidationNotice {
         /// The position, when it says which.
@@ -393,6 +400,44 @@ impl<T> FromIterator<T> for Listing<T> {
 impl<T> From<Vec<T>> for Listing<T> {
     fn from(rows: Vec<T>) -> Self {
         Self { rows, unreadable: Vec::new() }
+    }
+}
+
+impl Refusal {
+    /// For people: why.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Unspecified => "without a reason that is known",
+            Self::Edge => "turned away before the exchange",
+            Self::Internal => "ended by the exchange itself",
+            Self::TooFrequent => "too many requests",
+            Self::Maintenance => "under maintenance",
+            Self::MarketClosed => "the contract does not trade now",
+            Self::ClockWrong => "our clock is off",
+            Self::Access => "key or account may not do it",
+            Self::PositionMode => "its position mode differs from the account's",
+            Self::ClosableTooSmall => "more than can be closed",
+            Self::PositionGone => "the position is gone",
+            Self::PositionMismatch => "it does not match the position",
+            Self::TooLarge => "too large for one order",
+            Self::TooSmall => "below the smallest order",
+            Self::OffSteps => "price or quantity off the contract's steps",
+            Self::BeyondLiquidation => "price beyond the liquidation price",
+            Self::PriceBand => "price outside the contract's band",
+            Self::TooManyOrders => "too many working orders",
+            Self::CloseInProgress => "a close is under way already",
+            Self::OpeningStopped => "opening is stopped",
+            Self::Balance => "balance or margin insufficient",
+            Self::Leverage => "leverage out of bounds",
+            Self::RiskLimit => "a risk limit of the exchange",
+            Self::ContractUnknown => "no such contract",
+            Self::DuplicateId => "order id used before",
+            Self::Malformed => "invalid parameter",
+            Self::RestCancelled => "the rest does not rest",
+            Self::Revoked => "taken back before it left",
+            Self::NoSlot => "our own rate limit had no slot",
+            Self::Journal => "the journal cannot be written",
+        }
     }
 }
 

@@ -160,6 +160,10 @@ impl Call {
                 let (result, defect) = self.within("open orders", OnlyReads, exchange.open_orders()).await;
                 (Reply::OpenOrders { asked_at, result }, defect)
             }
+            Request::OrderHistory { since } => {
+                let (result, defect) = self.within("order history", OnlyReads, exchange.order_history(since)).await;
+                (Reply::OrderHistory { asked_at, since, result }, defect)
+            }
             Request::FillsSince { symbols, since } => {
                 let (result, defect) = self.within("fills", OnlyReads, exchange.fills_since(&symbols, since)).await;
                 (Reply::Fills { result }, defect)

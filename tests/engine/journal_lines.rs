@@ -121,6 +121,7 @@ fn samples() -> Vec<Event> {
         Event::LookupMoved { no, asked_at: None },
         Event::LinkMoved { link: LinkState::Down { reason: text(), attempt: 4 } },
         Event::ClockMeasured { offset: ClockOffset { offset_us: -5, round_trip_us: 9 } },
+        Event::SilenceMoved { until: stamp, asked_by: text() },
         Event::JournalHealth { error: Some(text()) },
         Event::ObserverDropped { observer: text(), total: 8 },
         Event::SignalDecided {

@@ -39,7 +39,7 @@ fn a11_refused_after_acceptance_frees_the_place() {
     let mut bench = Bench::ready();
     let no = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49900");
     let mut report = bench.report(no, VenueOrderState::Invalid, "0", 2);
-    report.error_code = 2;
+    (report.error_code, report.refusal) = (2, perpdeck::model::Refusal::Balance);
     bench.push(perpdeck::model::Push::Order(report));
     assert_eq!(bench.state_of(no), OrderState::Failed);
     assert!(bench.order(no).note.as_ref().unwrap().contains("balance"));

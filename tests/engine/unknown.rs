@@ -175,7 +175,7 @@ fn an_id_that_was_used_before_leads_to_the_first_order() {
     let mut bench = Bench::ready();
     let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
     let mut twin = bench.report(no, VenueOrderState::Invalid, "0", 1);
-    twin.error_code = 22;
+    (twin.error_code, twin.refusal) = (22, perpdeck::model::Refusal::DuplicateId);
     twin.venue_id = VenueOrderId::new("777").unwrap();
     bench.push(Push::Order(twin.clone()));
     assert_eq!(bench.state_of(no), OrderState::Unknown, "not failed: the first one may work");

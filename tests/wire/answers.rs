@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use perpdeck::exchange::{Departure, Exchange};
-use perpdeck::model::{CallError, ErrorClass, VenueTime};
+use perpdeck::model::{CallError, ErrorClass, Refusal, VenueTime};
 
 use super::stub::{Answer, CREATE, OPEN_ORDERS, Stub, TIME_OUT, cancel, client_id, entry, no, ok, paused, symbol};
 
@@ -39,7 +39,10 @@ fn codes_are_classed_by_call() {
         (&[510, 2037][..], [Retryable; 3], false),
         (&[500, 501, 9999][..], [Ambiguous, Retryable, Retryable], true),
         (&[603, 2042][..], [Ambiguous, Retryable, Retryable], false),
-        (&[600, 1001, 1002, 2005, 2008, 2009, 2011, 2036, 6001, 777_777, -5][..], [Fatal; 3], false),
+        (&[2036, 2056, 604, 801][..], [Retryable; 3], false),
+        (&[600, 1001, 1002, 2005, 2008, 2009, 2011, 2078, 6001][..], [Fatal; 3], false),
+        // Accepted in spite of it; "try later"; not documented: looked up, never refused for good.
+        (&[6008, 6022, 777_777, -5][..], [Ambiguous, Retryable, Retryable], false),
     ] {
         for &code in codes {
             let errors = reactions(200, &no(code));
@@ -58,12 +61,17 @@ fn statuses_are_classed_by_call() {
         (502, "<html>Bad gateway</html>", [Ambiguous, Retryable, Retryable], true),
         (503, "", [Ambiguous, Retryable, Retryable], true),
         (504, &ok("[]"), [Ambiguous, Retryable, Retryable], true),
-        (429, "", [Retryable; 3], false),
-        (403, "<html>WAF</html>", [AccessRefused; 3], false),
-        (401, "", [AccessRefused; 3], false),
+        (429, "", [Ambiguous, Retryable, Retryable], false),
+        (429, &no(510), [Retryable; 3], false),
+        // Only the exchange's own JSON speaks about a key: this is its edge.
+        (403, "<html>WAF</html>", [Ambiguous, Retryable, Retryable], true),
+        (401, "", [Ambiguous, Retryable, Retryable], true),
+        (400, "", [Ambiguous, Retryable, Retryable], true),
+        (404, "", [Ambiguous, Retryable, Retryable], true),
+        (302, "", [Ambiguous, Retryable, Retryable], true),
+        (403, &no(403), [AccessRefused; 3], false),
         (400, &no(602), [AccessRefused; 3], false),
-        (404, "", [Fatal; 3], false),
-        (302, "", [Fatal; 3], false),
+        (503, &no(801), [Retryable; 3], true),
     ] {
         let errors = reactions(status, body);
         assert_eq!(classes(&errors), (expected, counts), "status {status}: {errors:?}");
@@ -116,9 +124,9 @@ fn a20_success_false_is_no_snapshot() {
             r#"{"code":0,"data":[]}"#.to_owned(),
             r#"{"success":true,"code":1,"data":[]}"#.to_owned(),
             r#"{"success":true,"code":0}"#.to_owned(),
-            ok("null"),
+            r#"{"success":false,"code":200,"data":[]}"#.to_owned(),
             ok("{}"),
-            ok(r#"[{"positionId":1}]"#),
+            ok("7"),
         ] {
             for path in [
                 "/api/v1/private/position/open_positions",
@@ -142,6 +150,47 @@ fn a20_success_false_is_no_snapshot() {
         stub.says("/api/v1/private/position/open_positions", &ok("[]"));
         assert_eq!(adapter.positions().await.unwrap().rows, []);
     });
+}
+
+#[test]
+fn code_200_and_pages_and_a_written_null_are_lists_and_a_missing_one_is_not() {
+    paused(async {
+        let stub = Stub::paused();
+        let adapter = stub.adapter();
+        let path = "/api/v1/private/position/open_positions";
+        for (body, is_list) in [
+            (r#"{"success":true,"code":200,"data":[]}"#, true),
+            (r#"{"success":true,"code":0,"data":null}"#, true),
+            (r#"{"success":true,"code":0,"data":{"totalCount":0,"resultList":[]}}"#, true),
+            (r#"{"success":true,"code":0,"data":{"totalCount":0,"resultList":null}}"#, true),
+            (r#"{"success":true,"code":0}"#, false),
+            (r#"{"success":true,"code":0,"data":"none"}"#, false),
+        ] {
+            stub.says(path, body);
+            assert_eq!(adapter.positions().await.is_ok(), is_list, "{body}");
+        }
+    });
+}
+
+#[test]
+fn why_something_was_refused_is_told_in_our_words() {
+    for (status, body, refusal) in [
+        (200, no(2078), Refusal::BeyondLiquidation),
+        (200, no(510), Refusal::TooFrequent),
+        (200, no(7002), Refusal::PositionMode),
+        (200, no(2028), Refusal::TooLarge),
+        (200, no(2056), Refusal::CloseInProgress),
+        (200, no(801), Refusal::Maintenance),
+        (200, r#"{"code":500,"message":"Under maintenance","announcement":"x"}"#.to_owned(), Refusal::Maintenance),
+        (200, no(777_777), Refusal::Unspecified),
+        (403, "<html>Access Denied</html>".to_owned(), Refusal::Edge),
+        (429, String::new(), Refusal::TooFrequent),
+        (502, String::new(), Refusal::Internal),
+    ] {
+        for error in reactions(status, &body) {
+            assert_eq!(error.refusal, refusal, "{status} {body}: {error:?}");
+        }
+    }
 }
 
 #[test]

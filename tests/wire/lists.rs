@@ -1,7 +1,9 @@
 //! Lists in pages, cancels in parts, contracts.
 
 use perpdeck::exchange::{Departure, Exchange};
-use perpdeck::model::{CancelOutcome, Category, ErrorClass, PositionKey, SessionTime, Side, VenueTime};
+use perpdeck::model::{
+    CancelOutcome, Category, ErrorClass, PositionKey, Side, VenueOrderId, VenueOrderState, VenueTime,
+};
 
 use super::stub::{BTC, DETAIL, OPEN_ORDERS, Stub, cancel, entry, no, ok, paused, symbol};
 
@@ -35,11 +37,108 @@ fn all_pages_are_read_and_a_list_that_moves_repeats_nothing() {
 fn a20_a_list_of_which_one_page_failed_is_an_error() {
     paused(async {
         let stub = Stub::paused();
-        for last in [no(500), no(510), "x".into(), ok("null"), ok(r#"[{"orderId":"1"}]"#)] {
+        for last in [no(500), no(510), "x".into(), ok("{}"), r#"{"success":true,"code":0}"#.to_owned()] {
             stub.says_each(OPEN_ORDERS, &[page(1..101), last.clone()]);
             let error = stub.adapter().open_orders().await.unwrap_err();
             assert_eq!(error.class, ErrorClass::Retryable, "{last}");
         }
+    });
+}
+
+#[test]
+fn one_odd_row_never_spoils_a_list_and_is_named_with_its_contract() {
+    paused(async {
+        let stub = Stub::paused();
+        let good = order(1, 1, 1);
+        for (odd, symbol) in [
+            (good.replace("BTC_USDT", "币安人生_USDT"), Some("币安人生_USDT")),
+            (good.replace("\"side\":1", "\"side\":5"), Some("BTC_USDT")),
+            (good.replace("\"version\":3", "\"version\":99999999999999999999"), Some("BTC_USDT")),
+            (good.replace("\"vol\":20", "\"vol\":null"), Some("BTC_USDT")),
+            (good.replace("BTC_USDT", "a\\u001b[2J"), Some("a\\u{1b}[2J")),
+            ("7".to_owned(), None),
+            ("null".to_owned(), None),
+            (r#"{"orderId":"1"}"#.to_owned(), None),
+        ] {
+            stub.says(OPEN_ORDERS, &ok(&format!("[{},{odd},{}]", order(2, 1, 1), order(3, 1, 1))));
+            let listing = stub.adapter().open_orders().await.unwrap();
+            assert_eq!(listing.rows.len(), 2, "{odd}");
+            let [row] = listing.unreadable.as_slice() else { panic!("{odd}: {:?}", listing.unreadable) };
+            assert_eq!(row.symbol.as_deref(), symbol, "{odd}");
+            assert!(!row.why.is_empty() && !row.text.contains('\u{1b}'), "{row:?}");
+        }
+    });
+}
+
+#[test]
+fn one_odd_position_or_fill_never_spoils_its_list() {
+    paused(async {
+        let stub = Stub::paused();
+        let position = |symbol: &str, kind: u8| {
+            format!(
+                r#"{{"positionId":{kind},"symbol":"{symbol}","positionType":{kind},"openType":1,"state":1,"holdVol":3}}"#
+            )
+        };
+        let rows = [position("BTC_USDT", 1), position("币安人生_USDT", 1), position("ETH_USDT", 3)];
+        stub.says("/api/v1/private/position/open_positions", &ok(&format!("[{}]", rows.join(","))));
+        let listing = stub.adapter().positions().await.unwrap();
+        assert_eq!((listing.rows.len(), listing.unreadable.len()), (1, 2));
+        assert!(listing.is_whole_for(&symbol("BTC_USDT")) && !listing.is_whole_for(&symbol("ETH_USDT")));
+        let fill = r#"{"id":"1","symbol":"BTC_USDT","side":1,"vol":1,"price":64250.5,"orderId":"9","timestamp":1795401565300}"#;
+        let odd = fill.replace("64250.5", "-1");
+        for path in [DEALS, "/api/v1/private/order/deal_details/9"] {
+            stub.says(path, &ok(&format!("[{odd},{fill}]")));
+        }
+        let adapter = stub.adapter();
+        let since = VenueTime::from_millis(1_795_401_565_000);
+        let fills = adapter.fills_since(&[symbol("BTC_USDT")], since).await.unwrap();
+        assert_eq!((fills.rows.len(), fills.unreadable.len()), (1, 1));
+        let fills = adapter.order_fills(&symbol("BTC_USDT"), &VenueOrderId::new("9").unwrap()).await.unwrap();
+        assert_eq!((fills.rows.len(), fills.unreadable.len()), (1, 1));
+    });
+}
+
+#[test]
+fn a_list_beyond_all_sense_is_refused_early_and_its_bound_is_named() {
+    paused(async {
+        let stub = Stub::paused();
+        let path = "/api/v1/private/position/open_positions";
+        stub.says(path, &ok(&format!("[{}]", vec!["{}"; 400_000].join(","))));
+        let error = stub.adapter().positions().await.unwrap_err();
+        assert!(error.message.contains("20000 rows"), "{error}");
+        stub.says("/api/v1/private/account/asset/USDT", &ok(&format!("\"{}\"", "x".repeat(2_000_000))));
+        assert!(stub.adapter().account().await.is_err(), "a single answer of 2 MB is not read");
+    });
+}
+
+#[test]
+fn one_broken_contract_spoils_no_other() {
+    paused(async {
+        let stub = Stub::paused();
+        let broken = BTC.replace("BTC_USDT", "ETH_USDT").replace("\"priceUnit\":0.1", "\"priceUnit\":null");
+        stub.says(DETAIL, &ok(&format!("[{BTC},{broken}]")));
+        let adapter = stub.adapter();
+        let asked: Vec<_> = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT"].map(symbol).into();
+        assert_eq!(adapter.contracts(&asked).await.unwrap().len(), 1);
+        assert!(adapter.stream_health().last_skipped().unwrap().contains("ETH_USDT"));
+        stub.says(DETAIL, &ok(&broken));
+        assert!(adapter.contracts(&[symbol("ETH_USDT")]).await.is_err(), "nothing of what was asked for");
+    });
+}
+
+#[test]
+fn evidence_that_lacks_a_row_of_the_contract_proves_nothing() {
+    paused(async {
+        let stub = Stub::paused();
+        stub.says(DEALS, &ok("[]"));
+        let odd = order(901, 9, 2);
+        stub.says(HISTORY, &ok(&format!("[{odd}]")));
+        let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Long };
+        let since = VenueTime::from_millis(1_795_401_565_500);
+        let error = stub.adapter().evidence(&key, since).await.unwrap_err();
+        assert!(error.message.contains("not whole"), "{error}");
+        stub.says(HISTORY, &ok(&format!("[{odd},{}]", order(900, 4, 2))));
+        assert_eq!(stub.adapter().evidence(&key, since).await.unwrap().system_orders.len(), 1);
     });
 }
 
@@ -120,6 +219,48 @@ fn cancels_go_in_parts_of_fifty_and_none_loses_its_outcome() {
         let sizes: Vec<_> = stub.seen(by_venue).iter().map(|seen| seen.body.split(',').count()).collect();
         assert_eq!(sizes, [50, 50, 10]);
         assert_eq!(stub.seen(by_client)[0].body, r#"[{"symbol":"BTC_USDT","externalOid":"k-1000"}]"#);
+    });
+}
+
+#[test]
+fn orders_that_ended_are_read_in_bulk_of_all_contracts_and_in_every_end_state() {
+    paused(async {
+        let stub = Stub::paused();
+        let ended = |id: u64, symbol: &str, state: u8| {
+            order(id, 1, 1).replace("BTC_USDT", symbol).replace("\"state\":3", &format!("\"state\":{state}"))
+        };
+        let first: Vec<_> = (1..=100).map(|id| ended(id, "BTC_USDT", 4)).collect();
+        let rest = [ended(100, "BTC_USDT", 4), ended(101, "ETH_USDT", 3), ended(102, "PEPE_USDT", 5)];
+        stub.says_each(HISTORY, &[ok(&format!("[{}]", first.join(","))), ok(&format!("[{}]", rest.join(",")))]);
+        let since = VenueTime::from_millis(1_795_401_500_000);
+        let orders = stub.adapter().order_history(since).await.unwrap().rows;
+        assert_eq!(orders.len(), 102);
+        let states: Vec<_> = orders.iter().skip(100).map(|order| order.state).collect();
+        assert_eq!(states, [VenueOrderState::Filled, VenueOrderState::Invalid]);
+        let asked = stub.seen(HISTORY);
+        assert_eq!(asked.len(), 2, "two pages and no look-up of each");
+        assert!(asked.iter().all(|seen| seen.query.contains("start_time=1795401500000&states=3%2C4%2C5")), "{asked:?}");
+        assert!(asked.iter().all(|seen| !seen.query.contains("symbol=")), "{asked:?}");
+    });
+}
+
+#[test]
+fn a_history_longer_than_the_exchange_grants_is_asked_for_as_far_as_it_goes() {
+    paused(async {
+        let stub = Stub::paused();
+        stub.says(HISTORY, &ok("[]"));
+        stub.says(DEALS, &ok("[]"));
+        let adapter = stub.adapter();
+        adapter.order_history(VenueTime::ZERO).await.unwrap();
+        adapter.fills_since(&[symbol("BTC_USDT")], VenueTime::ZERO).await.unwrap();
+        for path in [HISTORY, DEALS] {
+            let query = stub.seen(path)[0].query.clone();
+            let number = |name: &str| -> i64 {
+                query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap().parse().unwrap()
+            };
+            let days = (number("end_time=") - number("start_time=")) / 86_400_000;
+            assert!((80..90).contains(&days), "{days} days: {query}");
+        }
     });
 }
 

@@ -77,3 +77,33 @@ fn a_call_without_a_slot_in_time_is_surely_not_sent_and_does_not_count() {
         assert_eq!(stub.seen(CREATE).len(), 1);
     });
 }
+
+#[test]
+fn a_retry_after_without_sense_closes_the_way_of_no_cancel_and_no_exit() {
+    paused(async {
+        for told in ["3600", "18446744073709551615", "99999999999999999999999", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            let stub = Stub::paused();
+            let busy = |path: &str, after: Answer| {
+                let first =
+                    Answer::Say { status: 429, headers: vec![("retry-after", told.into())], body: String::new() };
+                stub.answers(path, vec![first, after]);
+            };
+            let says = |body: &str| Answer::Say { status: 200, headers: vec![], body: ok(body) };
+            busy(OPEN_ORDERS, says("[]"));
+            busy(CREATE, says(r#"{"orderId":"1","ts":1}"#));
+            stub.says(CANCEL, &ok(r#"[{"orderId":7,"errorCode":0}]"#));
+            let adapter = stub.adapter();
+            adapter.open_orders().await.unwrap_err();
+            adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
+            let silent_from = stub.clock().now();
+            adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap();
+            adapter.place(&exit("k-2"), &Departure::default()).await.unwrap();
+            assert_eq!(stub.clock().now(), silent_from, "{told}");
+            adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap();
+            assert_eq!(stub.clock().now().since(silent_from), Duration::from_secs(1), "{told}");
+            stub.clock().sleep(Duration::from_secs(59)).await;
+            adapter.open_orders().await.unwrap();
+            assert!(stub.clock().now().since(silent_from) <= Duration::from_secs(60), "{told}");
+        }
+    });
+}

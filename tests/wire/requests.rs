@@ -19,6 +19,7 @@ fn b24_every_private_call_carries_key_time_and_signature() {
         let seen = stub.seen(CREATE).remove(0);
         assert_eq!(seen.method, "POST");
         assert_eq!(seen.headers["language"], "English");
+        assert_eq!(seen.headers["user-agent"], concat!("perpdeck/", env!("CARGO_PKG_VERSION")));
         assert_eq!(seen.headers["content-type"], "application/json");
         assert_eq!(seen.stamp(), seen.at.millis());
         assert_eq!(
@@ -162,6 +163,22 @@ fn code_513_measures_the_clock_and_is_safe_to_try_again() {
         assert_eq!((error.class, error.counts, error.code), (perpdeck::model::ErrorClass::Retryable, false, Some(513)));
         assert_eq!(stub.seen(PING).len(), 1);
         adapter.place(&entry("k-1"), &Departure::default()).await.unwrap();
+    });
+}
+
+#[test]
+fn a_signature_that_fails_by_an_unmeasured_clock_is_not_a_refused_key() {
+    paused(async {
+        let stub = Stub::paused();
+        stub.skew(5_000);
+        stub.says(CREATE, &no(602));
+        let adapter = stub.adapter();
+        let first = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
+        assert_eq!(first.class, perpdeck::model::ErrorClass::Retryable);
+        assert_eq!(first.refusal, perpdeck::model::Refusal::ClockWrong);
+        let refused = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
+        assert_eq!(refused.class, perpdeck::model::ErrorClass::AccessRefused, "the clock is right: the key is not");
+        assert_eq!(stub.seen(PING).len(), 1);
     });
 }
 

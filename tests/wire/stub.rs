@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use hmac::{Hmac, KeyInit, Mac};
 use perpdeck::clock::{Clock, Speed};
-use perpdeck::config::ExchangeSettings;
+use perpdeck::config::{ExchangeSettings, PaperPeer};
 use perpdeck::exchange::mexc::{Adapter, Channels, Link, Options, Permit};
 use perpdeck::model::{
     CancelOrder, ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, OrderType, PlaceOrder, PositionMode,
@@ -123,6 +123,11 @@ impl Stub {
         self.0.lock().unwrap().seen.iter().filter(|seen| seen.path == path).cloned().collect()
     }
 
+    /// Everything that it was asked.
+    pub fn all_seen(&self) -> Vec<Seen> {
+        self.0.lock().unwrap().seen.clone()
+    }
+
     pub fn router(&self) -> Router {
         Router::new().fallback(serve).with_state(self.clone())
     }
@@ -133,7 +138,7 @@ impl Stub {
             ws_url: ws_url.to_owned(),
             api_key: KEY.to_owned().into(),
             api_secret: SECRET.to_owned().into(),
-            settings: ExchangeSettings::default(),
+            settings: ExchangeSettings { paper_peer: PaperPeer::Any, ..ExchangeSettings::default() },
             permit: Permit::Loopback,
         }
     }

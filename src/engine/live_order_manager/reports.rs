@@ -10,7 +10,7 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CancelOrder, Category, Event, Order, OrderNo, OrderReport, OrderState, SessionTime, Severity,
+    AlertKind, CancelOrder, Category, Event, Order, OrderNo, OrderReport, OrderState, Refusal, SessionTime, Severity,
     VenueOrderState,
 };
 
@@ -32,7 +32,7 @@ pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_
     if report.version > 0 && report.version < order.venue_version {
         return;
     }
-    let duplicate_id = report.state == VenueOrderState::Invalid && matches!(report.error_code, 22 | 23);
+    let duplicate_id = report.state == VenueOrderState::Invalid && report.refusal == Refusal::DuplicateId;
     let unproven = matches!(order.state, OrderState::Pending | OrderState::Submitting | OrderState::Unknown);
     if !duplicate_id && (unproven || order.venue_id.is_none()) {
         turn.emit(Event::OrderAccepted { no: order.no, venue_id: report.venue_id.clone() });
@@ -69,7 +69,7 @@ fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
         VenueOrderState::Pending | VenueOrderState::Resting | VenueOrderState::Filled => {}
         VenueOrderState::Cancelled => ended_by_cancel(turn, order, reason_of(order, report), report.refusal),
         VenueOrderState::Invalid => {
-            let reason = format!("refused by the exchange: {}", error_words(report.error_code));
+            let reason = format!("refused by the exchange: {}", words(report));
             if serves_a_target(turn, order) {
                 fail_exit(turn, order, report.refusal, &reason);
             } else {
@@ -162,36 +162,14 @@ fn reason_of(order: &Order, report: &OrderReport) -> String {
     match (&order.cancel, report.error_code) {
         (Some(cancel), 0) => cancel.by.clone(),
         (None, 0) => "cancelled at the exchange".to_owned(),
-        (_, code) => error_words(code).to_owned(),
+        _ => words(report),
     }
 }
 
-/// Order-level error codes (mexc-contract-api.md section 8.2).
-const fn error_words(code: i32) -> &'static str {
-    match code {
-        0 => "without a reason",
-        1 => "invalid parameter",
-        2 => "balance insufficient",
-        3 => "the position does not exist",
-        4 => "the position is too small",
-        5 => "price beyond the liquidation price of the position",
-        6 => "its liquidation price is beyond the fair price",
-        7 => "risk level limit",
-        8 => "cancelled by the system",
-        9 => "position mode differs from the account's",
-        10 => "reduce-only",
-        11 => "the contract is not enabled",
-        12 => "delivery",
-        13 => "cancelled by a liquidation",
-        14 => "cancelled by auto-deleveraging",
-        15 => "the account is blocked",
-        16 => "cancelled for funding settlement",
-        17 => "cancelled because margin changed",
-        18 => "rest of an immediate-or-cancel order",
-        19 => "fill-or-kill could not fill",
-        20 => "post-only would have crossed",
-        21 => "rest of a market order",
-        22 | 23 => "order id used before",
-        _ => "another reason of the exchange",
+/// Why the exchange refused or ended an order, with its own number for whoever looks it up.
+fn words(report: &OrderReport) -> String {
+    match report.error_code {
+        0 => "without a reason".to_owned(),
+        code => format!("{} (code {code})", report.refusal.words()),
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::codes::Call;
-use super::core::{Ask, Core, Payload};
+use super::core::{Ask, Core, Payload, SMALL};
 use super::limiter::{Group, Lane};
 use super::wire::{Int, Text, WireError};
 use crate::model::{CallError, CancelOrder, CancelOutcome, OrderNo, VenueOrderId, escape_controls};
@@ -66,9 +66,16 @@ async fn one_request(
         group: Group::General,
         lane: Lane::Cancel,
         path,
+        most_body: SMALL,
         payload: Payload::Post(body.into()),
     };
-    let mut outcomes = core.ask(ask, |data| read(data, orders)).await?;
+    let answer = core.ask(ask, |data| read(data, orders)).await;
+    let mut outcomes = match (answer, orders) {
+        // What is usually said of each order can be said of the request when it names only one.
+        (Err(CallError { code: Some(2040), .. }), [one]) => return Ok(vec![(one.no, CancelOutcome::NotFound)]),
+        (Err(CallError { code: Some(2041), .. }), [one]) => return Ok(vec![(one.no, CancelOutcome::NotCancellable)]),
+        (answer, _) => answer?,
+    };
     for (_, outcome) in &mut outcomes {
         if let CancelOutcome::Refused { message, .. } = outcome {
             *message = core.signer.redact(message);

@@ -1,22 +1,26 @@
 //! One call: wait for a slot, sign, send once, and say what can be told of the outcome.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use serde_json::value::RawValue;
 
-use super::codes::{Call, Verdict, known, verdict};
+use super::AGENT;
+use super::codes::{Call, Verdict};
+use super::judge::{Judged, judge, unanswered};
 use super::limiter::{Group, Lane, Limiter};
+use super::notices::Notices;
+use super::peer::{Challenge, Peer};
 use super::sign::Signer;
-use super::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError};
-use super::wire::{self, Envelope, Int, WireError};
+use super::transport::{HttpRequest, Sent, Transport, TransportError};
+use super::venue_clock::{Best, VenueClock, offset_of};
+use super::wire::{Int, WireError};
 use crate::clock::Clock;
 use crate::exchange::Departure;
-use crate::model::{CallError, ClockOffset, ErrorClass, Refusal, VenueTime, escape_controls};
+use crate::model::{CallError, ClockOffset, ErrorClass, Push, Refusal, SessionTime, VenueTime, escape_controls};
 
 const API_KEY: HeaderName = HeaderName::from_static("apikey");
 const REQUEST_TIME: HeaderName = HeaderName::from_static("request-time");
@@ -25,9 +29,16 @@ const LANGUAGE: HeaderName = HeaderName::from_static("language");
 
 /// Text of the exchange is cut to this many characters.
 const LONGEST_MESSAGE: usize = 300;
+/// The largest answer that is neither a list nor the contracts: 50 outcomes of cancels are 5 kB.
+pub const SMALL: usize = 1024 * 1024;
+/// The largest list: 20,000 rows of known size.
+pub const LIST: usize = 16 * 1024 * 1024;
+/// The largest answer of all contracts; it is about 2 MB.
+pub const CONTRACTS: usize = 32 * 1024 * 1024;
 
 const REVOKED: &str = "not sent: it was taken back before it left";
 const NO_SLOT: &str = "not sent: our own rate limit had no free slot within the call time-out";
+const ASK_TIME: &str = "ask the exchange's time";
 
 /// What all calls share.
 pub struct Core {
@@ -41,8 +52,12 @@ pub struct Core {
     pub limiter: Limiter,
     /// The longest a call may take, in session time.
     pub call_timeout: Duration,
-    /// The exchange's clock minus ours, in microseconds.
-    offset: AtomicI64,
+    /// The exchange's clock.
+    pub venue_clock: VenueClock,
+    /// Whether the peer may be signed for.
+    pub peer: Peer,
+    /// What is told unasked.
+    pub notices: Notices,
 }
 
 /// A call about to be made.
@@ -59,6 +74,8 @@ pub struct Ask<'a> {
     pub lane: Lane,
     /// The path, from `/api` on.
     pub path: &'a str,
+    /// The largest answer that is read, bytes.
+    pub most_body: usize,
     /// What goes with it.
     pub payload: Payload,
 }
@@ -81,13 +98,15 @@ impl Core {
         transport: Arc<dyn Transport>,
         limiter: Limiter,
         call_timeout: Duration,
+        peer: Peer,
     ) -> Self {
-        Self { clock, signer, transport, limiter, call_timeout, offset: AtomicI64::new(0) }
+        let (venue_clock, notices) = (VenueClock::default(), Notices::default());
+        Self { clock, signer, transport, limiter, call_timeout, venue_clock, peer, notices }
     }
 
     /// The exchange's time by our clock and the last measurement.
     pub fn venue_now(&self) -> VenueTime {
-        VenueTime::from_micros(self.clock.now().micros().saturating_add(self.offset.load(Ordering::Relaxed)))
+        self.venue_clock.at(self.clock.now())
     }
 
     /// Makes a call and reads its data.
@@ -114,28 +133,24 @@ impl Core {
     ) -> Result<T, CallError> {
         let (name, about, call, group) = (ask.name, ask.about, ask.call, ask.group);
         let failure = |class, counts, code, what: &str| self.failure((name, about), class, counts, code, what);
-        let slot = self.limiter.slot(ask.group, ask.lane, self.call_timeout);
-        let slot = match departure {
-            None => slot.await,
+        let ready = self.ready((name, about), ask.group, ask.lane);
+        match departure {
+            None => ready.await?,
             Some(departure) => tokio::select! {
                 biased;
                 () = departure.revoked() => return Err(revoked(failure(ErrorClass::NeverLeft, false, None, REVOKED))),
-                slot = slot => slot,
+                ready = ready => ready?,
             },
-        };
-        if slot.is_err() {
-            let error = failure(ErrorClass::NeverLeft, false, None, NO_SLOT);
-            return Err(CallError { refusal: Refusal::NoSlot, ..error });
         }
         if departure.is_some_and(|departure| !departure.leave()) {
             return Err(revoked(failure(ErrorClass::NeverLeft, false, None, REVOKED)));
         }
+        let (stamped_at, stamped_with) = (self.clock.now(), self.venue_clock.offset_us());
         let response = match self.transport.send(self.request(ask)).await {
             Ok(response) => response,
-            Err(error) => return Err(failure(unanswered(&error, call), true, None, &unanswered_text(&error))),
+            Err(error) => return Err(failure(class_unanswered(&error, call), true, None, &unanswered(&error))),
         };
-        let judged = judge(&response);
-        let (verdict, code, text) = match judged {
+        let (verdict, code, text) = match judge(&response) {
             Judged::Data(data) => {
                 return read(data).map_err(|error| {
                     let class = if call == Call::Place { ErrorClass::Ambiguous } else { ErrorClass::Retryable };
@@ -144,68 +159,160 @@ impl Core {
             }
             Judged::Failed { verdict, code, text } => (verdict, code, text),
         };
-        match verdict {
-            Verdict::TooFrequent => self.limiter.silence(group, response.retry_after),
-            Verdict::StaleStamp => {
-                // Boxed: measuring is itself a call. If it fails the next 513 measures again.
-                let _ = Box::pin(self.measure()).await;
+        let Verdict { outcome, refusal, counts } = verdict;
+        let error = CallError { refusal, ..failure(outcome.class(call), counts, code, &text) };
+        match refusal {
+            Refusal::TooFrequent => self.keep_silent(group, response.retry_after, name),
+            // If it fails the next such refusal measures again.
+            Refusal::ClockWrong => self.correct_clock(stamped_at).await,
+            // A wrong time stamp can make a signature wrong too.
+            _ if code == Some(602) && self.venue_clock.is_old(self.clock.now()) => {
+                self.correct_clock(stamped_at).await;
+                if self.venue_clock.has_moved_from(stamped_with) {
+                    return Err(CallError { class: ErrorClass::Retryable, refusal: Refusal::ClockWrong, ..error });
+                }
             }
             _ => {}
         }
-        let counts = verdict.counts();
-        Err(failure(verdict.class(call), counts, code, &text))
+        Err(error)
     }
 
-    /// Measures the exchange's clock against ours; requests are stamped by it from then on.
+    /// Waits until a call may leave: the peer is who it should be, and a slot is free.
+    async fn ready(&self, named: (&str, &str), group: Group, lane: Lane) -> Result<(), CallError> {
+        self.prove_peer(named).await?;
+        match self.limiter.slot(group, lane, self.call_timeout).await {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                let error = self.failure(named, ErrorClass::NeverLeft, false, None, NO_SLOT);
+                Err(CallError { refusal: Refusal::NoSlot, ..error })
+            }
+        }
+    }
+
+    /// Asks a peer that must prove to be a simulator for its proof, unless it has given it.
+    ///
+    /// # Errors
+    /// When it gives none: nothing may be signed for it or sent to it.
+    pub async fn prove_peer(&self, named: (&str, &str)) -> Result<(), CallError> {
+        if self.peer.is_proven() {
+            return Ok(());
+        }
+        let mut refused_until = self.peer.refused_until.lock().await;
+        if self.peer.is_proven() {
+            return Ok(());
+        }
+        let refused = || {
+            let what = "nothing was signed or sent: the exchange did not prove that it is a simulator of perpdeck,                         and a relay on this machine can lead to the real exchange. Start `perpdeck sim` there, or,                         for a test server, set exchange.paper_peer = \"any\" (PERPDECK_EXCHANGE_PAPER_PEER=any)";
+            let error = self.failure(named, ErrorClass::AccessRefused, false, None, what);
+            CallError { refusal: Refusal::Access, ..error }
+        };
+        if refused_until.is_some_and(|until| self.clock.now() < until) {
+            return Err(refused());
+        }
+        let Some(challenge) = Challenge::new() else { return Err(refused()) };
+        match self.transport.send(challenge.request(self.clock.network_timeout(self.call_timeout))).await {
+            Ok(response) if challenge.is_met_by(&response) => {
+                self.peer.prove();
+                Ok(())
+            }
+            Ok(_) => {
+                *refused_until = Some(Peer::again(self.clock.now()));
+                Err(refused())
+            }
+            Err(error) => {
+                let what = format!("nothing was signed or sent, the peer could not be asked who it is: {error}");
+                Err(self.failure(named, ErrorClass::Retryable, true, None, &what))
+            }
+        }
+    }
+
+    fn keep_silent(&self, group: Group, for_how_long: Option<Duration>, name: &str) {
+        let for_how_long = self.limiter.silence(group, for_how_long);
+        self.notices.tell(Push::Silenced { for_how_long, call: name.to_owned() });
+    }
+
+    /// Measures the exchange's clock against ours; requests are stamped by it from then on. The
+    /// shortest of a few round trips counts.
     ///
     /// # Errors
     /// When the exchange does not say its time.
     pub async fn measure(&self) -> Result<ClockOffset, CallError> {
-        // Waiting for a slot is not part of the round trip.
-        let failure =
-            |class, counts, code, what: &str| self.failure(("ask the exchange's time", ""), class, counts, code, what);
-        if self.limiter.slot(Group::General, Lane::Read, self.call_timeout).await.is_err() {
-            let error = failure(ErrorClass::NeverLeft, false, None, NO_SLOT);
-            return Err(CallError { refusal: Refusal::NoSlot, ..error });
+        self.measure_unless(None, Lane::Read).await
+    }
+
+    /// Measures at once and of its own accord, because the exchange refused what was stamped at this
+    /// time of ours, unless that was done since; whoever listens to the stream is told. That it failed
+    /// shows in what is refused next.
+    pub async fn correct_clock(&self, stamped_at: SessionTime) {
+        // In the first lane: an exit may wait for it. Boxed, for it seldom happens.
+        if let Ok(offset) = Box::pin(self.measure_unless(Some(stamped_at), Lane::Cancel)).await {
+            self.notices.tell(Push::Clock(offset));
         }
+    }
+
+    async fn measure_unless(&self, since: Option<SessionTime>, lane: Lane) -> Result<ClockOffset, CallError> {
+        let _one_at_a_time = self.venue_clock.measuring.lock().await;
+        if let Some(done) = since.and_then(|since| self.venue_clock.measured_after(since)) {
+            return Ok(done);
+        }
+        let mut best = Best::default();
+        loop {
+            match self.ask_time(lane).await {
+                Ok(trip) if best.add(trip) => {}
+                Err(error) if best.offset().is_none() => return Err(error),
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let Some(offset) = best.offset() else {
+            return Err(self.failure((ASK_TIME, ""), ErrorClass::Retryable, false, None, "nothing was measured"));
+        };
+        self.venue_clock.set(self.clock.now(), offset);
+        Ok(offset)
+    }
+
+    async fn ask_time(&self, lane: Lane) -> Result<ClockOffset, CallError> {
+        let failure = |class, counts, code, what: &str| self.failure((ASK_TIME, ""), class, counts, code, what);
+        // Waiting for a slot is not part of the round trip.
+        self.ready((ASK_TIME, ""), Group::General, lane).await?;
         let asked = self.clock.now();
         let request = self.request(Ask {
-            name: "ask the exchange's time",
+            name: ASK_TIME,
             about: "",
             call: Call::Read,
             group: Group::General,
-            lane: Lane::Read,
+            lane,
             path: "/api/v1/contract/ping",
+            most_body: SMALL,
             payload: Payload::Public(String::new()),
         });
         let response = match self.transport.send(request).await {
             Ok(response) => response,
-            Err(error) => return Err(failure(ErrorClass::Retryable, true, None, &unanswered_text(&error))),
+            Err(error) => return Err(failure(ErrorClass::Retryable, true, None, &unanswered(&error))),
         };
         let answered = self.clock.now();
-        let told = match judge(&response) {
-            Judged::Data(Some(data)) => serde_json::from_str::<Int>(data.get()).map_err(|error| {
-                failure(ErrorClass::Retryable, false, None, &format!("the answer is no time: {error}"))
-            })?,
-            Judged::Data(None) => return Err(failure(ErrorClass::Retryable, false, None, "the answer names no time")),
-            Judged::Failed { verdict, code, text } => {
-                if verdict == Verdict::TooFrequent {
-                    self.limiter.silence(Group::General, response.retry_after);
+        match judge(&response) {
+            Judged::Data(Some(data)) => match serde_json::from_str::<Int>(data.get()) {
+                Ok(Int(told)) => Ok(offset_of(asked, answered, VenueTime::from_millis(told))),
+                Err(error) => {
+                    Err(failure(ErrorClass::Retryable, false, None, &format!("the answer is no time: {error}")))
                 }
-                return Err(failure(verdict.class(Call::Read), verdict.counts(), code, &text));
+            },
+            Judged::Data(None) => Err(failure(ErrorClass::Retryable, false, None, "the answer names no time")),
+            Judged::Failed { verdict, code, text } => {
+                if verdict.refusal == Refusal::TooFrequent {
+                    self.keep_silent(Group::General, response.retry_after, ASK_TIME);
+                }
+                let class = verdict.outcome.class(Call::Read);
+                Err(CallError { refusal: verdict.refusal, ..failure(class, verdict.counts, code, &text) })
             }
-        };
-        let round_trip = answered.since(asked);
-        let middle = asked.plus(round_trip / 2);
-        let offset_us = VenueTime::from_millis(told.0).micros().saturating_sub(middle.micros());
-        self.offset.store(offset_us, Ordering::Relaxed);
-        Ok(ClockOffset { offset_us, round_trip_us: u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX) })
+        }
     }
 
     /// The request, stamped and signed now.
     fn request(&self, ask: Ask<'_>) -> HttpRequest {
-        let mut headers = HeaderMap::with_capacity(6);
+        let mut headers = HeaderMap::with_capacity(8);
         headers.insert(LANGUAGE, HeaderValue::from_static("English"));
+        headers.insert(USER_AGENT, AGENT);
         let with_query =
             |query: &str| if query.is_empty() { ask.path.to_owned() } else { format!("{}?{query}", ask.path) };
         let (method, path_and_query, body) = match ask.payload {
@@ -220,7 +327,7 @@ impl Core {
             }
         };
         let timeout = self.clock.network_timeout(self.call_timeout);
-        HttpRequest { method, path_and_query, headers, body, timeout }
+        HttpRequest { method, path_and_query, headers, body, most_body: ask.most_body, timeout }
     }
 
     fn sign(&self, headers: &mut HeaderMap, parameters: &[u8]) {
@@ -245,67 +352,27 @@ impl Core {
         code: Option<i32>,
         what: &str,
     ) -> CallError {
-        let redacted = self.signer.redact(what);
-        let cut: String = redacted.chars().take(LONGEST_MESSAGE).collect();
         let gap = if about.is_empty() { "" } else { " " };
-        let message = format!("{name}{gap}{about}: {}", escape_controls(&cut));
+        let message = format!("{name}{gap}{about}: {}", self.for_people(what));
         CallError { class, counts, code, refusal: Refusal::Unspecified, message }
     }
-}
 
-fn revoked(error: CallError) -> CallError {
-    CallError { refusal: Refusal::Revoked, ..error }
-}
-
-/// What an answer says.
-enum Judged<'a> {
-    Data(Option<&'a RawValue>),
-    Failed { verdict: Verdict, code: Option<i32>, text: String },
-}
-
-fn judge(response: &HttpResponse) -> Judged<'_> {
-    let status = response.status;
-    let by_status =
-        |verdict, what: &str| Judged::Failed { verdict, code: None, text: format!("HTTP status {status}: {what}") };
-    match status {
-        200..=299 => match wire::read(&response.body) {
-            Ok(Envelope::Success(data)) => Judged::Data(data),
-            Ok(Envelope::Failure { code, message }) => refused(code, &message),
-            // An answer that is not the protocol's comes from something that is not the exchange,
-            // or from one that is broken: what became of the request is not known.
-            Err(error) => Judged::Failed { verdict: Verdict::Failed, code: None, text: error.to_string() },
-        },
-        429 => by_status(Verdict::TooFrequent, "too many requests"),
-        300..=399 => by_status(Verdict::Refused, "the address leads elsewhere, and redirects are not followed"),
-        408 | 500..=599 => by_status(Verdict::Failed, "the exchange or a server before it failed"),
-        _ => match wire::read(&response.body) {
-            Ok(Envelope::Failure { code, message }) => refused(code, &message),
-            _ if status == 401 || status == 403 => by_status(Verdict::AccessRefused, "access refused"),
-            _ => by_status(Verdict::Refused, "refused"),
-        },
+    /// Text of the exchange without keys, cut and escaped.
+    pub fn for_people(&self, text: &str) -> String {
+        let redacted = self.signer.redact(text);
+        let cut: String = redacted.chars().take(LONGEST_MESSAGE).collect();
+        escape_controls(&cut).into_owned()
     }
 }
 
-fn refused<'a>(code: i32, message: &str) -> Judged<'a> {
-    let meaning = known(code).map_or("a code that is not documented", |known| known.meaning);
-    Judged::Failed {
-        verdict: verdict(code),
-        code: Some(code),
-        text: format!("refused with code {code} ({meaning}): {message}"),
-    }
-}
-
-fn unanswered(error: &TransportError, call: Call) -> ErrorClass {
+/// Whether a request without an answer can have been done.
+const fn class_unanswered(error: &TransportError, call: Call) -> ErrorClass {
     match (error.sent, call) {
         (Sent::Maybe | Sent::TimedOut, Call::Place) => ErrorClass::Ambiguous,
         _ => ErrorClass::Retryable,
     }
 }
 
-fn unanswered_text(error: &TransportError) -> String {
-    match error.sent {
-        Sent::No => format!("not sent, no connection: {error}"),
-        Sent::Maybe => format!("sent, but {error}"),
-        Sent::TimedOut => format!("sent, but {error}: the call time-out is over"),
-    }
+fn revoked(error: CallError) -> CallError {
+    CallError { refusal: Refusal::Revoked, ..error }
 }

@@ -4,6 +4,9 @@
 //!
 //! Each gate keeps the times of the last requests: no window of the exchange's length, wherever it
 //! begins, holds more than the quota. It runs on the session's time.
+//!
+//! Silence, which the exchange asks for, holds back reads and entries, for a minute at most a time.
+//! Cancels and exits may try once a second meanwhile.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,6 +43,11 @@ impl Group {
     }
 }
 
+/// The longest silence that is kept for one request to keep silent, whatever the exchange says.
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
+/// How often a cancel or an exit may try while a group is silent.
+const URGENT_PAUSE: Duration = Duration::from_secs(1);
+
 /// Who goes first: in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
@@ -51,6 +59,13 @@ pub enum Lane {
     Entry,
     /// Questions.
     Read,
+}
+
+impl Lane {
+    /// What reduces risk: silence does not hold it back for longer than a second.
+    const fn is_urgent(self) -> bool {
+        matches!(self, Self::Cancel | Self::Exit)
+    }
 }
 
 /// No slot came free in the time that the caller would wait.
@@ -79,6 +94,8 @@ struct Gate {
 struct State {
     recent: VecDeque<SessionTime>,
     silent_until: SessionTime,
+    /// When a cancel or an exit last went.
+    urgent_at: Option<SessionTime>,
     waiting: BTreeSet<(Lane, u64)>,
     next: u64,
 }
@@ -152,12 +169,15 @@ impl Limiter {
         }
     }
 
-    /// Keeps a group silent: the exchange said that there were too many requests.
-    pub fn silence(&self, group: Group, for_how_long: Option<Duration>) {
+    /// Keeps the reads and entries of a group silent: the exchange said that there were too many
+    /// requests. Gives the length of the silence from now on.
+    pub fn silence(&self, group: Group, for_how_long: Option<Duration>) -> Duration {
         let gate = self.gate(group);
-        let until = self.clock.now().plus(for_how_long.unwrap_or(gate.window).max(gate.window));
+        let now = self.clock.now();
+        let asked = for_how_long.unwrap_or(gate.window).clamp(gate.window, LONGEST_SILENCE);
         let mut state = gate.lock();
-        state.silent_until = state.silent_until.max(until);
+        state.silent_until = state.silent_until.max(now.plus(asked));
+        state.silent_until.since(now)
     }
 }
 
@@ -189,11 +209,13 @@ impl Gate {
     }
 
     /// Slots that this lane must leave free for those before it: entries one for an exit, reads a
-    /// quarter for cancels.
+    /// quarter for cancels, and both at least one wherever there are two.
     const fn left_free(&self, lane: Lane) -> usize {
         match lane {
-            Lane::Entry if self.quota >= 3 => 1,
-            Lane::Cancel | Lane::Exit | Lane::Entry => 0,
+            Lane::Cancel | Lane::Exit => 0,
+            _ if self.quota < 2 => 0,
+            Lane::Entry => 1,
+            Lane::Read if self.quota < 8 => 1,
             Lane::Read => self.quota / 4,
         }
     }
@@ -215,9 +237,18 @@ impl Gate {
             None => now,
             Some(over) => state.recent.get(over).map_or(now, |&taken| taken.plus(span)),
         };
-        let at = free_at.max(state.silent_until);
+        let speaks_at = match state.urgent_at {
+            _ if state.silent_until <= now => now,
+            _ if !lane.is_urgent() => state.silent_until,
+            Some(last) => last.plus(URGENT_PAUSE),
+            None => now,
+        };
+        let at = free_at.max(speaks_at);
         if at <= now {
             state.recent.push_back(now);
+            if lane.is_urgent() {
+                state.urgent_at = Some(now);
+            }
             return Attempt::Taken;
         }
         Self::queue(&mut state, key, place);

@@ -8,7 +8,7 @@ use axum::http::Request;
 use axum::response::Response;
 use tower::ServiceExt;
 
-use super::transport::{HttpRequest, HttpResponse, MAX_BODY, Sent, Transport, TransportError, retry_after};
+use super::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError, retry_after};
 
 /// Requests to a router of the same process.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Memory {
 #[async_trait]
 impl Transport for Memory {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let HttpRequest { method, path_and_query, headers, body, timeout } = request;
+        let HttpRequest { method, path_and_query, headers, body, most_body, timeout } = request;
         let mut http = Request::builder()
             .method(method)
             .uri(path_and_query)
@@ -47,7 +47,7 @@ impl Transport for Memory {
                 });
             }
             let (parts, body) = response.into_parts();
-            let body = to_bytes(body, MAX_BODY)
+            let body = to_bytes(body, most_body)
                 .await
                 .map_err(|error| TransportError { sent: Sent::Maybe, message: error.to_string() })?;
             Ok(HttpResponse { status: parts.status.as_u16(), retry_after: retry_after(&parts.headers), body })

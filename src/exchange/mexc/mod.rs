@@ -8,14 +8,18 @@ mod address;
 mod cancel;
 mod codes;
 mod core;
+mod judge;
 mod limiter;
 mod memory;
 mod network;
+mod notices;
+mod peer;
 mod place;
 mod query;
 mod sign;
 mod stream;
 mod transport;
+mod venue_clock;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -23,6 +27,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -34,17 +39,21 @@ pub use stream::{Channels, Connect, Socket, StreamHealth};
 pub use transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError};
 
 use self::codes::Call;
-use self::core::{Ask, Core, Payload};
+use self::core::{Ask, Core, Payload, SMALL};
 use self::limiter::{Group, Lane, Limiter};
+use self::peer::Peer;
 use self::sign::Signer;
 use super::{Departure, Exchange};
 use crate::clock::Clock;
-use crate::config::ExchangeSettings;
+use crate::config::{ExchangeSettings, PaperPeer};
 use crate::model::{
     AccountReport, CallError, CancelOrder, CancelOutcome, ClientOrderId, ClockOffset, ContractSpec, ErrorClass,
     Evidence, FillReport, Listing, MarginMode, OrderNo, OrderReport, PlaceOrder, PositionKey, PositionMode,
     PositionReport, Push, Side, Symbol, VenueCapabilities, VenueOrderId, VenueTime,
 };
+
+/// Who asks: the exchange's edge turns nameless clients away on the order paths.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("perpdeck/", env!("CARGO_PKG_VERSION")));
 
 /// Where the exchange is, who we are there and what is allowed.
 #[derive(Debug)]
@@ -120,6 +129,9 @@ impl Adapter {
         let address = Address::checked(&rest_url, Protocol::Rest, &permit)?;
         let stream = Address::checked(&ws_url, Protocol::Stream, &permit)?;
         let signer = Signer::new(api_key, api_secret)?;
+        // A link of the same process leads to nobody else.
+        let apart = link.is_none() && matches!(permit, Permit::Loopback);
+        let peer = Peer::new(apart && settings.paper_peer == PaperPeer::Simulator);
         let link = if let Some(link) = link {
             link
         } else {
@@ -129,7 +141,7 @@ impl Adapter {
             Link { transport: Arc::new(network), connect: Arc::new(stream::Dial::new(stream)) }
         };
         let limiter = Limiter::new(clock.clone(), settings.limiter_share_pct);
-        let core = Core::new(clock, signer, link.transport, limiter, settings.call_timeout);
+        let core = Core::new(clock, signer, link.transport, limiter, settings.call_timeout, peer);
         Ok(Self {
             address,
             core: Arc::new(core),
@@ -193,7 +205,10 @@ impl Exchange for Adapter {
     }
 
     async fn contracts(&self, symbols: &[Symbol]) -> Result<Vec<ContractSpec>, CallError> {
-        let found = query::contracts(&self.core, symbols).await?;
+        let (found, broken) = query::contracts(&self.core, symbols).await?;
+        for why in broken {
+            self.health.skip(&why, "a contract that makes no sense was left out:");
+        }
         self.remember(&found);
         Ok(found)
     }
@@ -219,6 +234,7 @@ impl Exchange for Adapter {
             group: Group::Leverage,
             lane: Lane::Entry,
             path: "/api/v1/private/position/change_leverage",
+            most_body: SMALL,
             payload: Payload::Post(body.into()),
         };
         self.core.ask(ask, |_| Ok(())).await
@@ -241,19 +257,23 @@ impl Exchange for Adapter {
     }
 
     async fn open_orders(&self) -> Result<Listing<OrderReport>, CallError> {
-        query::open_orders(&self.core).await.map(Into::into)
+        query::open_orders(&self.core).await
+    }
+
+    async fn order_history(&self, since: VenueTime) -> Result<Listing<OrderReport>, CallError> {
+        query::order_history(&self.core, since).await
     }
 
     async fn order_fills(&self, symbol: &Symbol, order: &VenueOrderId) -> Result<Listing<FillReport>, CallError> {
-        query::order_fills(&self.core, symbol, order).await.map(Into::into)
+        query::order_fills(&self.core, symbol, order).await
     }
 
     async fn fills_since(&self, symbols: &[Symbol], since: VenueTime) -> Result<Listing<FillReport>, CallError> {
-        query::fills_since(&self.core, symbols, since).await.map(Into::into)
+        query::fills_since(&self.core, symbols, since).await
     }
 
     async fn positions(&self) -> Result<Listing<PositionReport>, CallError> {
-        query::positions(&self.core).await.map(Into::into)
+        query::positions(&self.core).await
     }
 
     async fn account(&self) -> Result<AccountReport, CallError> {

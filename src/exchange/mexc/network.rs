@@ -9,7 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use super::address::Address;
-use super::transport::{HttpRequest, HttpResponse, MAX_BODY, Sent, Transport, TransportError, retry_after};
+use super::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError, retry_after};
 
 /// Idle connections are kept this long, so that an order seldom has to wait for a handshake: the
 /// polls, two seconds apart, keep one warm for ever.
@@ -67,7 +67,7 @@ impl Network {
 #[async_trait]
 impl Transport for Network {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let HttpRequest { method, path_and_query, headers, body, timeout } = request;
+        let HttpRequest { method, path_and_query, headers, body, most_body, timeout } = request;
         let mut builder = self.client.request(method, self.url(&path_and_query)).headers(headers).timeout(timeout);
         if !body.is_empty() {
             builder = builder.body(body);
@@ -77,10 +77,10 @@ impl Transport for Network {
         let retry_after = retry_after(response.headers());
         let mut whole = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-            if whole.len().saturating_add(chunk.len()) > MAX_BODY {
+            if whole.len().saturating_add(chunk.len()) > most_body {
                 return Err(TransportError {
                     sent: Sent::Maybe,
-                    message: format!("the answer is longer than {MAX_BODY} bytes"),
+                    message: format!("the answer is longer than {most_body} bytes"),
                 });
             }
             whole.extend_from_slice(&chunk);

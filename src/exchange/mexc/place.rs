@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::codes::Call;
-use super::core::{Ask, Core, Payload};
+use super::core::{Ask, Core, Payload, SMALL};
 use super::limiter::{Group, Lane};
 use super::wire::{Text, WireError};
 use crate::exchange::Departure;
@@ -29,6 +29,7 @@ pub async fn place(core: &Core, order: &PlaceOrder, departure: &Departure) -> Re
         group: Group::Orders,
         lane,
         path: "/api/v1/private/order/create",
+        most_body: SMALL,
         payload: Payload::Post(body(order).into()),
     };
     core.ask_if(ask, Some(departure), accepted_id).await

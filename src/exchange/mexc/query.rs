@@ -1,19 +1,23 @@
-//! Questions: single answers and lists that come in pages. A list is whole or it is an error.
+//! Questions: single answers and lists that come in pages. A list is read row by row: one that cannot
+//! be understood is named and spoils no other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::codes::Call;
-use super::core::{Ask, Core, Payload};
+use super::core::{Ask, CONTRACTS, Core, LIST, Payload, SMALL};
 use super::limiter::{Group, Lane};
 use super::sign::{encode_into, query};
 use super::wire::{
-    Contracts, Dec, Int, RawAsset, RawFill, RawOrder, RawPosition, RawPrice, WireError, items, read_contracts,
+    Contracts, Dec, Int, RawAsset, RawFill, RawOrder, RawPosition, RawPrice, Text, WireError, read_contracts, rows,
 };
 use crate::model::{
     AccountReport, CallError, Category, ClientOrderId, ContractSpec, Decimal, ErrorClass, Evidence, FillReport,
-    OrderReport, PositionKey, PositionMode, PositionReport, Symbol, VenueOrderId, VenueTime,
+    Listing, OrderReport, PositionKey, PositionMode, PositionReport, Symbol, UnreadableRow, VenueOrderId, VenueTime,
+    escape_controls,
 };
 
 /// Rows of a page. All paged endpoints grant 100.
@@ -22,10 +26,20 @@ const PAGE: usize = 100;
 const MOST_PAGES: u32 = 200;
 /// Fewer contracts than this are asked for one by one: the list of all is about 2 MB.
 const FEW: usize = 4;
+/// The name of a contract is cut to this many characters where it is none of ours.
+const LONGEST_NAME: usize = 64;
+/// The longest span of time that a history is asked for, in ms: 90 days less a day of margin.
+const LONGEST_SPAN_MS: i64 = 89 * 86_400_000;
+const HISTORY: &str = "/api/v1/private/order/list/history_orders";
 
-/// A read of the general group.
+/// A read of the general group, whose answer is small.
 fn read<'a>(name: &'static str, about: &'a str, path: &'a str, payload: Payload) -> Ask<'a> {
-    Ask { name, about, call: Call::Read, group: Group::General, lane: Lane::Read, path, payload }
+    Ask { name, about, call: Call::Read, group: Group::General, lane: Lane::Read, path, most_body: SMALL, payload }
+}
+
+/// A read of the general group, whose answer is a list.
+fn read_list<'a>(name: &'static str, about: &'a str, path: &'a str, payload: Payload) -> Ask<'a> {
+    Ask { most_body: LIST, ..read(name, about, path, payload) }
 }
 
 fn signed(query: String) -> Payload {
@@ -36,16 +50,34 @@ fn nothing() -> WireError {
     WireError::Senseless("a success without data where a list must be".into())
 }
 
-/// Each object of a list, read and turned into our words; one that fails makes the list fail.
+/// Each object of a list, read and turned into our words; those that cannot be are named. A success
+/// whose data is missing altogether is no list; a `null` that is written is an empty one.
 fn list<'a, T>(
+    core: &Core,
     data: Option<&'a RawValue>,
     one: impl Fn(&'a RawValue) -> Result<Option<T>, WireError>,
-) -> Result<Vec<T>, WireError> {
-    let raw = data.ok_or_else(nothing)?;
-    if !raw.get().starts_with('[') {
-        return Err(WireError::Senseless("the data is not a list".into()));
+) -> Result<Listing<T>, WireError> {
+    let mut listing = Listing::default();
+    for row in rows(data.ok_or_else(nothing)?)? {
+        match one(row) {
+            Ok(understood) => listing.rows.extend(understood),
+            Err(why) => listing.unreadable.push(unreadable(core, row, &why)),
+        }
     }
-    items(raw)?.into_iter().filter_map(|item| one(item).transpose()).collect()
+    Ok(listing)
+}
+
+fn unreadable(core: &Core, row: &RawValue, why: &WireError) -> UnreadableRow {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        symbol: Text<'a>,
+    }
+    let symbol = serde_json::from_str::<Named>(row.get()).ok().map(|named| {
+        let cut: String = named.symbol.0.chars().take(LONGEST_NAME).collect();
+        escape_controls(&cut).into_owned()
+    });
+    UnreadableRow { symbol, text: core.for_people(row.get()), why: core.for_people(&why.to_string()) }
 }
 
 fn order_of(raw: &RawValue) -> Result<Option<OrderReport>, WireError> {
@@ -65,27 +97,29 @@ async fn pages<T, K>(
     filter: &[(&str, &str)],
     one: impl Fn(&RawValue) -> Result<Option<T>, WireError> + Send + Sync + Copy,
     key: impl Fn(&T) -> K + Send + Sync,
-) -> Result<Vec<T>, CallError>
+) -> Result<Listing<T>, CallError>
 where
     T: Send,
     K: Ord + Send,
 {
-    let (mut rows, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut whole, mut seen, mut seen_odd) = (Listing::default(), BTreeSet::new(), BTreeSet::new());
     let page_size = PAGE.to_string();
     for page in 1..=MOST_PAGES {
         let page_num = page.to_string();
         let mut parameters = vec![("page_num", page_num.as_str()), ("page_size", page_size.as_str())];
         parameters.extend_from_slice(filter);
-        let ask = read(name, about, path, signed(query(&parameters)));
-        let found = core.ask(ask, |data| list(data, one)).await?;
-        let full = found.len() >= PAGE;
-        let before = rows.len();
+        let ask = read_list(name, about, path, signed(query(&parameters)));
+        let found = core.ask(ask, |data| list(core, data, one)).await?;
+        let rows = found.rows.len().saturating_add(found.unreadable.len());
+        let before = whole.rows.len().saturating_add(whole.unreadable.len());
         // A list that moves while it is read repeats rows at page borders.
-        rows.extend(found.into_iter().filter(|row| seen.insert(key(row))));
-        if !full {
-            return Ok(rows);
+        whole.rows.extend(found.rows.into_iter().filter(|row| seen.insert(key(row))));
+        whole.unreadable.extend(found.unreadable.into_iter().filter(|row| seen_odd.insert(row.text.clone())));
+        // Whoever answers with more than a page has answered with everything.
+        if rows != PAGE {
+            return Ok(whole);
         }
-        if rows.len() == before {
+        if whole.rows.len().saturating_add(whole.unreadable.len()) == before {
             break;
         }
     }
@@ -108,7 +142,9 @@ pub async fn order(core: &Core, symbol: &Symbol, client_id: &ClientOrderId) -> R
     let path = format!("/api/v1/private/order/external/{symbol}/{client_id}");
     let ask = read("look up order", client_id.as_str(), &path, signed(String::new()));
     let found = core.ask(ask, |data| {
-        let Some(report) = data.map(order_of).transpose()?.flatten() else { return Ok(None) };
+        let Some(report) = data.filter(|data| data.get() != "null").map(order_of).transpose()?.flatten() else {
+            return Ok(None);
+        };
         if report.client_id.as_ref().is_some_and(|id| id != client_id) {
             return Err(WireError::Senseless(format!("the answer is about another order, {}", report.venue_id)));
         }
@@ -121,41 +157,53 @@ pub async fn order(core: &Core, symbol: &Symbol, client_id: &ClientOrderId) -> R
 }
 
 /// All open orders.
-pub async fn open_orders(core: &Core) -> Result<Vec<OrderReport>, CallError> {
+pub async fn open_orders(core: &Core) -> Result<Listing<OrderReport>, CallError> {
     let path = "/api/v1/private/order/list/open_orders";
     pages(core, "read open orders", "", path, &[], order_of, |order: &OrderReport| order.venue_id.clone()).await
 }
 
+/// Orders placed since a time that have come to an end, of all contracts: filled, cancelled and invalid.
+pub async fn order_history(core: &Core, since: VenueTime) -> Result<Listing<OrderReport>, CallError> {
+    let (start, end) = window(core, since);
+    let filter = [("states", "3,4,5"), ("start_time", start.as_str()), ("end_time", end.as_str())];
+    let id = |order: &OrderReport| order.venue_id.clone();
+    pages(core, "read order history", "", HISTORY, &filter, order_of, id).await
+}
+
 /// The fills of one order.
-pub async fn order_fills(core: &Core, symbol: &Symbol, id: &VenueOrderId) -> Result<Vec<FillReport>, CallError> {
+pub async fn order_fills(core: &Core, symbol: &Symbol, id: &VenueOrderId) -> Result<Listing<FillReport>, CallError> {
     let mut path = String::from("/api/v1/private/order/deal_details/");
     encode_into(&mut path, id.as_str());
-    let ask = read("read fills of order", id.as_str(), &path, signed(String::new()));
-    let mut fills = core.ask(ask, |data| list(data, fill_of)).await?;
-    fills.retain(|fill| &fill.symbol == symbol);
-    in_order(&mut fills);
+    let ask = read_list("read fills of order", id.as_str(), &path, signed(String::new()));
+    let mut fills = core.ask(ask, |data| list(core, data, fill_of)).await?;
+    fills.rows.retain(|fill| &fill.symbol == symbol);
+    in_order(&mut fills.rows);
     Ok(fills)
 }
 
 /// The fills of contracts since a time, oldest first.
-pub async fn fills_since(core: &Core, symbols: &[Symbol], since: VenueTime) -> Result<Vec<FillReport>, CallError> {
-    let mut all = Vec::new();
+pub async fn fills_since(core: &Core, symbols: &[Symbol], since: VenueTime) -> Result<Listing<FillReport>, CallError> {
+    let mut all = Listing::default();
     for symbol in symbols {
         let (start, end) = window(core, since);
         let filter = [("symbol", symbol.as_str()), ("start_time", start.as_str()), ("end_time", end.as_str())];
         let path = "/api/v1/private/order/list/order_deals/v3";
         let key = |fill: &FillReport| fill.id.clone();
-        all.extend(pages(core, "read fills", symbol.as_str(), path, &filter, fill_of, key).await?);
+        let found = pages(core, "read fills", symbol.as_str(), path, &filter, fill_of, key).await?;
+        all.rows.extend(found.rows);
+        all.unreadable.extend(found.unreadable);
     }
-    all.retain(|fill| fill.at.millis() >= since.millis());
-    in_order(&mut all);
+    all.rows.retain(|fill| fill.at.millis() >= since.millis());
+    in_order(&mut all.rows);
     Ok(all)
 }
 
-/// From a time to a little after now, in ms: a clock that is behind must not hide the last fills.
+/// From a time to a little after now, in ms: a clock that is behind must not hide the last fills. The
+/// exchange grants a span of 90 days and refuses a longer one, so an older beginning is cut.
 fn window(core: &Core, since: VenueTime) -> (String, String) {
-    let end = core.venue_now().plus(std::time::Duration::from_mins(1));
-    (since.millis().to_string(), end.millis().to_string())
+    let end = core.venue_now().plus(Duration::from_mins(1)).millis();
+    let start = since.millis().max(end.saturating_sub(LONGEST_SPAN_MS));
+    (start.to_string(), end.to_string())
 }
 
 /// By time, then by id as a number: ids of one length compare like numbers.
@@ -167,9 +215,10 @@ fn in_order(fills: &mut [FillReport]) {
 }
 
 /// All open positions.
-pub async fn positions(core: &Core) -> Result<Vec<PositionReport>, CallError> {
-    let ask = read("read positions", "", "/api/v1/private/position/open_positions", signed(String::new()));
-    core.ask(ask, |data| list(data, |raw| serde_json::from_str::<RawPosition>(raw.get())?.report().map(Some))).await
+pub async fn positions(core: &Core) -> Result<Listing<PositionReport>, CallError> {
+    let ask = read_list("read positions", "", "/api/v1/private/position/open_positions", signed(String::new()));
+    core.ask(ask, |data| list(core, data, |raw| serde_json::from_str::<RawPosition>(raw.get())?.report().map(Some)))
+        .await
 }
 
 /// The balances in USDT.
@@ -183,72 +232,103 @@ pub async fn account(core: &Core) -> Result<AccountReport, CallError> {
     .await
 }
 
-/// Contract details: of all, or of those named that the exchange lists.
-pub async fn contracts(core: &Core, symbols: &[Symbol]) -> Result<Vec<ContractSpec>, CallError> {
+/// Contract details: of all, or of those named that the exchange lists; and what was said of those
+/// that make no sense, of which the others know nothing.
+///
+/// # Errors
+/// When there is no answer, or none of what was asked for makes sense.
+pub async fn contracts(core: &Core, symbols: &[Symbol]) -> Result<(Vec<ContractSpec>, Vec<String>), CallError> {
+    let mut found = Contracts { specs: Vec::new(), ladders_in_money: false, broken: Vec::new() };
     if symbols.is_empty() || symbols.len() >= FEW {
-        return some_contracts(core, "", symbols).await;
-    }
-    let mut found = Vec::new();
-    for symbol in symbols {
-        match some_contracts(core, symbol.as_str(), std::slice::from_ref(symbol)).await {
-            Ok(spec) => found.extend(spec),
-            // "The contract does not exist": it is not listed, which is an answer.
-            Err(error) if error.code == Some(1001) => {}
-            Err(error) => return Err(error),
+        found = some_contracts(core, "", symbols).await?;
+    } else {
+        for symbol in symbols {
+            match some_contracts(core, symbol.as_str(), std::slice::from_ref(symbol)).await {
+                Ok(one) => {
+                    found.specs.extend(one.specs);
+                    found.broken.extend(one.broken);
+                }
+                // "The contract does not exist": it is not listed, which is an answer.
+                Err(error) if error.code == Some(1001) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
-    Ok(found)
+    let broken: Vec<String> =
+        found.broken.iter().map(|(symbol, why)| core.for_people(&format!("contract {symbol}: {why}"))).collect();
+    match broken.first() {
+        Some(why) if found.specs.is_empty() => {
+            let what = format!("the answer cannot be used: {why}");
+            Err(core.failure(("read contract details", ""), ErrorClass::Retryable, false, None, &what))
+        }
+        _ => Ok((found.specs, broken)),
+    }
 }
 
-async fn some_contracts(core: &Core, about: &str, asked: &[Symbol]) -> Result<Vec<ContractSpec>, CallError> {
+async fn some_contracts(core: &Core, about: &str, asked: &[Symbol]) -> Result<Contracts, CallError> {
     let parameters = if about.is_empty() { vec![] } else { vec![("symbol", about)] };
     let ask = Ask {
         group: Group::Details,
+        most_body: CONTRACTS,
         ..read("read contract details", about, "/api/v1/contract/detail", Payload::Public(query(&parameters)))
     };
     let data = core.ask(ask, |data| data.map(ToOwned::to_owned).ok_or_else(nothing)).await?;
-    let unusable = |error: WireError| {
-        let what = format!("the answer cannot be used: {error}");
-        core.failure(("read contract details", about), ErrorClass::Retryable, false, None, &what)
+    let known = |prices: &BTreeMap<Symbol, Decimal>| {
+        read_contracts(&data, asked, prices).map_err(|error| {
+            let what = format!("the answer cannot be used: {error}");
+            core.failure(("read contract details", about), ErrorClass::Retryable, false, None, &what)
+        })
     };
-    let known = |prices: &BTreeMap<Symbol, Decimal>| read_contracts(&data, asked, prices);
-    let Contracts { specs, ladders_in_money } = known(&BTreeMap::new()).map_err(unusable)?;
-    if !ladders_in_money {
-        return Ok(specs);
+    let contracts = known(&BTreeMap::new())?;
+    if !contracts.ladders_in_money {
+        return Ok(contracts);
     }
     match prices(core).await {
-        Ok(prices) => known(&prices).map(|contracts| contracts.specs).map_err(unusable),
+        Ok(prices) => known(&prices),
         // Without prices those ladders are read at their strictest, which is safe.
-        Err(_) => Ok(specs),
+        Err(_) => Ok(contracts),
     }
 }
 
 /// A price of every contract, for ladders that count in USDT.
 async fn prices(core: &Core) -> Result<BTreeMap<Symbol, Decimal>, CallError> {
-    let ask = read("read prices", "", "/api/v1/contract/ticker", Payload::Public(String::new()));
-    let rows = core.ask(ask, |data| {
-        list(data, |raw| {
+    let ask = read_list("read prices", "", "/api/v1/contract/ticker", Payload::Public(String::new()));
+    let listing = core.ask(ask, |data| {
+        list(core, data, |raw| {
             let row: RawPrice = serde_json::from_str(raw.get())?;
             let price = row.fair_price.or(row.last_price);
             Ok(Symbol::new(&row.symbol.0).ok().zip(price.map(|Dec(price)| price)))
         })
     });
-    Ok(rows.await?.into_iter().collect())
+    Ok(listing.await?.rows.into_iter().collect())
 }
 
 /// What can be found about the end of a position: orders of its leg that nobody placed, and the
 /// contract's deals in that time.
 pub async fn evidence(core: &Core, key: &PositionKey, since: VenueTime) -> Result<Evidence, CallError> {
-    let mut system_orders = history(core, key, since, None).await?;
-    if system_orders.is_empty() {
+    let mut orders = history(core, key, since, None).await?;
+    if orders.rows.is_empty() {
         // Whether the plain history names system orders is not known: ask for each kind by name.
         for category in ["2", "3", "4"] {
-            system_orders.extend(history(core, key, since, Some(category)).await?);
+            let found = history(core, key, since, Some(category)).await?;
+            orders.rows.extend(found.rows);
+            orders.unreadable.extend(found.unreadable);
         }
     }
-    system_orders.sort_by(|a, b| (a.updated_at, &a.venue_id).cmp(&(b.updated_at, &b.venue_id)));
     let fills = fills_since(core, std::slice::from_ref(&key.symbol), since).await?;
-    Ok(Evidence { system_orders, fills })
+    // What cannot be read could be the very order that is looked for: then nothing was proven.
+    let odd = orders
+        .unreadable
+        .iter()
+        .chain(&fills.unreadable)
+        .find(|row| row.symbol.as_deref().is_none_or(|named| named == key.symbol.as_str()));
+    if let Some(row) = odd.filter(|_| orders.rows.is_empty()) {
+        let what = format!("the evidence is not whole, a row cannot be read ({}): {}", row.why, row.text);
+        return Err(core.failure(("read evidence", key.symbol.as_str()), ErrorClass::Retryable, false, None, &what));
+    }
+    let mut system_orders = orders.rows;
+    system_orders.sort_by(|a, b| (a.updated_at, &a.venue_id).cmp(&(b.updated_at, &b.venue_id)));
+    Ok(Evidence { system_orders, fills: fills.rows })
 }
 
 async fn history(
@@ -256,14 +336,13 @@ async fn history(
     key: &PositionKey,
     since: VenueTime,
     category: Option<&str>,
-) -> Result<Vec<OrderReport>, CallError> {
+) -> Result<Listing<OrderReport>, CallError> {
     let (start, end) = window(core, since);
     let mut filter = vec![("symbol", key.symbol.as_str()), ("start_time", start.as_str()), ("end_time", end.as_str())];
     filter.extend(category.map(|category| ("category", category)));
-    let path = "/api/v1/private/order/list/history_orders";
     let id = |order: &OrderReport| order.venue_id.clone();
-    let mut orders = pages(core, "read order history", key.symbol.as_str(), path, &filter, order_of, id).await?;
-    orders.retain(|order| {
+    let mut orders = pages(core, "read order history", key.symbol.as_str(), HISTORY, &filter, order_of, id).await?;
+    orders.rows.retain(|order| {
         order.symbol == key.symbol
             && order.intent.side == key.side
             && order.category != Category::Normal

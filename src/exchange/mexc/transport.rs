@@ -9,9 +9,6 @@ use axum::body::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
-/// The largest body that is read; the largest known answer, all contract details, is about 2 MB.
-pub const MAX_BODY: usize = 32 * 1024 * 1024;
-
 /// A request, signed and complete.
 pub struct HttpRequest {
     /// GET or POST.
@@ -22,6 +19,8 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The body; empty for GET.
     pub body: Bytes,
+    /// The largest answer that is read, bytes.
+    pub most_body: usize,
     /// The longest it may take, from connecting to the last byte of the answer, in real time.
     pub timeout: Duration,
 }
@@ -74,7 +73,35 @@ pub trait Transport: Send + Sync {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
 }
 
-/// The time of a `Retry-After` header in seconds; dates are not understood.
+/// The time of a `Retry-After` header in seconds, however many; what is no whole number of seconds (a
+/// date, a negative number) says nothing.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get("retry-after")?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get("retry-after")?.to_str().ok()?.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_retry_after_that_makes_no_sense_is_none_and_a_huge_one_is_huge() {
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("99999999999999999999999999", Some(u64::MAX)),
+            ("-5", None),
+            ("+5", None),
+            ("1.5", None),
+            ("", None),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ] {
+            let headers = HeaderMap::from_iter([(reqwest::header::RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs), "{text:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The one place where state changes.
 
-use super::upkeep::HeldExit;
+use super::upkeep::{HeldExit, Silence};
 use super::{KEPT_COMMANDS, SessionState};
 use crate::model::{
     Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SessionTime, SignalOutcome,
@@ -107,6 +107,7 @@ impl SessionState {
             | Event::ExitReadMoved { .. }
             | Event::LinkMoved { .. }
             | Event::ClockMeasured { .. }
+            | Event::SilenceMoved { .. }
             | Event::JournalHealth { .. }
             | Event::ObserverDropped { .. } => self.apply_quote(at, &record.event),
         }
@@ -319,6 +320,9 @@ impl SessionState {
                 self.upkeep.link.since = Some(at);
             }
             Event::ClockMeasured { offset } => self.upkeep.link.clock = Some(*offset),
+            Event::SilenceMoved { until, asked_by } => {
+                self.upkeep.link.silence = Some(Silence { until: *until, asked_by: asked_by.clone() });
+            }
             Event::JournalHealth { error } => self.upkeep.journal_error.clone_from(error),
             Event::ObserverDropped { total, .. } => self.counters.dropped = *total,
             _ => {}

@@ -21,6 +21,18 @@ pub struct Link {
     pub last_quote_at: Option<SessionTime>,
     /// The exchange's clock against ours.
     pub clock: Option<ClockOffset>,
+    /// The last silence that the exchange asked for.
+    #[serde(default)]
+    pub silence: Option<Silence>,
+}
+
+/// Silence that the exchange asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Until when reads and entries wait.
+    pub until: SessionTime,
+    /// Which call was told so.
+    pub asked_by: String,
 }
 
 /// An exit that waits for the exchange to say what is held.

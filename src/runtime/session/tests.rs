@@ -131,6 +131,9 @@ impl Exchange for Fake {
         let placed = self.placed.lock().unwrap();
         self.read(placed.iter().enumerate().map(report).collect::<Vec<_>>().into())
     }
+    async fn order_history(&self, _: VenueTime) -> Result<Listing<OrderReport>, CallError> {
+        self.read(Listing::default())
+    }
     async fn order_fills(&self, _: &Symbol, _: &VenueOrderId) -> Result<Listing<FillReport>, CallError> {
         self.read(Listing::default())
     }

@@ -142,6 +142,10 @@ fn last_failure(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     let failed: u64 = state.breakers.values().map(|breaker| breaker.failed_calls).sum();
     let calls: u64 = state.breakers.values().map(|breaker| breaker.succeeded_calls).sum();
     let mut words = vec![format!("{calls} calls, {failed} failed, {held} held back")];
+    let silence = state.upkeep.link.silence.as_ref().filter(|silence| silence.until > model.now.session);
+    words.extend(silence.map(|silence| {
+        format!("silence until {}, asked by {}", format::clock(silence.until), escape_controls(&silence.asked_by))
+    }));
     words.extend(state.upkeep.link.clock.map(|clock| format!("exchange's clock {:+} ms", clock.offset_us / 1_000)));
     for text in words {
         if y < area.bottom() {

@@ -133,11 +133,62 @@ fn a_group_is_silent_after_too_many_requests() {
         let limiter = limiter(80);
         let start = limiter.clock.now();
         limiter.silence(Group::General, Some(Duration::from_secs(7)));
-        assert_eq!(limiter.slot(Group::General, Lane::Cancel, Duration::from_secs(5)).await, Err(NoSlot));
-        limiter.slot(Group::Orders, Lane::Exit, Duration::ZERO).await.unwrap();
-        limiter.slot(Group::General, Lane::Cancel, LONG).await.unwrap();
+        assert_eq!(limiter.slot(Group::General, Lane::Read, Duration::from_secs(5)).await, Err(NoSlot));
+        limiter.slot(Group::Orders, Lane::Entry, Duration::ZERO).await.unwrap();
+        limiter.slot(Group::General, Lane::Read, LONG).await.unwrap();
         assert!(limiter.clock.now().since(start) >= Duration::from_secs(7));
     });
+}
+
+#[test]
+fn silence_holds_no_cancel_and_no_exit_back_for_longer_than_a_second() {
+    run(async {
+        for (group, lane) in [(Group::General, Lane::Cancel), (Group::Orders, Lane::Exit)] {
+            let limiter = limiter(80);
+            limiter.silence(group, Some(Duration::from_secs(u64::MAX)));
+            let start = limiter.clock.now();
+            for second in 0..30 {
+                limiter.slot(group, lane, Duration::from_secs(1)).await.unwrap();
+                assert_eq!(limiter.clock.now().since(start), Duration::from_secs(second), "{lane:?}");
+            }
+            assert_eq!(limiter.slot(group, Lane::Entry, Duration::from_secs(10)).await, Err(NoSlot));
+        }
+    });
+}
+
+#[test]
+fn silence_ends_after_a_minute_whatever_was_asked() {
+    run(async {
+        for asked in [Duration::from_hours(1), Duration::MAX, Duration::from_secs(u64::MAX)] {
+            let limiter = limiter(80);
+            let start = limiter.clock.now();
+            assert_eq!(limiter.silence(Group::General, Some(asked)), Duration::from_mins(1));
+            limiter.slot(Group::General, Lane::Read, LONG).await.unwrap();
+            assert_eq!(limiter.clock.now().since(start), Duration::from_mins(1));
+        }
+        let limiter = limiter(80);
+        assert_eq!(
+            limiter.silence(Group::General, Some(Duration::ZERO)),
+            Duration::from_secs(2),
+            "never below a window"
+        );
+        assert_eq!(limiter.silence(Group::General, None), Duration::from_secs(2));
+    });
+}
+
+#[test]
+fn a_flood_of_polls_leaves_room_for_cancels_at_every_share() {
+    for share in [10, 25, 50, 80, 100] {
+        run(async {
+            let limiter = limiter(share);
+            for _ in 0..40 {
+                let _ = limiter.slot(Group::General, Lane::Read, Duration::ZERO).await;
+            }
+            let start = limiter.clock.now();
+            limiter.slot(Group::General, Lane::Cancel, LONG).await.unwrap();
+            assert_eq!(limiter.clock.now(), start, "share {share}");
+        });
+    }
 }
 
 #[test]

@@ -30,8 +30,9 @@ struct RawFrame<'a> {
     channel: Cow<'a, str>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
-    // Sometimes a number, sometimes a string.
-    ts: Option<Int>,
+    // Sometimes a number, sometimes a string; what is neither spoils no frame.
+    #[serde(borrow)]
+    ts: Option<&'a RawValue>,
 }
 
 /// Reads frames. It remembers which position id is which leg, because some notices name only the
@@ -39,6 +40,7 @@ struct RawFrame<'a> {
 #[derive(Debug, Default)]
 pub struct Reader {
     legs: BTreeMap<String, PositionKey>,
+    odd: Vec<String>,
 }
 
 /// Legs that are remembered.
@@ -51,21 +53,23 @@ impl Reader {
     /// When it is not what the protocol describes.
     pub fn read(&mut self, text: &str) -> Result<Heard, WireError> {
         let frame: RawFrame = serde_json::from_str(text)?;
-        let sent = frame.ts.map(|Int(millis)| millis);
+        let sent = frame.ts.and_then(|ts| serde_json::from_str::<Int>(ts.get()).ok()).map(|Int(millis)| millis);
+        let mut odd = Vec::new();
+        let mut each = |data, one: &mut dyn FnMut(&str) -> Result<Option<Push>, WireError>| each(data, one, &mut odd);
         let pushes = match &*frame.channel {
             "pong" => return Ok(Heard::Pong),
-            "rs.login" => return Ok(Heard::LoggedIn),
-            "rs.error" => return Ok(Heard::Error(plain_text(frame.data))),
-            "push.ticker" => each(frame.data, |raw| {
+            "rs.login" if is_success(frame.data) => return Ok(Heard::LoggedIn),
+            "rs.login" | "rs.error" => return Ok(Heard::Error(plain_text(frame.data))),
+            "push.ticker" => each(frame.data, &mut |raw| {
                 serde_json::from_str::<RawTicker>(raw)?.quote(sent).map(|quote| Some(Push::Quote(quote)))
             })?,
-            "push.personal.order" => each(frame.data, |raw| {
+            "push.personal.order" => each(frame.data, &mut |raw| {
                 serde_json::from_str::<RawOrder>(raw)?.report().map(|order| Some(Push::Order(order)))
             })?,
-            "push.personal.order.deal" => each(frame.data, |raw| {
+            "push.personal.order.deal" => each(frame.data, &mut |raw| {
                 serde_json::from_str::<RawFill>(raw)?.report().map(|fill| Some(Push::Fill(fill)))
             })?,
-            "push.personal.position" => each(frame.data, |raw| {
+            "push.personal.position" => each(frame.data, &mut |raw| {
                 let report = serde_json::from_str::<RawPosition>(raw)?.report()?;
                 if self.legs.len() < MOST_LEGS {
                     self.legs.insert(report.venue_id.as_str().to_owned(), report.key.clone());
@@ -73,13 +77,19 @@ impl Reader {
                 Ok(Some(Push::Position(report)))
             })?,
             "push.personal.asset" => {
-                each(frame.data, |raw| Ok(serde_json::from_str::<RawAsset>(raw)?.report().map(Push::Account)))?
+                each(frame.data, &mut |raw| Ok(serde_json::from_str::<RawAsset>(raw)?.report().map(Push::Account)))?
             }
-            "push.personal.generic.notify" => each(frame.data, notice)?,
-            "push.personal.liquidate.risk" => each(frame.data, |raw| self.risk(raw))?,
+            "push.personal.generic.notify" => each(frame.data, &mut notice)?,
+            "push.personal.liquidate.risk" => each(frame.data, &mut |raw| self.risk(raw))?,
             _ => return Ok(Heard::Nothing),
         };
+        self.odd = odd;
         Ok(Heard::Pushes(pushes))
+    }
+
+    /// What was wrong with the rows of the last frame that could not be understood; the others were.
+    pub fn take_odd(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.odd)
     }
 
     fn risk(&self, raw: &str) -> Result<Option<Push>, WireError> {
@@ -116,12 +126,50 @@ fn notice(raw: &str) -> Result<Option<Push>, WireError> {
     })
 }
 
+/// Each row on its own: one that cannot be understood spoils no other. A frame of which none can be is
+/// an error.
 fn each(
     data: Option<&RawValue>,
-    mut one: impl FnMut(&str) -> Result<Option<Push>, WireError>,
+    one: &mut dyn FnMut(&str) -> Result<Option<Push>, WireError>,
+    odd: &mut Vec<String>,
 ) -> Result<Vec<Push>, WireError> {
     let data = data.ok_or_else(|| WireError::Senseless("a push without data".into()))?;
-    items(data)?.into_iter().filter_map(|item| one(item.get()).transpose()).collect()
+    let (mut pushes, mut last, mut understood) = (Vec::new(), None, false);
+    for item in items(data)? {
+        match one(item.get()) {
+            Ok(push) => {
+                understood = true;
+                pushes.extend(push);
+            }
+            Err(error) => {
+                odd.push(error.to_string());
+                last = Some(error);
+            }
+        }
+    }
+    match last {
+        Some(error) if !understood => Err(error),
+        _ => Ok(pushes),
+    }
+}
+
+/// A login is taken only when its answer says so: `"success"`, or an object with code 0.
+fn is_success(data: Option<&RawValue>) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        code: Int,
+    }
+    data.is_some_and(|data| {
+        data.get() == "\"success\"" || serde_json::from_str::<Answer>(data.get()).is_ok_and(|answer| answer.code.0 == 0)
+    })
+}
+
+/// Whether an error of the stream in the middle of a connection says that we are not logged in any more.
+pub fn ends_login(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    ["login", "log in", "logged", "expired", "auth", "signature", "api key", "apikey"]
+        .iter()
+        .any(|word| reason.contains(word))
 }
 
 fn plain_text(data: Option<&RawValue>) -> String {
@@ -149,7 +197,13 @@ mod tests {
             heard(&mut reader, r#"{"channel":"rs.login","data":"success","ts":"1795401565601"}"#),
             Heard::LoggedIn
         );
-        assert_eq!(heard(&mut reader, r#"{"channel":"pong","data":1795401565601}"#), Heard::Pong);
+        for pong in [
+            r#"{"channel":"pong","data":1795401565601}"#,
+            r#"{"channel":"pong","data":"1795401565601","ts":""}"#,
+            r#"{"channel":"pong","data":"pong","ts":null}"#,
+        ] {
+            assert_eq!(heard(&mut reader, pong), Heard::Pong, "{pong}");
+        }
         assert_eq!(heard(&mut reader, r#"{"channel":"rs.sub.ticker","data":"success","ts":1}"#), Heard::Nothing);
         assert_eq!(
             heard(&mut reader, r#"{"channel":"push.personal.plan.order","data":{"id":"1"},"ts":1}"#),
@@ -159,6 +213,38 @@ mod tests {
             heard(&mut reader, r#"{"channel":"rs.error","data":"signature error","ts":1}"#),
             Heard::Error("signature error".into())
         );
+    }
+
+    #[test]
+    fn a_login_is_taken_only_when_its_answer_says_so() {
+        let mut reader = Reader::default();
+        for (data, taken) in [
+            (r#""success""#, true),
+            (r#"{"code":0}"#, true),
+            (r#"{"code":"0","msg":"ok"}"#, true),
+            (r#"{"code":401,"msg":"Not logged in"}"#, false),
+            (r#""Signature verification failed""#, false),
+            (r#""failed""#, false),
+            ("null", false),
+            ("0", false),
+            ("{}", false),
+        ] {
+            let heard = reader.read(&format!(r#"{{"channel":"rs.login","data":{data},"ts":1}}"#)).unwrap();
+            assert_eq!(heard == Heard::LoggedIn, taken, "{data}");
+            assert_eq!(matches!(heard, Heard::Error(_)), !taken, "{data}");
+        }
+        assert_eq!(reader.read(r#"{"channel":"rs.login"}"#).unwrap(), Heard::Error("no reason given".into()));
+    }
+
+    #[test]
+    fn one_odd_row_of_a_push_spoils_no_other() {
+        let deal = r#"{"id":"13914408525","symbol":"BTC_USDT","side":1,"vol":20,"price":64250.5,"orderId":"8","timestamp":1795401565600}"#;
+        let odd = deal.replace("BTC_USDT", "币安人生_USDT");
+        let mut reader = Reader::default();
+        let frame = format!(r#"{{"channel":"push.personal.order.deal","data":[{odd},{deal},7],"ts":"x"}}"#);
+        assert_eq!(pushes(&mut reader, &frame).len(), 1);
+        assert_eq!(reader.take_odd().len(), 2);
+        assert_eq!(reader.take_odd().len(), 0);
     }
 
     #[test]

@@ -58,7 +58,8 @@ impl StreamHealth {
         self.told.load(Ordering::Relaxed) == 0
     }
 
-    fn skip(&self, text: &str, why: &str) {
+    /// Counts something that was skipped.
+    pub fn skip(&self, text: &str, why: &str) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
         let start: String = text.chars().take(120).collect();
         let report = format!("{why} in {}", escape_controls(&start));
@@ -75,6 +76,7 @@ pub fn start(
     symbols: Vec<Symbol>,
 ) -> mpsc::Receiver<Push> {
     let (sender, receiver) = mpsc::channel(CHANNEL);
+    core.notices.attach(&sender);
     tokio::spawn(async move {
         let mut session = Session { core, connect, settings, health, symbols, sender, outbox: Outbox::default() };
         let mut attempt = 0;
@@ -82,6 +84,11 @@ pub fn start(
             let (reason, refused) = match session.run().await {
                 End::NobodyListens => return,
                 End::Refused(reason) => (reason, true),
+                // Once: were the clock not the reason after all, the next refusal waits.
+                End::Stale(reason) => {
+                    session.outbox.push(Push::Disconnected { reason, attempt: attempt + 1 });
+                    continue;
+                }
                 End::Lost { reason, was_stable } => {
                     if was_stable {
                         attempt = 0;

@@ -58,7 +58,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Decimal, Price, SessionTime};
+    use crate::model::{Decimal, Price};
 
     fn quote(symbol: &str, last: i64) -> Push {
         Push::Quote(Quote {

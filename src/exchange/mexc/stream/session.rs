@@ -7,12 +7,15 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::StreamHealth;
-use super::frame::{Heard, Reader};
+use super::frame::{Heard, Reader, ends_login};
 use super::outbox::Outbox;
 use super::socket::{Connect, Frame, Socket};
 use crate::config::ExchangeSettings;
 use crate::exchange::mexc::core::Core;
-use crate::model::{Push, SessionTime, Symbol, escape_controls};
+use crate::model::{Push, SessionTime, Symbol};
+
+/// The first login waits so long for the measurement of the clock, in real time.
+const MEASURING: Duration = Duration::from_secs(2);
 
 /// What a stream is made of.
 pub struct Session {
@@ -31,6 +34,8 @@ pub enum End {
     NobodyListens,
     /// The exchange refused the login: trying again soon will not help.
     Refused(String),
+    /// The exchange refused the login, and our clock was off: trying again at once will help.
+    Stale(String),
     /// The connection is gone, or was given up.
     Lost {
         /// Why, for people.
@@ -48,31 +53,46 @@ impl Session {
     pub async fn run(&mut self) -> End {
         let lost = |reason: String| End::Lost { reason, was_stable: false };
         let timeout = self.core.clock.network_timeout(self.core.call_timeout);
-        let (connect, sender) = (Arc::clone(&self.connect), self.sender.clone());
+        let (core, connect, sender) = (Arc::clone(&self.core), Arc::clone(&self.connect), self.sender.clone());
+        // The port may have gone to somebody else since.
+        core.peer.forget();
+        let prepared = async {
+            core.prove_peer(("connect the stream", "")).await.map_err(|error| error.message)?;
+            // A login with a wrong time stamp would be refused; should measuring fail, it shows there.
+            if !core.venue_clock.is_known() {
+                let _ = tokio::time::timeout(MEASURING, core.correct_clock(core.clock.now())).await;
+            }
+            connect.connect(timeout).await
+        };
         let opened = tokio::select! {
             biased;
             () = sender.closed() => return End::NobodyListens,
-            opened = connect.connect(timeout) => opened,
+            opened = prepared => opened,
         };
         let mut socket = match opened {
             Ok(socket) => socket,
-            Err(reason) => return lost(self.for_people(&reason)),
+            Err(reason) => return lost(self.core.for_people(&reason)),
         };
+        let (stamped_at, stamped_with) = (self.core.clock.now(), self.core.venue_clock.offset_us());
         match tokio::time::timeout(timeout, self.log_in(&mut socket)).await {
             Ok(Ok(())) => {}
             Ok(Err(LoginError::Refused(reason))) => {
-                return End::Refused(format!(
-                    "the exchange refused the login of the stream: {}",
-                    self.for_people(&reason)
-                ));
+                let reason = format!("the exchange refused the login of the stream: {}", self.core.for_people(&reason));
+                // Whatever its words are, a wrong time stamp is what can be mended here and now.
+                self.core.correct_clock(stamped_at).await;
+                return if self.core.venue_clock.has_moved_from(stamped_with) {
+                    End::Stale(reason)
+                } else {
+                    End::Refused(reason)
+                };
             }
-            Ok(Err(LoginError::Lost(reason))) => return lost(self.for_people(&reason)),
+            Ok(Err(LoginError::Lost(reason))) => return lost(self.core.for_people(&reason)),
             Err(_) => return lost("the login of the stream was not answered in time".into()),
         }
         for symbol in &self.symbols {
             let frame = json!({"method": "sub.ticker", "param": {"symbol": symbol.as_str()}});
             if let Err(reason) = socket.send(frame.to_string()).await {
-                return lost(self.for_people(&reason));
+                return lost(self.core.for_people(&reason));
             }
         }
         self.outbox.push(Push::Connected);
@@ -81,7 +101,7 @@ impl Session {
             Ok(NobodyListens) => End::NobodyListens,
             Err(reason) => {
                 let was_stable = self.core.clock.now().since(since) >= self.settings.reconnect_max;
-                End::Lost { reason: self.for_people(&reason), was_stable }
+                End::Lost { reason: self.core.for_people(&reason), was_stable }
             }
         }
     }
@@ -95,12 +115,16 @@ impl Session {
         let mut reader = Reader::default();
         loop {
             let Frame::Text(text) = socket.next().await.map_err(LoginError::Lost)? else { continue };
-            match reader.read(&text) {
+            let read = reader.read(&text);
+            if read.is_ok() {
+                self.skip_odd(&mut reader, &text);
+            }
+            match read {
                 Ok(Heard::LoggedIn) => return Ok(()),
                 Ok(Heard::Error(reason)) => return Err(LoginError::Refused(reason)),
                 Ok(Heard::Pushes(pushes)) => pushes.into_iter().for_each(|push| self.outbox.push(push)),
                 Ok(Heard::Pong | Heard::Nothing) => {}
-                Err(error) => self.health.skip(&self.for_people(&text), &self.for_people(&error.to_string())),
+                Err(error) => self.health.skip(&self.core.for_people(&text), &self.core.for_people(&error.to_string())),
             }
         }
     }
@@ -122,8 +146,15 @@ impl Session {
                 },
                 () = sender.closed(), if self.outbox.is_empty() => return Ok(NobodyListens),
                 frame = socket.next(), if reading => {
-                    let Frame::Text(text) = frame? else { continue };
-                    if self.heard(&mut reader, &text) {
+                    let text = match frame? {
+                        Frame::Text(text) => text,
+                        Frame::Binary => {
+                            self.health.skip("a binary frame", "what is neither text nor packed text came");
+                            continue;
+                        }
+                        Frame::Other => continue,
+                    };
+                    if self.heard(&mut reader, &text)? {
                         stalled_at = tokio::time::Instant::now() + stall_after;
                     }
                 }
@@ -145,21 +176,38 @@ impl Session {
         }
     }
 
+    /// Tells which rows of a frame were passed over.
+    fn skip_odd(&self, reader: &mut Reader, text: &str) {
+        for why in reader.take_odd() {
+            self.health.skip(&self.core.for_people(text), &self.core.for_people(&why));
+        }
+    }
+
     /// Takes a frame; says whether it is a sign of life.
-    fn heard(&mut self, reader: &mut Reader, text: &str) -> bool {
-        match reader.read(text) {
+    ///
+    /// # Errors
+    /// When it says that we are not logged in any more.
+    fn heard(&mut self, reader: &mut Reader, text: &str) -> Result<bool, String> {
+        let read = reader.read(text);
+        if read.is_ok() {
+            self.skip_odd(reader, text);
+        }
+        match read {
             Ok(Heard::Pushes(pushes)) => pushes.into_iter().for_each(|push| self.outbox.push(push)),
-            Ok(Heard::Pong) => return self.symbols.is_empty(),
+            Ok(Heard::Pong) => return Ok(self.symbols.is_empty()),
+            Ok(Heard::Error(reason)) if ends_login(&reason) => {
+                return Err(format!("the exchange ended the login of the stream: {reason}"));
+            }
             Ok(Heard::Error(reason)) => {
-                self.health.skip(&self.for_people(&reason), "the exchange refused a subscription");
+                self.health.skip(&self.core.for_people(&reason), "the exchange refused a subscription");
             }
             Ok(Heard::LoggedIn | Heard::Nothing) => {}
-            Err(error) => self.health.skip(&self.for_people(text), &self.for_people(&error.to_string())),
+            Err(error) => self.health.skip(&self.core.for_people(text), &self.core.for_people(&error.to_string())),
         }
         if self.health.is_first() {
             self.outbox.extend(self.health.untold());
         }
-        true
+        Ok(true)
     }
 
     /// Waits so much session time, handing on what still waits.
@@ -177,13 +225,6 @@ impl Session {
                 () = clock.sleep_until(until) => return Ok(()),
             }
         }
-    }
-
-    /// Text of the exchange without keys, escaped and cut.
-    fn for_people(&self, text: &str) -> String {
-        let redacted = self.core.signer.redact(text);
-        let cut: String = redacted.chars().take(300).collect();
-        escape_controls(&cut).into_owned()
     }
 }
 

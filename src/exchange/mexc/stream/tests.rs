@@ -1,12 +1,14 @@
 //! The stream over channels, on paused time.
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicI64;
 
 use async_trait::async_trait;
 
 use super::*;
 use crate::clock::{Clock, Speed};
 use crate::exchange::mexc::limiter::Limiter;
+use crate::exchange::mexc::peer::Peer;
 use crate::exchange::mexc::sign::Signer;
 use crate::exchange::mexc::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError};
 use crate::model::{Decimal, SessionTime};
@@ -17,6 +19,20 @@ struct NoTransport;
 impl Transport for NoTransport {
     async fn send(&self, _: HttpRequest) -> Result<HttpResponse, TransportError> {
         Err(TransportError { sent: Sent::No, message: "none".into() })
+    }
+}
+
+/// An exchange that says its time and is so far ahead.
+#[derive(Clone)]
+struct Ping(Clock, Arc<AtomicI64>);
+
+#[async_trait]
+impl Transport for Ping {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        assert!(request.path_and_query.ends_with("/contract/ping") && request.headers.get("apikey").is_none());
+        let told = self.0.now().millis() + self.1.load(Ordering::Relaxed);
+        let body = format!(r#"{{"success":true,"code":0,"data":{told}}}"#);
+        Ok(HttpResponse { status: 200, retry_after: None, body: body.into() })
     }
 }
 
@@ -51,9 +67,13 @@ struct Fixture {
 
 fn fixture(symbols: &[&str], refusals: Vec<&'static str>) -> Fixture {
     let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Max);
+    fixture_over(clock, Arc::new(NoTransport), symbols, refusals)
+}
+
+fn fixture_over(clock: Clock, transport: Arc<dyn Transport>, symbols: &[&str], refusals: Vec<&'static str>) -> Fixture {
     let signer = Signer::new("key-k".to_owned().into(), "secret-s".to_owned().into()).unwrap();
     let limiter = Limiter::new(clock.clone(), Decimal::from(80));
-    let core = Core::new(clock.clone(), signer, Arc::new(NoTransport), limiter, Duration::from_secs(10));
+    let core = Core::new(clock.clone(), signer, transport, limiter, Duration::from_secs(10), Peer::new(false));
     let (opened, venues) = mpsc::unbounded_channel();
     let refusals = Mutex::new(VecDeque::from(refusals));
     let connect = Channels::shared(move || {
@@ -262,5 +282,67 @@ fn it_ends_when_nobody_listens() {
         drop(fixture.pushes);
         assert_eq!(venue.heard.recv().await, None, "the connection is closed");
         assert!(fixture.venues.recv().await.is_none(), "and not opened again");
+    });
+}
+
+/// An exchange whose clock is so far ahead, and the switch of it.
+fn ahead(skew_ms: i64) -> (Fixture, Arc<AtomicI64>) {
+    let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Max);
+    let skew = Arc::new(AtomicI64::new(skew_ms));
+    (fixture_over(clock.clone(), Arc::new(Ping(clock, Arc::clone(&skew))), &["BTC_USDT"], vec![]), skew)
+}
+
+#[test]
+fn the_first_login_is_stamped_by_the_exchanges_clock() {
+    run(async {
+        let (mut fixture, _) = ahead(45_000);
+        let mut venue = fixture.venues.recv().await.unwrap();
+        venue.expect("\"reqTime\":\"1045000\"").await;
+        venue.say(r#"{"channel":"rs.login","data":"success"}"#).await;
+        let Some(Push::Clock(offset)) = fixture.pushes.recv().await else { panic!("the clock is told") };
+        assert_eq!(offset.offset_us, 45_000_000);
+        assert_eq!(fixture.pushes.recv().await, Some(Push::Connected));
+        assert_eq!(fixture.clock.now(), SessionTime::from_secs(1_000), "at once");
+    });
+}
+
+#[test]
+fn a_login_refused_for_its_time_stamp_is_sent_again_at_once_and_only_once() {
+    run(async {
+        let (mut fixture, skew) = ahead(0);
+        let mut venue = fixture.venues.recv().await.unwrap();
+        venue.let_in().await;
+        venue.expect("sub.ticker").await;
+        drop(venue);
+        skew.store(45_000, Ordering::Relaxed);
+        let mut venue = fixture.venues.recv().await.unwrap();
+        let refused_at = fixture.clock.now();
+        venue.expect("login").await;
+        venue.say(r#"{"channel":"rs.error","data":"whatever it says"}"#).await;
+        let mut venue = fixture.venues.recv().await.unwrap();
+        assert_eq!(fixture.clock.now(), refused_at, "at once");
+        let stamp = format!("\"reqTime\":\"{}\"", refused_at.millis() + 45_000);
+        venue.expect(&stamp).await;
+        venue.say(r#"{"channel":"rs.login","data":{"code":401,"msg":"no"}}"#).await;
+        let venue = fixture.venues.recv().await.unwrap();
+        let waited = fixture.clock.now().since(refused_at);
+        assert!(waited >= Duration::from_secs(30), "the clock was right that time: {waited:?}");
+        drop(venue);
+    });
+}
+
+#[test]
+fn an_error_that_ends_the_login_leads_to_a_new_one_and_others_do_not() {
+    run(async {
+        let mut fixture = fixture(&["BTC_USDT"], vec![]);
+        let mut venue = fixture.venues.recv().await.unwrap();
+        venue.let_in().await;
+        venue.expect("sub.ticker").await;
+        venue.say(r#"{"channel":"rs.error","data":"Contract not exists","ts":1}"#).await;
+        venue.say(r#"{"channel":"rs.error","data":"login expired, please login again","ts":1}"#).await;
+        let (reason, _) = disconnected(&mut fixture.pushes).await;
+        assert!(reason.contains("login expired"), "{reason}");
+        fixture.venues.recv().await.unwrap().let_in().await;
+        assert_eq!(fixture.health.skipped(), 1);
     });
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Dec, Int, Text, WireError, items};
+use super::{Dec, Flag, Int, Text, WireError, items};
 use crate::model::{ContractSpec, Contracts as Amount, Decimal, RiskTier, Symbol, add, div, mul, round_down};
 
 /// More tiers than any contract has; a ladder that claims more is cut.
@@ -39,6 +39,7 @@ pub struct RawContract<'a> {
     risk_limit_type: Option<Cow<'a, str>>,
     risk_limit_custom: Option<Vec<RawTier>>,
     state: Int,
+    api_allowed: Option<Flag>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,13 +57,15 @@ pub struct Contracts {
     pub specs: Vec<ContractSpec>,
     /// Whether the ladder of one counts in USDT, so that its price is needed to read it.
     pub ladders_in_money: bool,
+    /// Those that make no sense, and why: they spoil no other.
+    pub broken: Vec<(Symbol, WireError)>,
 }
 
 /// The contracts of an answer: those asked for, or all that can be traded with our names and
 /// numbers. `prices` turns ladders in USDT into contracts.
 ///
 /// # Errors
-/// When the answer is not a contract or a list, or a contract that was asked for makes no sense.
+/// When the answer is neither a contract nor a list of them.
 pub fn read_contracts(
     data: &RawValue,
     asked: &[Symbol],
@@ -73,10 +76,19 @@ pub fn read_contracts(
         #[serde(borrow)]
         symbol: Text<'a>,
     }
-    let (mut found, mut ladders_in_money) = (BTreeMap::new(), false);
+    let (mut found, mut ladders_in_money, mut broken) = (BTreeMap::new(), false, Vec::new());
+    let (mut named, mut nameless) = (0_usize, None);
     for item in items(data)? {
+        let symbol = match serde_json::from_str::<Named>(item.get()) {
+            Ok(row) => row.symbol,
+            Err(error) => {
+                nameless = Some(error);
+                continue;
+            }
+        };
+        named = named.saturating_add(1);
         // Names outside our alphabet exist (meme coins); nobody can have asked for them.
-        let Ok(symbol) = Symbol::new(&serde_json::from_str::<Named>(item.get())?.symbol.0) else { continue };
+        let Ok(symbol) = Symbol::new(&symbol.0) else { continue };
         if !asked.is_empty() && !asked.contains(&symbol) {
             continue;
         }
@@ -88,11 +100,13 @@ pub fn read_contracts(
             Ok(spec) => {
                 found.insert(symbol, spec);
             }
-            Err(error) if !asked.is_empty() => return Err(WireError::Senseless(format!("contract {symbol}: {error}"))),
-            Err(_) => {}
+            Err(error) => broken.push((symbol, error)),
         }
     }
-    Ok(Contracts { specs: found.into_values().collect(), ladders_in_money })
+    match nameless {
+        Some(error) if named == 0 => Err(error.into()),
+        _ => Ok(Contracts { specs: found.into_values().collect(), ladders_in_money, broken }),
+    }
 }
 
 impl RawContract<'_> {
@@ -129,7 +143,7 @@ impl RawContract<'_> {
             maker_fee_rate: self.maker_fee_rate.0,
             liquidation_fee_rate: self.liquidation_fee_rate.map_or(Decimal::ZERO, |Dec(rate)| rate),
             tiers: self.tiers(max_leverage, price)?,
-            enabled: self.state.0 == 0,
+            enabled: self.state.0 == 0 && self.api_allowed != Some(Flag(false)),
         })
     }
 
@@ -280,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_leaves_out_what_nobody_asked_for_and_refuses_broken_ones_that_were_asked_for() {
+    fn a_list_leaves_out_what_nobody_asked_for_and_names_broken_ones_that_were_asked_for() {
         let btc = Symbol::new("BTC_USDT").unwrap();
         let broken = BTC.replace("BTC_USDT", "ETH_USDT").replace(r#""priceUnit":0.1"#, r#""priceUnit":0"#);
         let foreign = BTC.replace("BTC_USDT", "币安_USDT");
@@ -289,6 +303,19 @@ mod tests {
         let none = BTreeMap::new();
         assert_eq!(read_contracts(raw, &[], &none).unwrap().specs.len(), 1);
         assert_eq!(read_contracts(raw, std::slice::from_ref(&btc), &none).unwrap().specs[0].symbol, btc);
-        assert!(read_contracts(raw, &[Symbol::new("ETH_USDT").unwrap()], &none).is_err());
+        let eth = Symbol::new("ETH_USDT").unwrap();
+        let both = read_contracts(raw, &[btc, eth.clone()], &none).unwrap();
+        assert_eq!((both.specs.len(), both.broken.len()), (1, 1), "a broken one spoils no other");
+        assert_eq!(both.broken[0].0, eth);
+        for json in ["null", "[1]", "{}", r#"[{"id":1}]"#] {
+            assert!(read_contracts(serde_json::from_str(json).unwrap(), &[], &none).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_contract_that_interfaces_may_not_trade_is_not_enabled() {
+        let closed = BTC.replace(r#""apiAllowed":true"#, r#""apiAllowed":false"#);
+        assert!(!one(&closed, None).unwrap().enabled);
+        assert!(one(&closed.replace(r#","apiAllowed":false"#, ""), None).unwrap().enabled, "unless it says so");
     }
 }

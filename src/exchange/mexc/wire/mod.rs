@@ -7,15 +7,17 @@ mod envelope;
 mod fill;
 mod order;
 mod position;
+mod rows;
 mod scalar;
 mod ticker;
 
 pub use account::RawAsset;
 pub use contract::{Contracts, read_contracts};
-pub use envelope::{Envelope, items, read};
+pub use envelope::{Envelope, read};
 pub use fill::RawFill;
 pub use order::RawOrder;
 pub use position::RawPosition;
+pub use rows::{items, rows};
 pub use scalar::{Dec, Flag, Int, Text};
 pub use ticker::{RawPrice, RawTicker};
 

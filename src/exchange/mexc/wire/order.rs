@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Dec, Int, Text, WireError, category, intent, price};
+use crate::exchange::mexc::codes::order_refusal;
 use crate::model::{ClientOrderId, Contracts, OrderReport, Refusal, Symbol, VenueOrderId, VenueOrderState, VenueTime};
 
 /// An order as it is written (mexc-contract-api.md sections 4.3 and 10).
@@ -54,7 +55,7 @@ impl RawOrder<'_> {
             average_price: price(self.deal_avg_price),
             category: category(self.category.map(|Int(number)| number)),
             error_code: self.error_code.map_or(0, |Int(number)| i32::try_from(number).unwrap_or(i32::MAX)),
-            refusal: Refusal::Unspecified,
+            refusal: self.error_code.map_or(Refusal::Unspecified, |Int(number)| order_refusal(number)),
             version: self.version.map_or(0, |Int(number)| u64::try_from(number).unwrap_or(0)),
             updated_at: VenueTime::from_millis(updated),
         })
@@ -85,6 +86,26 @@ mod tests {
         assert_eq!(answer.state, VenueOrderState::Filled);
         assert_eq!(answer.intent, Intent::open(Side::Long));
         assert_eq!(answer.updated_at.millis(), 1_795_401_565_600);
+    }
+
+    #[test]
+    fn why_an_order_ended_is_told_in_our_words() {
+        let ended = |code: &str| {
+            report(&format!(
+                r#"{{"orderId":"1","symbol":"BTC_USDT","vol":1,"side":4,"state":5,"dealVol":0,"externalOid":"a","errorCode":{code},"updateTime":1}}"#
+            ))
+            .unwrap()
+            .refusal
+        };
+        for (code, refusal) in [
+            ("0", Refusal::Unspecified),
+            ("null", Refusal::Unspecified),
+            ("9", Refusal::PositionMode),
+            ("\"22\"", Refusal::DuplicateId),
+            ("5", Refusal::BeyondLiquidation),
+        ] {
+            assert_eq!(ended(code), refusal, "{code}");
+        }
     }
 
     #[test]

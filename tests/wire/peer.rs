@@ -1,0 +1,80 @@
+//! A paper session signs nothing before its peer has proven to be a simulator.
+
+use axum::Router;
+use axum::extract::RawQuery;
+use axum::routing::get;
+use perpdeck::clock::Clock;
+use perpdeck::config::{ExchangeSettings, PaperPeer};
+use perpdeck::exchange::mexc::{Adapter, Options};
+use perpdeck::exchange::{Departure, Exchange};
+use perpdeck::model::{ErrorClass, Push};
+use sha2::{Digest, Sha256};
+
+use super::stub::{CREATE, OPEN_ORDERS, Stub, cancel, entry, ok, real};
+
+const IDENTITY: &str = "/sim/identity";
+
+/// An adapter of a paper session, and its peer over TCP.
+async fn paper(stub: &Stub, router: Router, peer: PaperPeer) -> Adapter {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let options = Options {
+        settings: ExchangeSettings { paper_peer: peer, ..ExchangeSettings::default() },
+        ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"))
+    };
+    Adapter::new(options, stub.clock(), None).unwrap()
+}
+
+async fn identity(RawQuery(query): RawQuery) -> String {
+    let challenge = query.unwrap().strip_prefix("challenge=").unwrap().to_owned();
+    assert!(challenge.len() == 32 && challenge.bytes().all(|byte| byte.is_ascii_hexdigit()), "{challenge}");
+    let answer = hex::encode(Sha256::digest(format!("perpdeck-simulator:{challenge}")));
+    format!(r#"{{"simulator":"perpdeck","answer":"{answer}"}}"#)
+}
+
+#[test]
+fn nothing_is_signed_or_sent_to_a_peer_that_is_no_simulator() {
+    real(async {
+        let stub = Stub::new(Clock::wall());
+        stub.says(OPEN_ORDERS, &ok("[]"));
+        stub.says(CREATE, &ok(r#"{"orderId":"1","ts":1}"#));
+        for answer in [ok("{}"), r#"{"simulator":"perpdeck","answer":"00"}"#.to_owned(), "<html>".to_owned()] {
+            stub.says(IDENTITY, &answer);
+            let adapter = paper(&stub, stub.router(), PaperPeer::Simulator).await;
+            let errors = [
+                adapter.open_orders().await.unwrap_err(),
+                adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err(),
+                adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap_err(),
+                adapter.server_time().await.unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!((error.class, error.counts), (ErrorClass::AccessRefused, false), "{error}");
+                assert!(error.message.contains("paper_peer") && error.message.contains("perpdeck sim"), "{error}");
+            }
+            let mut pushes = adapter.stream(vec![]);
+            let Some(Push::Disconnected { reason, .. }) = pushes.recv().await else { panic!("no stream either") };
+            assert!(reason.contains("paper_peer"), "{reason}");
+        }
+        for seen in stub.all_seen() {
+            assert_eq!(seen.path, IDENTITY);
+            assert!(["apikey", "signature", "request-time"].iter().all(|name| !seen.headers.contains_key(*name)));
+        }
+    });
+}
+
+#[test]
+fn a_simulator_proves_itself_once_and_any_peer_is_taken_only_when_it_was_said() {
+    real(async {
+        let stub = Stub::new(Clock::wall());
+        stub.says(OPEN_ORDERS, &ok("[]"));
+        let router = Router::new().route(IDENTITY, get(identity)).merge(stub.router());
+        let adapter = paper(&stub, router, PaperPeer::Simulator).await;
+        adapter.open_orders().await.unwrap();
+        adapter.open_orders().await.unwrap();
+        let adapter = paper(&stub, stub.router(), PaperPeer::Any).await;
+        adapter.open_orders().await.unwrap();
+        assert_eq!(stub.seen(OPEN_ORDERS).len(), 3);
+        assert_eq!(stub.seen(IDENTITY).len(), 0, "nobody else is asked");
+    });
+}
