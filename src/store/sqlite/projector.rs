@@ -63,7 +63,11 @@ impl Projector {
         };
         let thread = Builder::new()
             .name("projections".into())
-            .spawn(move || worker.run(&groups))
+            .spawn(move || {
+                let watch = Watch(Arc::clone(&worker.shared));
+                worker.run(&groups);
+                drop(watch);
+            })
             .map_err(|error| StoreError::Thread(format!("could not be started: {error}")))?;
         Ok(Self { queue: Some(queue), shared, thread: Some(thread) })
     }
@@ -111,6 +115,18 @@ impl Projector {
 impl Drop for Projector {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// Says so when the thread ends by a defect: projections that stand still are never silent.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = StoreError::Thread("ended by a defect; the next start folds what is missing".into());
+            *self.0.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        }
     }
 }
 

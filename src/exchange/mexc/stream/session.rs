@@ -180,7 +180,7 @@ impl Session {
     }
 
     /// Text of the exchange without keys, escaped and cut.
-    fn for_people(&self, text: &str) -> String {
+    pub fn for_people(&self, text: &str) -> String {
         let redacted = self.core.signer.redact(text);
         let cut: String = redacted.chars().take(300).collect();
         escape_controls(&cut).into_owned()

@@ -49,6 +49,9 @@ struct Fixture {
     venues: mpsc::UnboundedReceiver<Venue>,
 }
 
+/// A refusal that is a panic.
+const DEFECT: &str = "a defect of the adapter";
+
 fn fixture(symbols: &[&str], refusals: Vec<&'static str>) -> Fixture {
     let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Max);
     let signer = Signer::new("key-k".to_owned().into(), "secret-s".to_owned().into()).unwrap();
@@ -57,7 +60,9 @@ fn fixture(symbols: &[&str], refusals: Vec<&'static str>) -> Fixture {
     let (opened, venues) = mpsc::unbounded_channel();
     let refusals = Mutex::new(VecDeque::from(refusals));
     let connect = Channels::shared(move || {
-        if let Some(reason) = refusals.lock().unwrap().pop_front() {
+        let refusal = refusals.lock().unwrap().pop_front();
+        if let Some(reason) = refusal {
+            assert_ne!(reason, DEFECT);
             return Err(reason.to_owned());
         }
         let ((to, heard), (says, from)) = (mpsc::channel(64), mpsc::channel(64));
@@ -262,5 +267,27 @@ fn it_ends_when_nobody_listens() {
         drop(fixture.pushes);
         assert_eq!(venue.heard.recv().await, None, "the connection is closed");
         assert!(fixture.venues.recv().await.is_none(), "and not opened again");
+    });
+}
+
+#[test]
+fn a_stream_that_panics_is_told_and_started_again() {
+    run(async {
+        let mut fixture = fixture(&["BTC_USDT"], vec![DEFECT, DEFECT]);
+        for attempt in 1..=2 {
+            let Some(Push::Failed { what }) = fixture.pushes.recv().await else { panic!("not told") };
+            assert!(what.contains("ended by a defect") && what.contains(DEFECT), "{what}");
+            let before = fixture.clock.now();
+            let (reason, told) = disconnected(&mut fixture.pushes).await;
+            assert!(told == attempt && reason.contains("ended by a defect"), "{attempt}: {reason}");
+            assert_eq!(fixture.clock.now(), before, "the link is down at once");
+        }
+        let mut venue = fixture.venues.recv().await.unwrap();
+        assert!(fixture.clock.now().since(SessionTime::from_secs(1_000)) >= Duration::from_millis(750), "with back-off");
+        venue.let_in().await;
+        venue.expect("sub.ticker").await;
+        assert_eq!(fixture.pushes.recv().await, Some(Push::Connected));
+        venue.say(&ticker(7)).await;
+        assert!(matches!(fixture.pushes.recv().await, Some(Push::Quote(_))));
     });
 }
