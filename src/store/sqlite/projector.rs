@@ -203,3 +203,21 @@ impl Worker {
         *shown = error.map(ToString::to_string);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_of_projections_that_ends_by_a_defect_is_not_silent() {
+        let shared = Arc::new(Shared::default());
+        let watch = Watch(Arc::clone(&shared));
+        let thread = std::thread::spawn(move || {
+            let _watch = watch;
+            panic!("on purpose");
+        });
+        assert!(thread.join().is_err());
+        let error = shared.error.lock().unwrap().clone();
+        assert!(error.is_some_and(|error| error.contains("ended by a defect")));
+    }
+}

@@ -43,6 +43,9 @@ pub struct Pen {
     buffer: Vec<u8>,
 }
 
+/// How far what a pen wrote has come.
+pub struct Ink(Arc<Shared>);
+
 impl Pen {
     /// A pen on standard output. The file is its own, so that nobody else waits for a lock that a
     /// stalled write holds.
@@ -64,26 +67,33 @@ impl Pen {
         Ok(Self { shared, buffer: Vec::with_capacity(1 << 14) })
     }
 
+    /// How far it has come, for whoever gives the pen away.
+    pub fn ink(&self) -> Ink {
+        Ink(Arc::clone(&self.shared))
+    }
+}
+
+impl Ink {
     /// Whether everything handed over is written; the next frame may be drawn.
     pub fn is_idle(&self) -> bool {
-        let state = self.shared.lock();
+        let state = self.0.lock();
         state.lost || (state.waiting.is_empty() && !state.writing)
     }
 
     /// Whether something small fits beside what waits.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.shared.lock().waiting.len().saturating_add(bytes) <= MOST
+        self.0.lock().waiting.len().saturating_add(bytes) <= MOST
     }
 
     /// Whether the terminal is gone.
     pub fn is_lost(&self) -> bool {
-        self.shared.lock().lost
+        self.0.lock().lost
     }
 
     /// Waits until everything handed over is written, or the terminal is gone. Cancel safe.
     pub async fn idle(&self) {
         loop {
-            let written = self.shared.idle.notified();
+            let written = self.0.idle.notified();
             if self.is_idle() {
                 return;
             }
@@ -94,13 +104,13 @@ impl Pen {
     /// Waits for the same, but no longer than this.
     pub fn finish(&self, patience: Duration) {
         let end = Instant::now() + patience;
-        let mut state = self.shared.lock();
+        let mut state = self.0.lock();
         while !state.lost && (state.writing || !state.waiting.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            state = self.shared.written.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.0.written.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -195,15 +205,16 @@ mod tests {
     async fn a_stalled_terminal_costs_frames_and_holds_up_nobody() {
         let (let_go, stalled) = channel();
         let mut pen = Pen::start(Stalled(stalled)).unwrap();
-        assert!(pen.is_idle());
+        let ink = pen.ink();
+        assert!(ink.is_idle());
         pen.write_all(&[b'x'; 1 << 20]).unwrap();
         pen.flush().unwrap();
-        assert!(!pen.is_idle(), "the next frame waits");
-        pen.finish(Duration::from_millis(20));
-        assert!(!pen.is_idle() && !pen.is_lost(), "given up, not waited for");
+        assert!(!ink.is_idle(), "the next frame waits");
+        ink.finish(Duration::from_millis(20));
+        assert!(!ink.is_idle() && !ink.is_lost(), "given up, not waited for");
         drop(let_go);
-        pen.idle().await;
-        assert!(pen.is_idle() && pen.has_room(MOST) && !pen.has_room(MOST + 1));
+        ink.idle().await;
+        assert!(ink.is_idle() && ink.has_room(MOST) && !ink.has_room(MOST + 1));
     }
 
     #[tokio::test]
@@ -218,11 +229,12 @@ mod tests {
             }
         }
         let mut pen = Pen::start(Closed).unwrap();
+        let ink = pen.ink();
         pen.write_all(b"x").unwrap();
         pen.flush().unwrap();
-        pen.idle().await;
-        pen.finish(Duration::from_secs(60));
-        assert!(pen.is_lost());
+        ink.idle().await;
+        ink.finish(Duration::from_secs(60));
+        assert!(ink.is_lost());
         pen.write_all(b"y").unwrap();
         pen.flush().unwrap();
     }

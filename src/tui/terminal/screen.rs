@@ -14,7 +14,7 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-use super::pen::Pen;
+use super::pen::{Ink, Pen};
 use crate::tui::model::Model;
 use crate::tui::theme::Theme;
 use crate::tui::view;
@@ -38,6 +38,7 @@ pub enum TerminalError {
 /// The terminal while the dashboard has it; given back when dropped.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Pen>>,
+    ink: Ink,
     taken: bool,
 }
 
@@ -53,10 +54,9 @@ impl Screen {
         // Colours are chosen by the theme alone: crossterm's own answer to NO_COLOR resets weight
         // and reverse video too, and with them the banner.
         crossterm::style::force_color_output(true);
-        let mut screen = Self {
-            terminal: Terminal::new(CrosstermBackend::new(Pen::on_stdout()?))?,
-            taken: false,
-        };
+        let pen = Pen::on_stdout()?;
+        let ink = pen.ink();
+        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(pen))?, ink, taken: false };
         screen.enter()?;
         Ok(screen)
     }
@@ -86,31 +86,26 @@ impl Screen {
     /// Gives it back; a terminal that takes nothing is waited for, though not for long.
     pub fn leave(&mut self) {
         if std::mem::take(&mut self.taken) {
-            let pen = self.pen();
             // Writing to a pen does not fail.
-            let _ = give_back(pen);
-            pen.finish(LAST_WORDS);
+            let _ = give_back(self.terminal.backend_mut());
+            self.ink.finish(LAST_WORDS);
             let _ = disable_raw_mode();
         }
     }
 
     /// Whether everything is written: the next frame may be drawn.
-    pub fn is_idle(&mut self) -> bool {
-        self.pen().is_idle()
+    pub fn is_idle(&self) -> bool {
+        self.ink.is_idle()
     }
 
     /// Waits until everything is written, or the terminal is gone. Cancel safe.
-    pub async fn idle(&mut self) {
-        self.pen().idle().await;
+    pub async fn idle(&self) {
+        self.ink.idle().await;
     }
 
     /// Whether the terminal is gone.
-    pub fn is_lost(&mut self) -> bool {
-        self.pen().is_lost()
-    }
-
-    fn pen(&mut self) -> &mut Pen {
-        self.terminal.backend_mut().writer_mut()
+    pub fn is_lost(&self) -> bool {
+        self.ink.is_lost()
     }
 
     /// Draws a frame, as one update of the terminal.
@@ -132,10 +127,10 @@ impl Screen {
     /// Writes bytes that are no part of the frame: title, bell, clipboard. A terminal that takes nothing
     /// does without.
     pub fn write(&mut self, bytes: &[u8]) {
-        let pen = self.pen();
-        if pen.has_room(bytes.len()) {
+        if self.ink.has_room(bytes.len()) {
+            let pen = self.terminal.backend_mut();
             // Writing to a pen does not fail.
-            let _ = pen.write_all(bytes).and_then(|()| pen.flush());
+            let _ = pen.write_all(bytes).and_then(|()| Write::flush(pen));
         }
     }
 
