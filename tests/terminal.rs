@@ -92,7 +92,7 @@ fn a_hook_gets_a_clean_environment() {
     ];
     let hook = hook.display().to_string();
     let mut env = secrets.to_vec();
-    env.push((child::HOOK, &hook));
+    env.push((child::HOOK, hook.as_str()));
     let mut pty = Pty::stage("critical", &env);
     pty.until("the banner", |screen| screen.contains("LIQUIDATION"));
     pty.until_true("the hook", Duration::from_secs(30), |_| out.exists());

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use sleeps::{Reading, Slept, Sleeps};
+pub use sleeps::{Reading, Sleeps, Slept};
 
 use crate::model::SessionTime;
 

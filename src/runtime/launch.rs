@@ -377,7 +377,11 @@ impl Parts {
         }
         if let Some(ended) = ended {
             let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
-            watched::spawn("the watch over the exchange", tell.clone(), stop_at_end(ended, starts, tell.clone(), commands));
+            watched::spawn(
+                "the watch over the exchange",
+                tell.clone(),
+                stop_at_end(ended, starts, tell.clone(), commands),
+            );
         }
         if speed != Speed::Max {
             watched::spawn("the watch over sleeps", tell.clone(), tell_sleeps(clock.clone(), tell.clone()));
@@ -388,9 +392,8 @@ impl Parts {
             watched::spawn("the watch over the copy in QuestDB", tell.clone(), tell_sink_end(view, tell.clone()));
         }
         let sink = sink.map(|sink| sink.start(&data_dir.projections())).transpose()?;
-        let session = Session::new(engine, clock, bus, scribe, gateway)
-            .with_projections(projector)
-            .with_durable(tell_durable);
+        let session =
+            Session::new(engine, clock, bus, scribe, gateway).with_projections(projector).with_durable(tell_durable);
         let ports =
             Ports { commands: waiting.commands, internal, pushes, signals: waiting.signals, abandon: waiting.abandon };
         let start = Input::Start { info: Box::new(info), note: recovered.note };

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::answers::{Undecided, answer_to};
 use super::bus::EventBus;
 use super::durable::TellDurable;
 use super::gateway::Gateway;
@@ -15,7 +16,6 @@ use super::intake::{SignalAnswer, Submitted};
 use super::kill::kill_point;
 use super::outbox::{Held, Outbox, Release};
 use super::scribe::Scribe;
-use self::answers::{Undecided, answer_to};
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Out, Request};
 use crate::model::{
@@ -269,7 +269,8 @@ impl Session {
     /// Nobody can push any more: never a silence that looks like a quiet market.
     fn end_stream(&mut self) {
         self.stream_ended = true;
-        let what = "the stream of the exchange ended for good; orders and positions are asked for, prices are not known";
+        let what =
+            "the stream of the exchange ended for good; orders and positions are asked for, prices are not known";
         self.step(Input::Push(Box::new(Push::Disconnected { reason: "the stream ended".to_owned(), attempt: 0 })));
         self.step(Input::Failure { what: what.to_owned() });
     }
@@ -311,8 +312,7 @@ impl Session {
             if !self.undecided.is_empty() {
                 let outbox = &mut self.outbox;
                 let now = Instant::now();
-                self.undecided
-                    .settle(&self.out.events, |seq, to, what| outbox.hold(seq, now, Held::Answer(to, what)));
+                self.undecided.settle(&self.out.events, |seq, to, what| outbox.hold(seq, now, Held::Answer(to, what)));
             }
             let batch: Arc<[Record]> = std::mem::take(&mut self.out.events).into();
             // Somebody waits for the answer to a command, and it is not given before it is on disk.

@@ -30,8 +30,7 @@ pub fn run(command: &str, notification: &Notification) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    let mut child =
-        child.map_err(|error| format!("dashboard.notify_command {program:?} could not be run: {error}"))?;
+    let mut child = child.map_err(|error| format!("dashboard.notify_command {program:?} could not be run: {error}"))?;
     // Somebody has to wait for it, or it stays behind as a zombie.
     let waiting = std::thread::Builder::new().name("hook".into()).spawn(move || drop(child.wait()));
     waiting.map(drop).map_err(|error| format!("dashboard.notify_command {program:?} is not waited for: {error}"))

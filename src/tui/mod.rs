@@ -5,7 +5,6 @@ pub mod confirm;
 pub mod figures;
 pub mod format;
 mod hook;
-mod hook;
 pub mod keymap;
 pub mod model;
 pub mod picture;

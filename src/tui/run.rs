@@ -131,7 +131,10 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
         }
         let due = urgent || last_frame.is_none_or(|last| last.elapsed() >= frame);
         if model.dirty && due && screen.is_idle() {
-            screen.draw(&mut model, &dressing.theme)?;
+            // Writing does not fail here: the terminal does not even say how large it is.
+            if screen.draw(&mut model, &dressing.theme).is_err() {
+                return Ok(Exit::TerminalLost);
+            }
             model.dirty = false;
             urgent = false;
             last_frame = Some(Instant::now());

@@ -106,9 +106,7 @@ fn an_output_that_nobody_reads_costs_no_command_no_exit_and_no_signal() {
     // Enough answers to fill every pipe.
     session.tell("{\"id\":\"x\",\"command\":{\"action\":\"explode\"}}\n".repeat(12_000));
     until("ready", || {
-        facts(&dir).iter().any(|fact| {
-            matches!(fact, Event::PhaseChanged { phase: perpdeck::model::Phase::Ready, .. })
-        })
+        facts(&dir).iter().any(|fact| matches!(fact, Event::PhaseChanged { phase: perpdeck::model::Phase::Ready, .. }))
     });
     let mut n = 0;
     until("a position", || {
@@ -200,8 +198,7 @@ fn a_start_that_does_not_come_about_says_why_and_takes_commands_and_signals() {
 #[test]
 fn every_signal_stops_in_order_is_named_and_twice_within_a_second_is_once() {
     let data = tempfile::tempdir().unwrap();
-    for (signals, by) in [(vec!["-TERM", "-TERM"], "SIGTERM"), (vec!["-INT"], "SIGINT"), (vec!["-HUP", "-TERM"], "SIGHUP")]
-    {
+    for (signals, by) in [(vec!["-TERM", "-TERM"], "SIGTERM"), (vec!["-INT"], "SIGINT"), (vec!["-HUP"], "SIGHUP")] {
         let dir = data.path().join(by);
         let text = dir.display().to_string();
         let mut session = Process::start(perpdeck(&["run", "--headless", "--data-dir", &text], data.path()));
@@ -221,7 +218,8 @@ fn every_signal_stops_in_order_is_named_and_twice_within_a_second_is_once() {
 #[test]
 fn the_setting_session_stop_is_what_a_signal_does_with_the_exchanges_open_orders() {
     let data = tempfile::tempdir().unwrap();
-    for (policy, signal, left) in [("leave", "-TERM", 1), ("cancel-entries", "-TERM", 0), ("cancel-entries", "-HUP", 0)] {
+    for (policy, signal, left) in [("leave", "-TERM", 1), ("cancel-entries", "-TERM", 0), ("cancel-entries", "-HUP", 0)]
+    {
         let about = format!("{policy} {signal}");
         let dir = data.path().join(&about);
         let (_exchange, url) = exchange(data.path());

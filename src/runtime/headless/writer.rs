@@ -33,7 +33,10 @@ pub enum Class {
 }
 
 enum Waiting {
-    Line { class: Class, text: String },
+    Line {
+        class: Class,
+        text: String,
+    },
     /// Lines that were lost here.
     Lost(Lost),
 }
@@ -265,7 +268,7 @@ mod tests {
     #[test]
     fn an_unread_output_costs_events_counted_and_told_in_their_place_and_no_answer() {
         let (writer, go, told) = stuck();
-        let most = 3 * EVENTS as u64 / 1_000;
+        let most = u64::try_from(3 * EVENTS / 1_000).unwrap();
         for seq in 1..=most {
             writer.write(Class::Event(seq), &event(seq));
             if seq % 1_000 == 0 {
@@ -280,8 +283,8 @@ mod tests {
         drop(go);
         writer.close();
         let said = lines(&told);
-        let answers = said.iter().filter(|line| line["event"] == "answer").count() as u64;
-        assert_eq!(answers, most / 1_000, "every answer is told");
+        let answers = said.iter().filter(|line| line["event"] == "answer").count();
+        assert_eq!(u64::try_from(answers).unwrap(), most / 1_000, "every answer is told");
         let mut expected = 0;
         let mut lost = 0;
         for line in said.iter().filter(|line| line["event"] != "answer") {

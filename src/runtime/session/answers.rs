@@ -29,7 +29,8 @@ impl Undecided {
     /// Keeps a sender waiting for the decision of this signal.
     pub fn keep(&mut self, id: &str, answer: oneshot::Sender<SignalAnswer>) {
         if self.count >= MOST {
-            let reason = format!("{MOST} signals wait for their decision already; what becomes of this one is not told");
+            let reason =
+                format!("{MOST} signals wait for their decision already; what becomes of this one is not told");
             // Whoever asked may have gone.
             let _ = answer.send(SignalAnswer::Unknown { reason });
             return;
@@ -39,7 +40,11 @@ impl Undecided {
     }
 
     /// Hands out the answers that these events bring, each with the number of its fact.
-    pub fn settle(&mut self, records: &[Record], mut out: impl FnMut(u64, oneshot::Sender<SignalAnswer>, SignalAnswer)) {
+    pub fn settle(
+        &mut self,
+        records: &[Record],
+        mut out: impl FnMut(u64, oneshot::Sender<SignalAnswer>, SignalAnswer),
+    ) {
         for record in records {
             let Some((id, what)) = decision(record) else { continue };
             let senders = self.waiting.remove(id).or_else(|| {

@@ -167,14 +167,7 @@ pub(super) fn restore() {
 }
 
 fn give_back(out: &mut impl Write) -> io::Result<()> {
-    queue!(
-        out,
-        EndSynchronizedUpdate,
-        DisableFocusChange,
-        DisableBracketedPaste,
-        LeaveAlternateScreen,
-        cursor::Show
-    )?;
+    queue!(out, EndSynchronizedUpdate, DisableFocusChange, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show)?;
     out.write_all(b"\x1b[23;2t")?;
     out.flush()
 }

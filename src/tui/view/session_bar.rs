@@ -90,13 +90,15 @@ fn starting(model: &Model, canvas: &Canvas<'_>) -> Field {
     const LONG: Duration = Duration::from_secs(2);
     let pending = canvas.style(Role::Pending);
     let short = vec![("STARTING".to_owned(), pending)];
-    let wait = model.shown().start_waits_for().filter(|wait| {
-        wait.trouble || wait.asked_at.is_some_and(|asked| model.now.session.since(asked) >= LONG)
-    });
+    let wait = model
+        .shown()
+        .start_waits_for()
+        .filter(|wait| wait.trouble || wait.asked_at.is_some_and(|asked| model.now.session.since(asked) >= LONG));
     let Some(wait) = wait else { return Field::new(0, short) };
     let reason = format::outside(&wait.reason, 60, canvas.glyphs().ellipsis);
     let words = format!(" waits for {}: ", wait.what.replace('_', " "));
-    let long = vec![("STARTING".to_owned(), pending), (words, canvas.style(Role::Muted)), (reason, canvas.style(Role::Warn))];
+    let long =
+        vec![("STARTING".to_owned(), pending), (words, canvas.style(Role::Muted)), (reason, canvas.style(Role::Warn))];
     Field::new(0, long).or(short)
 }
 

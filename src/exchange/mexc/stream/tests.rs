@@ -283,7 +283,10 @@ fn a_stream_that_panics_is_told_and_started_again() {
             assert_eq!(fixture.clock.now(), before, "the link is down at once");
         }
         let mut venue = fixture.venues.recv().await.unwrap();
-        assert!(fixture.clock.now().since(SessionTime::from_secs(1_000)) >= Duration::from_millis(750), "with back-off");
+        assert!(
+            fixture.clock.now().since(SessionTime::from_secs(1_000)) >= Duration::from_millis(750),
+            "with back-off"
+        );
         venue.let_in().await;
         venue.expect("sub.ticker").await;
         assert_eq!(fixture.pushes.recv().await, Some(Push::Connected));
