@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use super::args::RunArgs;
 use super::failure::Failure;
 use super::{config, screen, sim, stderr};
-use crate::config::{
-    Credentials, KEY_VARIABLE, Loaded, Mode, Origin, SECRET_VARIABLE, StopPolicy, default_data_dir, live_permit,
-};
+use crate::config::{Credentials, KEY_VARIABLE, Loaded, Mode, Origin, SECRET_VARIABLE, default_data_dir, live_permit};
 use crate::exchange::mexc::Permit;
-use crate::model::{self, Environment, escape_controls};
+use crate::model::{Environment, escape_controls};
 use crate::runtime::headless::{self, Headless};
 use crate::runtime::{self, DataDirError, Ended, Launch, Running, StopRule, Venue};
 use crate::store::questdb::Conf;
@@ -33,10 +31,7 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         return Err(Failure::usage(format!("questdb.conf ({}): {error}", loaded.origin("questdb.conf"))));
     }
     let prepared = if args.headless { None } else { Some(screen::prepare(&loaded.settings)?) };
-    let policy = match loaded.settings.session.stop {
-        StopPolicy::CancelEntries => model::StopPolicy::CancelEntries,
-        StopPolicy::Leave => model::StopPolicy::Leave,
-    };
+    let policy = loaded.settings.session.stop.into();
     let launch = launch(args, loaded)?;
     let running = runtime::start(launch)?;
     let rule = StopRule { policy, deadline: running.stop_deadline };

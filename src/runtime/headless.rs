@@ -106,7 +106,13 @@ pub async fn run(headless: Headless) -> std::io::Result<()> {
             _ = look.tick(), if starts => desk.tell_start(),
             () = until(due) => desk.answer_commands(),
             update = updates.next() => match update {
-                Some(update) => desk.tell(&update),
+                Some(update) => {
+                    desk.tell(&update);
+                    // A flood of events starves no command.
+                    if let Ok(line) = input.try_recv() {
+                        desk.take(line);
+                    }
+                }
                 None => break,
             },
             line = input.recv(), if input_open => match line {

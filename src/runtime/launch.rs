@@ -377,10 +377,11 @@ impl Parts {
         }
         if let Some(ended) = ended {
             let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
+            let policy = settings.session.stop.into();
             watched::spawn(
                 "the watch over the exchange",
                 tell.clone(),
-                stop_at_end(ended, starts, tell.clone(), commands),
+                stop_at_end(ended, starts, policy, tell.clone(), commands),
             );
         }
         if speed != Speed::Max {
@@ -518,13 +519,14 @@ fn named(venue: &Venue) -> String {
 async fn stop_at_end(
     mut ended: mpsc::UnboundedReceiver<ExchangeEnd>,
     starts: u32,
+    policy: StopPolicy,
     inputs: mpsc::UnboundedSender<Input>,
     commands: CommandSender,
 ) {
     match ended.recv().await {
         Some(ExchangeEnd::MarketOver) => {
             if let Ok(id) = CommandId::new(&format!("market-over-{starts}")) {
-                let action = Action::Stop { policy: StopPolicy::Leave };
+                let action = Action::Stop { policy };
                 // It has ended already when this does not arrive.
                 let _ = commands.send(Command { id, by: "end of the recorded market".into(), action });
             }
