@@ -8,5 +8,7 @@ mod floors;
 mod licences;
 #[path = "house/manners.rs"]
 mod manners;
+#[path = "house/settings.rs"]
+mod settings;
 #[path = "house/source.rs"]
 mod source;

@@ -26,3 +26,5 @@ mod ledger;
 mod manners;
 #[path = "process/outage.rs"]
 mod outage;
+#[path = "process/shell.rs"]
+mod shell;

@@ -34,6 +34,82 @@ fn perpdeck_shows_a_session_and_a_signal_gives_the_terminal_back() {
     }
 }
 
+/// The last reason that the journal has for the end.
+fn why_stopped(data: &std::path::Path) -> Option<String> {
+    use perpdeck::model::{Event, Phase};
+    let entries = perpdeck::journal::read(&perpdeck::runtime::journal_of(data)).unwrap();
+    let facts = entries.map(|entry| serde_json::from_str::<Event>(&entry.unwrap().body).unwrap());
+    let reasons = facts.filter_map(|fact| match fact {
+        Event::PhaseChanged { phase: Phase::Stopping, reason } => Some(reason),
+        _ => None,
+    });
+    reasons.last()
+}
+
+/// An orderly stop may take a call time-out and five seconds; it has nothing to wait for here.
+const STOPS_WITHIN: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_terminal_that_nobody_reads_costs_frames_and_no_signal() {
+    let data = tempfile::tempdir().unwrap();
+    // A lot to draw, so that the terminal is full soon.
+    let mut pty = perpdeck(data.path(), &[("PERPDECK_SIMULATOR_SPEED", "20"), ("PERPDECK_DASHBOARD_MAX_FPS", "60")]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.stall();
+    // It fills while the session goes on; then a resize asks for whole frames.
+    for columns in [160, 120, 200, 100] {
+        pty.resize((columns, 60));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    pty.signal("TERM");
+    assert_eq!(pty.exit_code(STOPS_WITHIN), 0);
+    assert_eq!(why_stopped(data.path()).as_deref(), Some("stop by SIGTERM"));
+}
+
+#[test]
+fn a_terminal_that_is_closed_is_an_orderly_stop_and_no_panic() {
+    let data = tempfile::tempdir().unwrap();
+    let mut pty = perpdeck(data.path(), &[("PERPDECK_SIMULATOR_SPEED", "20")]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.close();
+    assert_eq!(pty.exit_code(STOPS_WITHIN), 0);
+    let why = why_stopped(data.path());
+    assert!(matches!(why.as_deref(), Some("stop by SIGHUP" | "stop by the end of the terminal")), "{why:?}");
+}
+
+#[test]
+fn a_hook_gets_a_clean_environment() {
+    let data = tempfile::tempdir().unwrap();
+    let (hook, out) = (data.path().join("hook"), data.path().join("environment"));
+    let script = format!("#!/bin/sh\nenv > {0}.part && mv {0}.part {0}\n", out.display());
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let secrets = [
+        ("PERPDECK_API_KEY", "mx0-the-key"),
+        ("PERPDECK_API_SECRET", "the-secret"),
+        ("PERPDECK_QUESTDB_CONF", "http::addr=127.0.0.1:9000;username=u;password=the-password;"),
+        ("SOMETHING_ELSE", "of-the-shell"),
+    ];
+    let hook = hook.display().to_string();
+    let mut env = secrets.to_vec();
+    env.push((child::HOOK, hook.as_str()));
+    let mut pty = Pty::stage("critical", &env);
+    pty.until("the banner", |screen| screen.contains("LIQUIDATION"));
+    pty.until_true("the hook", Duration::from_secs(30), |_| out.exists());
+    let seen = std::fs::read_to_string(&out).unwrap();
+    assert!(seen.contains("PERPDECK_ALERT_TITLE=LIQUIDATION") && seen.contains("PATH="), "{seen}");
+    for (name, value) in secrets {
+        assert!(!seen.contains(name) && !seen.contains(value), "{name} is in\n{seen}");
+    }
+    let documented = ["PATH", "HOME", "LANG", "TERM", "USER", "PWD", "OLDPWD", "SHLVL", "_"];
+    for line in seen.lines().filter(|line| line.contains('=')) {
+        let name = line.split('=').next().unwrap();
+        assert!(documented.contains(&name) || name.starts_with("PERPDECK_ALERT_"), "{name} is in\n{seen}");
+    }
+    pty.signal("TERM");
+    pty.until_gone();
+}
+
 #[test]
 fn a_terminal_of_20_by_5_shows_the_session_and_a_banner() {
     let data = tempfile::tempdir().unwrap();

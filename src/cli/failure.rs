@@ -1,6 +1,5 @@
 //! Errors for people: what happened, which value, what to do; and the exit code that scripts see.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -30,7 +29,7 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         // Messages are one line each by construction; what came from outside is made harmless here
         // once more.
-        let _ = writeln!(std::io::stderr(), "perpdeck: {}", escape_controls(&self.message));
+        super::stderr::say(&escape_controls(&self.message));
         ExitCode::from(self.code)
     }
 }

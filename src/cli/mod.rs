@@ -9,6 +9,7 @@ mod questdb;
 mod run;
 mod screen;
 mod sim;
+mod stderr;
 mod store;
 
 use std::process::ExitCode;

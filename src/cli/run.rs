@@ -1,25 +1,23 @@
 //! `perpdeck run`: a session, with or without the dashboard.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use super::args::RunArgs;
 use super::failure::Failure;
-use super::{config, screen, sim};
+use super::{config, screen, sim, stderr};
 use crate::config::{
     Credentials, KEY_VARIABLE, Loaded, Mode, Origin, PaperPeer, SECRET_VARIABLE, default_data_dir, live_permit,
 };
 use crate::exchange::mexc::Permit;
 use crate::model::{Environment, escape_controls};
 use crate::runtime::headless::{self, Headless};
-use crate::runtime::{self, DataDirError, Ended, Interest, Launch, Running, Venue};
+use crate::runtime::{self, DataDirError, Ended, Launch, Running, StopRule, Venue};
 use crate::store::questdb::Conf;
 
 /// MEXC's addresses (mexc-contract-api.md section 1).
 const LIVE_REST: &str = "https://api.mexc.com";
 const LIVE_WS: &str = "wss://contract.mexc.com/edge";
-/// Events that standard output may be behind before some are passed over and counted.
-const HEADLESS_CAPACITY: usize = 1_000_000;
 
 /// Runs a session until it ends.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
@@ -35,22 +33,34 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
         return Err(Failure::usage(format!("questdb.conf ({}): {error}", loaded.origin("questdb.conf"))));
     }
     let prepared = if args.headless { None } else { Some(screen::prepare(&loaded.settings)?) };
+    let policy = loaded.settings.session.stop.into();
     let launch = launch(args, loaded)?;
     let running = runtime::start(launch)?;
+    let rule = StopRule { policy, deadline: running.stop_deadline };
+    let stops = runtime::watch_signals(running.commands.clone(), running.abandon.clone(), rule)?;
     let ended = match prepared {
-        None => without_screen(args, running)?,
-        Some(prepared) => screen::show(running, prepared)?,
+        None => without_screen(args, running, stops)?,
+        Some(prepared) => screen::show(running, prepared, rule)?,
     };
     finish(&ended)
 }
 
-fn without_screen(args: &RunArgs, running: Running) -> Result<Ended, Failure> {
+fn without_screen(
+    args: &RunArgs,
+    mut running: Running,
+    stops: tokio::sync::mpsc::UnboundedReceiver<&'static str>,
+) -> Result<Ended, Failure> {
+    let from_start = running.from_start.take();
     let headless = Headless {
-        updates: running.subscriptions.folding("standard output", Interest::Everything, HEADLESS_CAPACITY),
+        updates: from_start.ok_or_else(|| Failure::new("the session's first events were taken by another"))?,
+        snapshot: running.snapshot.clone(),
+        stops,
+        durable: running.durable.clone(),
+        clock: running.clock.clone(),
+        exchange: running.exchange.clone(),
         market_data: args.market_data,
         commands: running.commands.clone(),
         intake: running.intake.clone(),
-        abandon: running.abandon.clone(),
         data_dir: running.data_dir.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -72,15 +82,14 @@ fn finish(ended: &Ended) -> Result<(), Failure> {
     }
     if let Some(sink) = ended.sink.as_ref().filter(|sink| sink.rows() > 0 || sink.is_troubled()) {
         let why = sink.problem.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        let _ = writeln!(
-            std::io::stderr(),
-            "perpdeck: {} rows are not in QuestDB yet{why}; the next session on this data directory sends them",
+        stderr::say(&format!(
+            "{} rows are not in QuestDB yet{why}; the next session on this data directory sends them",
             sink.rows()
-        );
+        ));
     }
     let working = ended.state.orders.working_count();
     if working > 0 {
-        let _ = writeln!(std::io::stderr(), "perpdeck: {working} orders keep working at the exchange");
+        stderr::say(&format!("{working} orders keep working at the exchange"));
     }
     Ok(())
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use super::failure::Failure;
 use crate::clock::wall_time;
 use crate::config::Settings;
-use crate::model::{Action, Command, CommandId, StopPolicy};
-use crate::runtime::headless::STOP_DEADLINE;
-use crate::runtime::{Ended, Running};
+use crate::model::{Action, Command, CommandId};
+use crate::runtime::{Ended, Running, StopRule};
 use crate::tui::{self, Dressing, Exit, Limits, Setup};
 
 /// What the dashboard is set up with; read before the session starts, so that a mistake in a theme
@@ -39,27 +38,32 @@ pub fn themes() -> Option<PathBuf> {
     Some(crate::config::default_file()?.parent()?.join("themes"))
 }
 
-/// Shows the dashboard until the operator leaves it; then the session stops as he said.
-pub fn show(running: Running, prepared: Prepared) -> Result<Ended, Failure> {
+/// Shows the dashboard until the operator leaves it; then the session stops as he said, or by the
+/// setting `session.stop` where he could not be asked.
+pub fn show(mut running: Running, prepared: Prepared, rule: StopRule) -> Result<Ended, Failure> {
+    // The dashboard starts from a snapshot of its own.
+    drop(running.from_start.take());
     let prefix = prepared.setup.prefix.clone();
-    let by = prepared.setup.operator.clone();
+    let operator = prepared.setup.operator.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(tui::run(running.handle(), prepared.setup, prepared.dressing));
     // The keyboard may still be waited on; its thread ends with the process.
     runtime.shutdown_background();
-    let policy = match &outcome {
-        Ok(Exit::Stop(policy)) => Some(*policy),
-        Ok(Exit::SessionEnded) => None,
-        // Told to end by a signal, or left without a screen: nothing is cancelled that nobody named.
-        Ok(Exit::Detached | Exit::Terminated) | Err(_) => Some(StopPolicy::Leave),
+    let stop = match &outcome {
+        Ok(Exit::Stop(policy)) => Some((operator, *policy)),
+        // The thread that listens to signals has said so, with the signal's name.
+        Ok(Exit::SessionEnded | Exit::Terminated) => None,
+        Ok(Exit::TerminalLost) => Some(("the end of the terminal".to_owned(), rule.policy)),
+        Ok(Exit::Detached) => Some((operator, rule.policy)),
+        Err(_) => Some(("the end of the dashboard".to_owned(), rule.policy)),
     };
-    if let Some(policy) = policy
+    if let Some((by, policy)) = stop
         && let Ok(id) = CommandId::new(&format!("{prefix}-stop"))
     {
         // Gone means that it has stopped already.
         let _ = running.commands.send(Command { id, by, action: Action::Stop { policy } });
     }
-    let ended = running.join_within(STOP_DEADLINE)?;
+    let ended = running.join_within(rule.deadline)?;
     outcome.map_err(|error| Failure::new(error.to_string()))?;
     Ok(ended)
 }

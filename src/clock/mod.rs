@@ -1,12 +1,20 @@
 //! The session's one clock: engine, adapter and simulator all read it.
 //!
 //! It is anchored to the wall clock once, at the start, and runs on the monotonic clock from there,
-//! so a step of the wall clock can neither expire an order nor open a breaker. With a virtual clock
-//! (`--speed max`) the runtime's time is paused and advances only when nothing is outstanding.
+//! so a step of the wall clock can neither expire an order nor open a breaker. The monotonic clock
+//! stands still while the machine sleeps; that time is added when it is noticed ([`Sleeps`]). With a
+//! virtual clock (`--speed max`) the runtime's time is paused and advances only when nothing is
+//! outstanding.
 
+mod sleeps;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub use sleeps::{Reading, Sleeps, Slept};
 
 use crate::model::SessionTime;
 
@@ -28,13 +36,15 @@ pub struct Clock {
     origin: SessionTime,
     started: Instant,
     speed: Speed,
+    /// Microseconds of real time that the monotonic clock did not count.
+    slept: Arc<AtomicU64>,
 }
 
 impl Clock {
     /// A clock that reads `origin` now. For [`Speed::Max`] it must be made inside a runtime that was
     /// started with paused time.
     pub fn starting_at(origin: SessionTime, speed: Speed) -> Self {
-        Self { origin, started: Instant::now(), speed }
+        Self { origin, started: Instant::now(), speed, slept: Arc::default() }
     }
 
     /// A real-time clock that reads the wall clock now.
@@ -44,11 +54,23 @@ impl Clock {
 
     /// The session's time.
     pub fn now(&self) -> SessionTime {
-        let elapsed = self.started.elapsed();
+        let elapsed = self.started.elapsed().saturating_add(self.slept());
         self.origin.plus(match self.speed {
             Speed::Times(factor) => scaled(elapsed, factor),
             Speed::Max => elapsed,
         })
+    }
+
+    /// Adds real time in which the machine slept; clones follow. Nothing under virtual time, which does
+    /// not follow the machine.
+    pub fn add_sleep(&self, slept: Duration) {
+        if self.speed != Speed::Max {
+            self.slept.fetch_add(u64::try_from(slept.as_micros()).unwrap_or(0), Ordering::AcqRel);
+        }
+    }
+
+    fn slept(&self) -> Duration {
+        Duration::from_micros(self.slept.load(Ordering::Acquire))
     }
 
     /// How fast it runs.
@@ -68,7 +90,7 @@ impl Clock {
 
     /// When, on the runtime's own clock, the session's time will be `at`.
     pub fn instant(&self, at: SessionTime) -> Instant {
-        let ahead = self.real(at.since(self.origin));
+        let ahead = self.real(at.since(self.origin)).saturating_sub(self.slept());
         self.started.checked_add(ahead).unwrap_or_else(|| self.started + Duration::from_secs(86_400 * 365))
     }
 
@@ -97,4 +119,22 @@ pub fn wall_time() -> SessionTime {
 
 fn scaled(span: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(span.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_the_machine_slept_is_added_for_every_clone() {
+        let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Times(2.0));
+        let clone = clock.clone();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(clock.now(), SessionTime::from_secs(1_020));
+        let soon = SessionTime::from_secs(1_260);
+        clock.add_sleep(Duration::from_secs(100));
+        assert_eq!(clone.now(), SessionTime::from_secs(1_220));
+        assert_eq!(clone.instant(soon), Instant::now() + Duration::from_secs(20), "and what waits waits less");
+        assert_eq!(clone.instant(SessionTime::from_secs(1_100)), clone.started, "what is over is due");
+    }
 }

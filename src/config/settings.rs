@@ -63,6 +63,15 @@ pub enum StopPolicy {
     Leave,
 }
 
+impl From<StopPolicy> for crate::model::StopPolicy {
+    fn from(policy: StopPolicy) -> Self {
+        match policy {
+            StopPolicy::CancelEntries => Self::CancelEntries,
+            StopPolicy::Leave => Self::Leave,
+        }
+    }
+}
+
 /// How a position's margin is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::turn::Turn;
 use super::{circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control};
-use crate::model::{CallClass, Chore, ChoreState, Event, Phase, SessionTime};
+use crate::model::{CallClass, CallError, Chore, ChoreState, Event, Phase, SessionTime};
 
 /// Longest wait of a chore that keeps failing.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ pub(super) fn done(turn: &mut Turn, chore: Chore) {
     let asked_again = known.asked_at.and(known.due);
     let due = interval(turn, chore).map(|every| turn.now.plus(every)).into_iter().chain(asked_again).min();
     let told_of = known.asked_at.or(Some(turn.now));
-    let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), told_of, failures: 0 };
+    let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), told_of, failures: 0, error: None };
     turn.emit(Event::ChoreMoved { chore, state });
 }
 
@@ -80,13 +80,15 @@ pub(super) fn held_back(turn: &mut Turn, chore: Chore) {
     turn.emit(Event::ChoreMoved { chore, state: ChoreState { due: Some(due), asked_at: None, ..known } });
 }
 
-/// It failed: due again after its interval, doubled with each failure in a row.
-pub(super) fn failed(turn: &mut Turn, chore: Chore) {
+/// It failed: due again after its interval, doubled with each failure in a row. Why stays in the state,
+/// so that whoever waits for it can be told.
+pub(super) fn failed(turn: &mut Turn, chore: Chore, error: &CallError) {
     let known = turn.state().upkeep.chore(chore);
     let failures = known.failures.saturating_add(1);
     let every = interval(turn, chore).unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(2));
     let wait = every.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(LONGEST);
-    let state = ChoreState { due: Some(turn.now.plus(wait)), asked_at: None, failures, ..known };
+    let error = Some(error.message.clone());
+    let state = ChoreState { due: Some(turn.now.plus(wait)), asked_at: None, failures, error, ..known };
     turn.emit(Event::ChoreMoved { chore, state });
 }
 

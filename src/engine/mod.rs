@@ -142,6 +142,7 @@ fn on_push(turn: &mut Turn, push: Push) {
         // A notice is a reason to look at once; the verdict needs evidence.
         Push::LiquidationNotice { .. } => session_control::resync_soon(turn),
         Push::Skipped { total, last } => session_control::on_skipped(turn, total, &last),
+        Push::Failed { what } => session_control::on_failure(turn, &what),
         Push::Connected => session_control::on_connected(turn),
         Push::Disconnected { reason, attempt } => session_control::on_disconnected(turn, &reason, attempt),
     }

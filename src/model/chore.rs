@@ -35,7 +35,7 @@ pub enum Chore {
 }
 
 /// A chore's place in its cycle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChoreState {
     /// When it is due next.
     pub due: Option<SessionTime>,
@@ -47,6 +47,9 @@ pub struct ChoreState {
     pub told_of: Option<SessionTime>,
     /// Failures in a row.
     pub failures: u32,
+    /// Why it last failed, for people; `None` once it succeeded.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// The link to the exchange.

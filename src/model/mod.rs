@@ -52,7 +52,8 @@ pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
 pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
-    Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep,
+    Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState,
+    StartWait, Upkeep,
 };
 pub use target::{ExitStyle, Target, TargetEnd};
 pub use text::escape_controls;

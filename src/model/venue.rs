@@ -244,6 +244,11 @@ pub enum Push {
         /// The last of them and what is wrong with it: escaped, cut, without keys.
         last: String,
     },
+    /// A part of the adapter ended by a defect and was started again.
+    Failed {
+        /// Which, and how, for people: escaped.
+        what: String,
+    },
     /// The private stream is logged in and everything that was missed must be asked for.
     Connected,
     /// A stream is down; the adapter connects again with back-off.

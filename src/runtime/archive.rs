@@ -1,11 +1,13 @@
 //! The past for a dashboard: questions go to threads of their own, one for each place where the past
 //! is kept, so that a slow disk or a server that hangs delays no frame and no other place.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread::Builder;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::gateway::panic_text;
 use crate::model::{PastError, PastPage, PastQuery, PastReader};
 
 /// An answer, with the number of its question.
@@ -93,7 +95,11 @@ fn answer(
             asked = newer;
         }
         let (ticket, query) = asked;
-        let page = reader.page(&query);
+        // A defect in one question is the answer to it, and not the end of all history.
+        let page = catch_unwind(AssertUnwindSafe(|| reader.page(&query)));
+        let page = page.unwrap_or_else(|panic| {
+            Err(PastError(format!("reading the history ended by a defect: {}", panic_text(panic.as_ref()))))
+        });
         if tell.send(PastAnswer { ticket, page }).is_err() {
             return;
         }
@@ -142,6 +148,29 @@ mod tests {
             answer = archive.next().await;
         }
         assert_eq!(answer.ticket, 8);
+    }
+
+    /// Has a defect in its first answer.
+    struct Faulty(usize);
+
+    impl PastReader for Faulty {
+        fn page(&mut self, _: &PastQuery) -> Result<PastPage, PastError> {
+            self.0 += 1;
+            assert!(self.0 > 1, "on purpose");
+            Ok(PastPage { rows: Vec::new(), more: false })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_defect_in_the_history_is_its_answer_and_the_next_question_is_answered() {
+        let mut archive = Archive::new(vec![("one".into(), Box::new(Faulty(0)))]);
+        archive.ask(0, 1, asked(1));
+        let answer = archive.next().await;
+        assert_eq!(answer.ticket, 1);
+        let error = answer.page.unwrap_err().to_string();
+        assert!(error.contains("ended by a defect") && error.contains("on purpose"), "{error}");
+        archive.ask(0, 2, asked(1));
+        assert!(archive.next().await.page.is_ok());
     }
 
     #[tokio::test]

@@ -269,15 +269,22 @@ impl Subscriptions {
     /// Subscribes one that folds state: its first update is a snapshot, and another one follows
     /// whenever it has fallen behind by more than `capacity` events.
     pub fn folding(&self, name: &str, interest: Interest, capacity: usize) -> Subscription {
-        self.subscribe(name, Kind::Folding, interest, capacity)
+        self.subscribe(name, Kind::Folding, interest, capacity, Place::WantsSnapshot)
+    }
+
+    /// Subscribes one that folds state and holds the state already that the next event follows on:
+    /// nothing was published yet. It gets every event from the first on, and a snapshot only after it
+    /// has fallen behind.
+    pub fn from_start(&self, name: &str, interest: Interest, capacity: usize) -> Subscription {
+        self.subscribe(name, Kind::Folding, interest, capacity, Place::Following)
     }
 
     /// Subscribes one that only watches: it loses what does not fit, counted.
     pub fn lossy(&self, name: &str, interest: Interest, capacity: usize) -> Subscription {
-        self.subscribe(name, Kind::Lossy, interest, capacity)
+        self.subscribe(name, Kind::Lossy, interest, capacity, Place::Following)
     }
 
-    fn subscribe(&self, name: &str, kind: Kind, interest: Interest, capacity: usize) -> Subscription {
+    fn subscribe(&self, name: &str, kind: Kind, interest: Interest, capacity: usize, place: Place) -> Subscription {
         let queue = Arc::new(Queue {
             name: name.to_owned(),
             kind,
@@ -286,7 +293,7 @@ impl Subscriptions {
             waiting: Mutex::new(Waiting {
                 updates: VecDeque::new(),
                 events: 0,
-                place: if kind == Kind::Folding { Place::WantsSnapshot } else { Place::Following },
+                place,
                 dropped: 0,
                 ended: false,
                 left: false,

@@ -1,50 +1,68 @@
 //! A session without a screen: events go out as JSON lines, signals and commands come in as JSON
 //! lines, each with an id, and each is answered.
+//!
+//! Nothing here waits for another: standard input and standard output have threads of their own,
+//! signals have theirs ([`stops`](super::stops)), and the desk between them never waits for a reader.
 
 mod lines;
 mod reader;
+mod replies;
+mod start;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use lines::{Asked, Wish};
-use writer::Writer;
+use replies::{Pendings, rejected, unknown};
+use start::{Place, Start};
+use writer::{Class, Writer};
 
 use super::bus::Subscription;
+use super::durable::Durable;
 use super::handle::{CommandSender, Update};
 use super::intake::{Intake, SignalAnswer};
 use super::outward::{Line, Outward};
-use crate::model::{Action, Command, CommandId, CommandStatus, Event, Phase, SignalOutcome, StopPolicy};
+use crate::clock::Clock;
+use crate::model::{Command, CommandId, CommandStatus, Event, Record, SessionState};
 
-/// How long an orderly stop may take, real time.
-pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
-/// How long the first line waits for the first prices, real time.
-const PRICES_WITHIN: Duration = Duration::from_secs(5);
+/// Commands that may wait for their outcome.
+const MOST_COMMANDS: usize = 10_000;
+/// How often a start that is not ready is looked at, real time.
+const LOOK: Duration = Duration::from_millis(250);
 /// Who commands from standard input come from.
 const BY: &str = "stdin";
 
 /// What a headless run works with.
 pub struct Headless {
-    /// Everything that happens.
+    /// Everything that happens after [`Headless::snapshot`].
     pub updates: Subscription,
+    /// The session before its first step.
+    pub snapshot: Arc<SessionState>,
     /// Whether prices are told too.
     pub market_data: bool,
     /// Takes commands.
     pub commands: CommandSender,
     /// Takes signals.
     pub intake: Intake,
-    /// Ends the session whatever it is doing.
-    pub abandon: mpsc::UnboundedSender<String>,
-    /// For the first line.
+    /// Says which signal asked for a stop, when one did.
+    pub stops: mpsc::UnboundedReceiver<&'static str>,
+    /// How far the facts are on disk.
+    pub durable: watch::Receiver<Durable>,
+    /// The session's time.
+    pub clock: Clock,
+    /// For the first lines.
     pub data_dir: PathBuf,
+    /// For the first line: the exchange, without secrets.
+    pub exchange: String,
 }
 
 type Answer = Pin<Box<dyn Future<Output = (String, Option<SignalAnswer>)> + Send>>;
@@ -52,60 +70,67 @@ type Answer = Pin<Box<dyn Future<Output = (String, Option<SignalAnswer>)> + Send
 /// Runs until the session has ended. Reads standard input and writes standard output.
 ///
 /// # Errors
-/// When the system refuses a thread or a signal handler.
+/// When the system refuses a thread.
 pub async fn run(headless: Headless) -> std::io::Result<()> {
-    let Headless { mut updates, market_data, commands, intake, abandon, data_dir } = headless;
+    let Headless { mut updates, snapshot, market_data, commands, intake, mut stops, mut durable, .. } = headless;
+    let place = Place { data_dir: headless.data_dir.display().to_string(), exchange: headless.exchange };
     let mut desk = Desk {
-        outward: Outward::default(),
-        writer: Writer::start()?,
+        outward: Outward::new((*snapshot).clone()),
+        writer: Writer::start(std::io::stdout())?,
         market_data,
-        ready: false,
-        priceless_until: None,
-        held: Vec::new(),
+        start: Start::new(place, Instant::now()),
         commands,
         intake,
         waiting: BTreeMap::new(),
+        pendings: Pendings::default(),
         answers: FuturesUnordered::new(),
-        data_dir,
+        clock: headless.clock,
+        durable: Durable::default(),
     };
+    desk.say(&desk.start.starting(&snapshot));
+    drop(snapshot);
     let mut input = reader::start()?;
     let mut input_open = true;
-    let mut stops = Stops::new()?;
-    let mut deadline: Option<tokio::time::Instant> = None;
+    let mut look = tokio::time::interval(LOOK);
     loop {
+        let starts = !desk.start.is_over(desk.outward.state());
+        let due = desk.pendings.due();
         tokio::select! {
             biased;
-            () = stops.next() => {
-                if deadline.is_some() {
-                    // Asked twice: at once. The journal is still closed in order.
-                    let _ = abandon.send("interrupted twice".into());
-                } else {
-                    deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
-                    desk.stop().await;
-                }
+            Some(by) = stops.recv() => desk.stopping(by),
+            Some((id, answer)) = desk.answers.next() => desk.answer_signal(&id, answer),
+            Ok(()) = durable.changed() => {
+                desk.durable = durable.borrow_and_update().clone();
+                desk.answer_commands();
             }
-            () = until(desk.priceless_until.filter(|_| !desk.ready)) => desk.become_ready().await,
-            () = until(deadline) => {
-                deadline = Some(tokio::time::Instant::now() + STOP_DEADLINE);
-                let _ = abandon.send(format!("it did not stop within {} s", STOP_DEADLINE.as_secs()));
-            }
-            Some((id, answer)) = desk.answers.next() => desk.answer_signal(&id, answer).await,
+            _ = look.tick(), if starts => desk.tell_start(),
+            () = until(due) => desk.answer_commands(),
             update = updates.next() => match update {
-                Some(update) => desk.tell(&update).await,
+                Some(update) => {
+                    desk.tell(&update);
+                    // A flood of events starves no command.
+                    if let Ok(line) = input.try_recv() {
+                        desk.take(line);
+                    }
+                }
                 None => break,
             },
             line = input.recv(), if input_open => match line {
-                Some(line) => desk.take(line).await,
+                Some(line) => desk.take(line),
                 None => input_open = false,
             },
         }
     }
     // Answers that the end of the session released.
+    desk.durable = durable.borrow_and_update().clone();
+    desk.answer_commands();
     while let Some((id, answer)) = desk.answers.next().await {
-        desk.answer_signal(&id, answer).await;
+        desk.answer_signal(&id, answer);
     }
-    desk.leave_commands().await;
-    desk.close().await;
+    let writer = desk.leave();
+    // It waits for a reader, though not for long.
+    let closed = tokio::task::spawn_blocking(move || writer.close());
+    let _ = closed.await;
     Ok(())
 }
 
@@ -113,98 +138,93 @@ struct Desk {
     outward: Outward,
     writer: Writer,
     market_data: bool,
-    ready: bool,
-    /// How long the first line waits for prices.
-    priceless_until: Option<tokio::time::Instant>,
-    /// Lines from before the first one may be written.
-    held: Vec<Line>,
+    start: Start,
     commands: CommandSender,
     intake: Intake,
     /// Commands without an outcome, by their id.
     waiting: BTreeMap<CommandId, String>,
+    /// Outcomes that are not on disk yet.
+    pendings: Pendings,
     answers: FuturesUnordered<Answer>,
-    data_dir: PathBuf,
+    clock: Clock,
+    durable: Durable,
 }
 
 impl Desk {
-    async fn tell(&mut self, update: &Update) {
+    fn tell(&mut self, update: &Update) {
         match update {
-            Update::Snapshot(state) => {
-                let before = self.outward.state().seq;
-                if before > 0 && state.seq > before {
-                    // Standard output was not read fast enough; the journal has them.
-                    let line = Line::new("events_lost").with("after_seq", &before).with("up_to_seq", &state.seq);
-                    self.say(line).await;
-                }
-                self.outward.reset((**state).clone());
-                self.answer_commands().await;
-            }
-            Update::Events(records) => {
-                for record in records.iter() {
-                    if !self.market_data && matches!(record.event, Event::Quoted { .. }) {
-                        self.outward.follow(record);
-                        continue;
-                    }
-                    for line in self.outward.tell(record) {
-                        self.say(line).await;
-                    }
-                    if let Event::CommandMoved { id, status, .. } = &record.event
-                        && status.is_final()
-                        && let Some(asked) = self.waiting.remove(id)
-                    {
-                        self.say(command_answer(&asked, status)).await;
-                    }
-                }
-            }
+            Update::Snapshot(state) => self.skip_to(state),
+            Update::Events(records) => records.iter().for_each(|record| self.tell_record(record)),
         }
-        self.become_ready().await;
+        self.tell_start();
     }
 
-    async fn become_ready(&mut self) {
-        let state = self.outward.state();
-        if self.ready || matches!(state.phase, Phase::Starting) {
+    /// More happened than is kept for us; the journal has it.
+    fn skip_to(&mut self, state: &Arc<SessionState>) {
+        let before = self.outward.state().seq;
+        if state.seq > before {
+            let line = Line::new("events_lost").with("after_seq", &before).with("up_to_seq", &state.seq);
+            let line = line.with("count", &state.seq.saturating_sub(before));
+            self.say(&line);
+        }
+        self.outward.reset((**state).clone());
+        let decided: Vec<(CommandId, CommandStatus)> = self
+            .waiting
+            .keys()
+            .filter_map(|id| state.command(id).map(|record| (id.clone(), record.status.clone())))
+            .filter(|(_, status)| status.is_final())
+            .collect();
+        for (id, status) in decided {
+            self.decided(&id, &status, state.seq);
+        }
+    }
+
+    fn tell_record(&mut self, record: &Record) {
+        if !self.market_data && matches!(record.event, Event::Quoted { .. }) {
+            self.outward.follow(record);
             return;
         }
-        let Some(info) = &state.info else { return };
-        // Whoever reads the first line may send an entry at once, and that needs a price; but a
-        // feed that is down must not keep the session from being told.
-        let now = tokio::time::Instant::now();
-        let until = *self.priceless_until.get_or_insert(now + PRICES_WITHIN);
-        if now < until && state.contracts.keys().any(|symbol| state.quote(symbol).is_none()) {
-            return;
+        for line in self.outward.tell(record) {
+            self.writer.write(Class::Event(record.seq), &line);
         }
-        let line = Line::new("ready")
-            .with("data_dir", &self.data_dir.display().to_string())
-            .with("exchange", &info.exchange)
-            .with("session", &info.id)
-            .with("starts", &info.starts)
-            .with("seq", &state.seq)
-            .with("control", &state.control)
-            .with("pid", &std::process::id());
-        self.ready = true;
-        self.writer.write(&line).await;
-        for line in std::mem::take(&mut self.held) {
-            self.writer.write(&line).await;
+        if let Event::CommandMoved { id, status, .. } = &record.event
+            && status.is_final()
+        {
+            self.decided(id, status, record.seq);
         }
     }
 
-    async fn say(&mut self, line: Line) {
-        if self.ready {
-            self.writer.write(&line).await;
-        } else {
-            self.held.push(line);
+    fn decided(&mut self, id: &CommandId, status: &CommandStatus, seq: u64) {
+        if let Some(asked) = self.waiting.remove(id) {
+            self.pendings.keep(seq, Instant::now(), asked, status.clone());
+            self.answer_commands();
         }
     }
 
-    async fn take(&mut self, line: reader::InputLine) {
+    fn answer_commands(&mut self) {
+        for line in self.pendings.ripe(&self.durable, Instant::now()) {
+            self.say(&line);
+        }
+    }
+
+    fn tell_start(&mut self) {
+        if let Some(line) = self.start.tell(self.outward.state(), self.clock.now(), Instant::now()) {
+            self.say(&line);
+        }
+    }
+
+    fn say(&self, line: &Line) {
+        self.writer.write(Class::Answer, line);
+    }
+
+    fn take(&mut self, line: reader::InputLine) {
         let asked = match lines::understand(&line) {
             Ok(Some(asked)) => asked,
             Ok(None) => return,
             Err(mistake) => {
-                let error = Line::new("error").with("line", &line.number).with("message", &mistake.message);
-                self.say(error).await;
+                self.say(&Line::new("error").with("line", &line.number).with("message", &mistake.message));
                 if let Some(id) = mistake.id {
-                    self.say(rejected(&id, &mistake.message, Some(line.number))).await;
+                    self.say(&rejected(&id, &mistake.message, Some(line.number)));
                 }
                 return;
             }
@@ -213,75 +233,37 @@ impl Desk {
         match wish {
             Wish::Signal(signal) => match self.intake.submit(*signal) {
                 Ok(receiver) => self.answers.push(Box::pin(async move { (id, receiver.await.ok()) })),
-                Err(error) => self.say(rejected(&id, &error.to_string(), None)).await,
+                Err(error) => self.say(&rejected(&id, &error.to_string(), None)),
             },
             Wish::Command(command_id, action) => {
-                let known = self.outward.state().command(&command_id).map(|record| record.status.clone());
+                let state = self.outward.state();
+                let known = state.command(&command_id).map(|record| record.status.clone());
                 if let Some(status) = known.filter(CommandStatus::is_final) {
-                    self.say(command_answer(&id, &status)).await;
-                    return;
+                    // Its facts are among those up to here.
+                    self.pendings.keep(state.seq, Instant::now(), id, status);
+                    return self.answer_commands();
+                }
+                if self.waiting.len().saturating_add(self.pendings.len()) >= MOST_COMMANDS {
+                    let reason = format!("{MOST_COMMANDS} commands wait already; send it again later");
+                    return self.say(&rejected(&id, &reason, None));
                 }
                 let command = Command { id: command_id.clone(), by: BY.into(), action };
                 match self.commands.send(command) {
                     Ok(()) => {
                         self.waiting.insert(command_id, id);
                     }
-                    Err(gone) => self.say(rejected(&id, &gone.to_string(), None)).await,
+                    Err(gone) => self.say(&rejected(&id, &gone.to_string(), None)),
                 }
             }
         }
     }
 
-    async fn answer_signal(&mut self, id: &str, answer: Option<SignalAnswer>) {
-        let line = match answer {
-            Some(SignalAnswer::Decided { id: signal_id, outcome }) => {
-                let line = Line::new("answer").with("id", &id).with("signal_id", &signal_id);
-                match &outcome {
-                    SignalOutcome::Ordered { order } | SignalOutcome::Cancelling { order } => {
-                        let client_id = self.outward.state().info.as_ref().map(|info| order.client_id(&info.id));
-                        let what =
-                            if matches!(outcome, SignalOutcome::Ordered { .. }) { "ordered" } else { "cancelling" };
-                        line.with("result", &"accepted")
-                            .with("outcome", &what)
-                            .with("order_no", order)
-                            .with("order_id", &client_id)
-                    }
-                    SignalOutcome::Closing { position } => {
-                        line.with("result", &"accepted").with("outcome", &"closing").with("position_id", position)
-                    }
-                    SignalOutcome::Recorded => line.with("result", &"accepted").with("outcome", &"recorded"),
-                    SignalOutcome::Rejected { reason, failed_checks } => {
-                        line.with("result", &"rejected").with("reason", reason).with("failed_checks", failed_checks)
-                    }
-                }
-            }
-            Some(SignalAnswer::Refused { reason }) => rejected(id, &reason, None),
-            None => Line::new("answer")
-                .with("id", &id)
-                .with("result", &"unknown")
-                .with("reason", &"the session ended before the signal was on record; send it again under the same id"),
-        };
-        self.say(line).await;
+    fn answer_signal(&mut self, id: &str, answer: Option<SignalAnswer>) {
+        self.say(&replies::signal(id, answer, self.outward.state()));
     }
 
-    /// After missed events: what became of the commands that are waited for.
-    async fn answer_commands(&mut self) {
-        let state = self.outward.state();
-        let decided: Vec<(CommandId, CommandStatus)> = self
-            .waiting
-            .keys()
-            .filter_map(|id| state.command(id).map(|record| (id.clone(), record.status.clone())))
-            .filter(|(_, status)| status.is_final())
-            .collect();
-        for (id, status) in decided {
-            if let Some(asked) = self.waiting.remove(&id) {
-                self.say(command_answer(&asked, &status)).await;
-            }
-        }
-    }
-
-    /// Lists what stays at the exchange and asks for the end.
-    async fn stop(&mut self) {
+    /// A signal asked for the end: lists what works at the exchange now.
+    fn stopping(&mut self, by: &str) {
         let working: Vec<_> = self
             .outward
             .state()
@@ -296,73 +278,23 @@ impl Desk {
                 })
             })
             .collect();
-        self.writer.write(&Line::new("stopping").with("working_orders", &working)).await;
-        let state = self.outward.state();
-        let starts = state.info.as_ref().map_or(0, |info| info.starts);
-        if let Ok(id) = CommandId::new(&format!("terminated-{starts}-{}", state.seq)) {
-            let stop = Command { id, by: "SIGTERM".into(), action: Action::Stop { policy: StopPolicy::Leave } };
-            // The session may have ended on its own a moment ago.
-            let _ = self.commands.send(stop);
+        self.say(&Line::new("stopping").with("by", &by).with("working_orders", &working));
+    }
+
+    /// Answers what nobody will answer any more.
+    fn leave(self) -> Writer {
+        let lost = self.pendings.lost(&self.durable);
+        let undecided = self.waiting.values().map(|id| unknown(id, "the session ended before the command did"));
+        for line in lost.into_iter().chain(undecided) {
+            self.writer.write(Class::Answer, &line);
         }
-    }
-
-    async fn leave_commands(&mut self) {
-        for (_, id) in std::mem::take(&mut self.waiting) {
-            let reason = "the session ended before the command did";
-            self.say(Line::new("answer").with("id", &id).with("result", &"unknown").with("reason", &reason)).await;
-        }
-    }
-
-    async fn close(self) {
-        self.writer.close().await;
+        self.writer
     }
 }
 
-fn rejected(id: &str, reason: &str, line: Option<u64>) -> Line {
-    let answer = Line::new("answer").with("id", &id).with("result", &"rejected").with("reason", &reason);
-    match line {
-        Some(line) => answer.with("line", &line),
-        None => answer,
-    }
-}
-
-fn command_answer(id: &str, status: &CommandStatus) -> Line {
-    let line = Line::new("answer").with("id", &id);
-    match status {
-        CommandStatus::Done { note } => line.with("result", &"done").with("note", note),
-        CommandStatus::Rejected { why } => line.with("result", &"rejected").with("reason", why),
-        CommandStatus::Unknown { why } => line.with("result", &"unknown").with("reason", why),
-        CommandStatus::Accepted | CommandStatus::Working { .. } => line.with("result", &"accepted"),
-    }
-}
-
-async fn until(at: Option<tokio::time::Instant>) {
+async fn until(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The signals that ask a process to end.
-struct Stops {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Stops {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        let asked = tokio::select! {
-            biased;
-            asked = self.terminate.recv() => asked,
-            asked = self.interrupt.recv() => asked,
-        };
-        if asked.is_none() {
-            std::future::pending::<()>().await;
-        }
     }
 }

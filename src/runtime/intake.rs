@@ -18,8 +18,13 @@ pub enum SignalAnswer {
         /// The outcome.
         outcome: SignalOutcome,
     },
-    /// It could not be understood.
+    /// It could not be understood, or was not taken.
     Refused {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It was taken, and it cannot be told what became of it.
+    Unknown {
         /// Why, for people.
         reason: String,
     },

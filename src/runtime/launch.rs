@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::archive::Archive;
-use super::bus::{DEFAULT_CAPACITY, EventBus, Interest, Subscriptions};
+use super::bus::{DEFAULT_CAPACITY, EventBus, Interest, Subscription, Subscriptions};
 use super::data_dir::{DataDir, DataDirError, projections_of};
+use super::durable::{Durable, TellDurable};
 use super::embedded::{self, ExchangeEnd};
 use super::gateway::{Gateway, panic_text};
 use super::handle::{CommandSender, SessionHandle};
@@ -19,16 +20,17 @@ use super::recovery::{self, Recovered, RecoveryError};
 use super::scribe::{Manner, Scribe};
 use super::session::{Ended, Ports, Session};
 use super::sink::{Configured, Sink, SinkView};
+use super::stops::stop_deadline;
 use super::strategy::{self, Momentum};
 use super::watched;
-use crate::clock::{Clock, Speed, wall_time};
+use crate::clock::{Clock, Reading, Sleeps, Speed, wall_time};
 use crate::config::{Credentials, Settings};
 use crate::engine::{Engine, Input};
 use crate::exchange::Exchange;
 use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
 use crate::model::{
-    Action, Command, CommandId, Environment, PastReader, Phase, SessionInfo, SessionState, SessionTime, StopPolicy,
-    Symbol,
+    Action, Command, CommandId, Environment, PastReader, Phase, SessionInfo, SessionState, SessionTime, SinkStatus,
+    StopPolicy, Symbol, escape_controls,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
 use crate::store::questdb::{Conf, PastOfQuestDb, QuestDbError};
@@ -39,6 +41,9 @@ const VIRTUAL_START: SessionTime = SessionTime::from_secs(1_767_225_600);
 /// What the adapter is told of an exchange that is joined in memory; nothing connects there.
 const MEMORY_REST: &str = "http://127.0.0.1";
 const MEMORY_WS: &str = "ws://127.0.0.1/edge";
+
+/// Events that whoever follows a session from its start on may be behind.
+const FROM_START_CAPACITY: usize = 4 * DEFAULT_CAPACITY;
 
 /// The exchange of a session.
 #[derive(Debug)]
@@ -132,6 +137,15 @@ pub struct Running {
     pub clock: Clock,
     /// The recovered state, before the exchange was asked.
     pub snapshot: Arc<SessionState>,
+    /// Every event from the first step on, for one who follows [`Running::snapshot`]; to be taken, or
+    /// it is filled in vain.
+    pub from_start: Option<Subscription>,
+    /// How far the facts are on disk.
+    pub durable: watch::Receiver<Durable>,
+    /// The exchange, as it was named and without secrets.
+    pub exchange: String,
+    /// What an orderly stop may take, real time.
+    pub stop_deadline: std::time::Duration,
     /// Where its data lies.
     pub data_dir: PathBuf,
     /// How far the copy in QuestDB is, when there is one.
@@ -205,6 +219,10 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     kill_point("after-recovery");
     let bus = EventBus::new();
     let subscriptions = bus.subscriptions();
+    let from_start = Some(subscriptions.from_start("the first follower", Interest::Everything, FROM_START_CAPACITY));
+    let (tell_durable, durable) = TellDurable::channel();
+    let exchange = named(&launch.venue);
+    let call_timeout = launch.settings.exchange.call_timeout;
     let (commands, take_commands) = CommandSender::channel();
     let (intake, take_signals) = Intake::channel();
     let (abandon, take_abandon) = mpsc::unbounded_channel();
@@ -223,6 +241,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         subscriptions: subscriptions.clone(),
         intake: intake.clone(),
         commands: commands.clone(),
+        tell_durable,
         sink,
     };
     let waiting = Waiting { commands: take_commands, signals: take_signals, abandon: take_abandon };
@@ -249,6 +268,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         };
     };
     let snapshot = Arc::new(snapshot);
+    let stop_deadline = stop_deadline(clock.network_timeout(call_timeout));
     Ok(Running {
         subscriptions,
         commands,
@@ -256,6 +276,10 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         abandon,
         clock,
         snapshot,
+        from_start,
+        durable,
+        exchange,
+        stop_deadline,
         data_dir: root,
         sink: view,
         questdb,
@@ -288,6 +312,7 @@ struct Parts {
     subscriptions: Subscriptions,
     intake: Intake,
     commands: CommandSender,
+    tell_durable: TellDurable,
     sink: Option<Configured>,
 }
 
@@ -314,7 +339,7 @@ enum Keep {
 
 impl Parts {
     async fn run(self, clock: Clock, mut waiting: Waiting) -> Result<Ended, LaunchError> {
-        let Self { launch, data_dir, recovered, bus, subscriptions, intake, commands, sink } = self;
+        let Self { launch, data_dir, recovered, bus, subscriptions, intake, commands, tell_durable, sink } = self;
         let Launch { settings, venue, speed, strategy, label, symbols, .. } = launch;
         let (tell, internal) = mpsc::unbounded_channel();
         let seed = match (&venue, speed) {
@@ -352,12 +377,24 @@ impl Parts {
         }
         if let Some(ended) = ended {
             let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
-            watched::spawn("the watch over the exchange", tell.clone(), stop_at_end(ended, starts, tell, commands));
+            let policy = settings.session.stop.into();
+            watched::spawn(
+                "the watch over the exchange",
+                tell.clone(),
+                stop_at_end(ended, starts, policy, tell.clone(), commands),
+            );
+        }
+        if speed != Speed::Max {
+            watched::spawn("the watch over sleeps", tell.clone(), tell_sleeps(clock.clone(), tell.clone()));
         }
         let engine = Engine::new(settings, recovered.state).with_capabilities(capabilities);
         let projector = Projector::start(&data_dir.journal(), &data_dir.projections())?;
+        if let Some(view) = sink.as_ref().map(Configured::view) {
+            watched::spawn("the watch over the copy in QuestDB", tell.clone(), tell_sink_end(view, tell.clone()));
+        }
         let sink = sink.map(|sink| sink.start(&data_dir.projections())).transpose()?;
-        let session = Session::new(engine, clock, bus, scribe, gateway).with_projections(projector);
+        let session =
+            Session::new(engine, clock, bus, scribe, gateway).with_projections(projector).with_durable(tell_durable);
         let ports =
             Ports { commands: waiting.commands, internal, pushes, signals: waiting.signals, abandon: waiting.abandon };
         let start = Input::Start { info: Box::new(info), note: recovered.note };
@@ -441,17 +478,55 @@ async fn tell_market_over(mut ended: tokio::sync::watch::Receiver<bool>, tell: m
     }
 }
 
+/// Notices that the machine slept or that this loop stood still: the clock is set right, and the engine
+/// told that everything it knows is as old as that.
+async fn tell_sleeps(clock: Clock, inputs: mpsc::UnboundedSender<Input>) {
+    /// Between two looks, real time.
+    const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+    let mut sleeps = Sleeps::since(Reading::now());
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(slept) = sleeps.look(Reading::now()) {
+            clock.add_sleep(slept.uncounted);
+            if inputs.send(Input::Suspended { slept: slept.whole }).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The copy's thread holds the other end for as long as it lives.
+async fn tell_sink_end(mut view: watch::Receiver<SinkStatus>, inputs: mpsc::UnboundedSender<Input>) {
+    while view.changed().await.is_ok() {}
+    let what = "the copy to QuestDB ended by a defect; the next start sends what is missing".to_owned();
+    // In an orderly end the session is over before.
+    let _ = inputs.send(Input::Failure { what });
+}
+
+/// How an exchange was named, without user and password.
+fn named(venue: &Venue) -> String {
+    match venue {
+        Venue::Embedded(_) => "embedded".to_owned(),
+        Venue::Apart { rest_url, .. } => match (rest_url.split_once("://"), rest_url.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{}", escape_controls(host)),
+            (None, Some((_, host))) => escape_controls(host).into_owned(),
+            (_, None) => escape_controls(rest_url).into_owned(),
+        },
+    }
+}
+
 /// A session on recorded prices ends with them; one whose exchange failed is told so.
 async fn stop_at_end(
     mut ended: mpsc::UnboundedReceiver<ExchangeEnd>,
     starts: u32,
+    policy: StopPolicy,
     inputs: mpsc::UnboundedSender<Input>,
     commands: CommandSender,
 ) {
     match ended.recv().await {
         Some(ExchangeEnd::MarketOver) => {
             if let Ok(id) = CommandId::new(&format!("market-over-{starts}")) {
-                let action = Action::Stop { policy: StopPolicy::Leave };
+                let action = Action::Stop { policy };
                 // It has ended already when this does not arrive.
                 let _ = commands.send(Command { id, by: "end of the recorded market".into(), action });
             }

@@ -4,6 +4,7 @@
 mod archive;
 mod bus;
 mod data_dir;
+mod durable;
 mod embedded;
 mod gateway;
 mod handle;
@@ -18,12 +19,14 @@ mod recovery;
 mod scribe;
 mod session;
 mod sink;
+mod stops;
 pub mod strategy;
 mod watched;
 
 pub use archive::{Archive, PastAnswer};
 pub use bus::{DEFAULT_CAPACITY, EventBus, Interest, ShutDown, Subscription, Subscriptions};
 pub use data_dir::{DataDir, DataDirError, LAYOUT_VERSION, journal_of, projections_of};
+pub use durable::{Durable, TellDurable};
 pub use gateway::Gateway;
 pub use handle::{CommandSender, Gone, SessionHandle, Update};
 pub use identity::{IdentityError, random_key};
@@ -35,3 +38,4 @@ pub use recovery::{Recovered, RecoveryError, recover};
 pub use scribe::{Manner, Scribe};
 pub use session::{Ended, Ports, Session};
 pub use sink::SinkView;
+pub use stops::{StopRule, stop_deadline, watch as watch_signals};

@@ -1,12 +1,16 @@
 //! The session loop: the one task that owns the engine. It takes inputs in order of urgency, steps
 //! the engine, has the facts written, tells the bus, and lets requests go when they may.
 
+mod answers;
+
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use self::answers::{Undecided, answer_to};
 use super::bus::EventBus;
+use super::durable::TellDurable;
 use super::gateway::Gateway;
 use super::intake::{SignalAnswer, Submitted};
 use super::kill::kill_point;
@@ -15,7 +19,7 @@ use super::scribe::Scribe;
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Out, Request};
 use crate::model::{
-    Command, Event, OrderNo, Phase, Push, RawSignal, Record, Refusal, SessionState, SessionTime, SignalId, SinkStatus,
+    Command, Event, OrderNo, Phase, Push, RawSignal, Record, Refusal, SessionState, SessionTime, SinkStatus,
 };
 use crate::store::Projector;
 
@@ -27,6 +31,8 @@ const SIGNALS_A_ROUND: usize = 16;
 const DROP_REPORTS: std::time::Duration = std::time::Duration::from_secs(1);
 /// Unjournaled requests that a message names; more are counted.
 const NAMED: usize = 5;
+/// Facts that may wait for the disk before new signals are not taken any more.
+const MOST_WAITING: u64 = 100_000;
 
 /// Everything that comes into a session.
 #[derive(Debug)]
@@ -75,6 +81,14 @@ pub struct Session {
     projector: Option<Projector>,
     projector_error: Option<String>,
     abandoned: Option<String>,
+    undecided: Undecided,
+    durable: Option<TellDurable>,
+    /// Facts that may wait for the disk.
+    most_waiting: u64,
+    /// As many wait: no new signals until half of them are written.
+    is_full: bool,
+    /// The stream's sender is gone: nothing comes that way any more.
+    stream_ended: bool,
 }
 
 impl Session {
@@ -94,6 +108,11 @@ impl Session {
             projector: None,
             projector_error: None,
             abandoned: None,
+            undecided: Undecided::default(),
+            durable: None,
+            most_waiting: MOST_WAITING,
+            is_full: false,
+            stream_ended: false,
             engine,
             clock,
             bus,
@@ -106,6 +125,20 @@ impl Session {
     #[must_use]
     pub fn with_projections(mut self, projector: Projector) -> Self {
         self.projector = Some(projector);
+        self
+    }
+
+    /// Tells how far the facts are on disk.
+    #[must_use]
+    pub fn with_durable(mut self, tell: TellDurable) -> Self {
+        self.durable = Some(tell);
+        self
+    }
+
+    /// Takes no new signals while so many facts wait for the disk.
+    #[must_use]
+    pub fn with_most_waiting(mut self, facts: u64) -> Self {
+        self.most_waiting = facts;
         self
     }
 
@@ -139,8 +172,11 @@ impl Session {
             any = true;
         }
         for _ in 0..PUSHES_A_ROUND {
-            let Ok(push) = ports.pushes.try_recv() else { break };
-            self.step_push(push);
+            match ports.pushes.try_recv() {
+                Ok(push) => self.step_push(push),
+                Err(mpsc::error::TryRecvError::Disconnected) if !self.stream_ended => self.end_stream(),
+                Err(_) => break,
+            }
             any = true;
         }
         if self.engine.next_wakeup().is_some_and(|at| at <= self.clock.now()) {
@@ -171,7 +207,10 @@ impl Session {
             Some(command) = ports.commands.recv() => self.step_command(command),
             () = self.scribe.progress() => {}
             Some(input) = ports.internal.recv() => self.step_reply(input),
-            Some(push) = ports.pushes.recv() => self.step_push(push),
+            push = ports.pushes.recv(), if !self.stream_ended => match push {
+                Some(push) => self.step_push(push),
+                None => self.end_stream(),
+            },
             Some(submitted) = ports.signals.recv() => self.step_signal(submitted),
             () = at_time(&clock, wakeup) => {}
             () = at_instant(exit_due) => {}
@@ -227,25 +266,58 @@ impl Session {
         }
     }
 
+    /// Nobody can push any more: never a silence that looks like a quiet market.
+    fn end_stream(&mut self) {
+        self.stream_ended = true;
+        let what =
+            "the stream of the exchange ended for good; orders and positions are asked for, prices are not known";
+        self.step(Input::Push(Box::new(Push::Disconnected { reason: "the stream ended".to_owned(), attempt: 0 })));
+        self.step(Input::Failure { what: what.to_owned() });
+    }
+
     fn step_signal(&mut self, submitted: Submitted) {
         kill_point("before-signal");
         let Submitted { signal, answer } = submitted;
+        if self.is_full {
+            let reason = self.full_text();
+            // No fact explains it, so there is nothing to wait for; whoever asked may have gone.
+            drop(answer.map(|answer| answer.send(SignalAnswer::Refused { reason: format!("not taken: {reason}") })));
+            return;
+        }
         let id = answer.as_ref().map(|_| signal.signal_id.clone());
         let before = self.out.events.len();
         self.step(Input::Signal(signal));
         kill_point("after-signal");
         if let (Some(answer), Some(id)) = (answer, id) {
             let new = self.out.events.get(before..).unwrap_or_default();
-            let what = answer_in(new, self.engine.state(), &id);
-            self.outbox.hold(self.engine.state().seq, Instant::now(), Held::Answer(answer, what));
+            match answer_to(&id, new, self.engine.state()) {
+                Some(what) => self.hold_answer(self.engine.state().seq, answer, what),
+                // The engine looks first, for a moment: the answer comes with its decision.
+                None => self.undecided.keep(&id, answer),
+            }
         }
+    }
+
+    fn hold_answer(&mut self, seq: u64, to: oneshot::Sender<SignalAnswer>, what: SignalAnswer) {
+        self.outbox.hold(seq, Instant::now(), Held::Answer(to, what));
+    }
+
+    fn full_text(&self) -> String {
+        format!("more than {} facts wait for the disk, no new signals are taken until it has them", self.most_waiting)
     }
 
     /// Has the facts written, tells the bus, and lets go what may leave.
     fn deliver(&mut self) {
         if !self.out.events.is_empty() {
+            if !self.undecided.is_empty() {
+                let outbox = &mut self.outbox;
+                let now = Instant::now();
+                self.undecided.settle(&self.out.events, |seq, to, what| outbox.hold(seq, now, Held::Answer(to, what)));
+            }
             let batch: Arc<[Record]> = std::mem::take(&mut self.out.events).into();
-            self.scribe.append(&batch, !self.outbox.is_empty());
+            // Somebody waits for the answer to a command, and it is not given before it is on disk.
+            let answers = batch.iter().any(|record| matches!(record.event, Event::CommandMoved { .. }));
+            self.scribe.append(&batch, answers || !self.outbox.is_empty());
             kill_point("before-publish");
             // The bus is shut down only after the loop has ended.
             let _ = self.bus.publish(&batch);
@@ -263,6 +335,7 @@ impl Session {
         self.bus.serve_snapshots(self.engine.state());
         self.release(trouble.is_some());
         self.note_trouble(trouble);
+        self.tell_durable(self.scribe.safe());
         let seq = self.engine.state().seq;
         if seq.saturating_sub(self.snapshot_at) >= self.snapshot_every {
             self.snapshot_at = seq;
@@ -297,10 +370,23 @@ impl Session {
         });
     }
 
-    /// Tells the engine when the journal breaks, when something left without it, and when it works
-    /// again.
+    fn tell_durable(&mut self, safe: u64) {
+        if let Some(durable) = &mut self.durable {
+            durable.tell(safe, self.journal_error.as_ref());
+        }
+    }
+
+    /// Tells the engine when the journal breaks, when something left without it, when too much waits
+    /// for it, and when it works again.
     fn note_trouble(&mut self, trouble: Option<String>) {
-        let behind = self.scribe.safe() < self.scribe.handed();
+        let waiting = self.scribe.handed().saturating_sub(self.scribe.safe());
+        let behind = waiting > 0;
+        self.is_full = waiting >= if self.is_full { self.most_waiting / 2 } else { self.most_waiting };
+        let trouble = match trouble {
+            Some(error) if self.is_full => Some(format!("{error}; {}", self.full_text())),
+            None if self.is_full => Some(self.full_text()),
+            trouble => trouble,
+        };
         let error = match trouble {
             Some(error) if self.unjournaled_count == 0 => Some(error),
             Some(error) => Some(format!("{error}; {}", self.unjournaled_text())),
@@ -360,7 +446,12 @@ impl Session {
         self.deliver();
         let state = self.engine.state().clone();
         self.scribe.snapshot(state.facts());
+        let safe = self.scribe.safe();
         let journal_error = self.scribe.close().err();
+        if let Some(durable) = &mut self.durable {
+            let safe = if journal_error.is_none() { state.seq } else { safe };
+            durable.tell(safe, journal_error.as_ref());
+        }
         if let Some(projector) = self.projector.take() {
             // What it did not come to is folded at the next start.
             projector.stop();
@@ -389,24 +480,6 @@ async fn at_instant(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep(at.saturating_duration_since(Instant::now())).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What the events of its step say became of a signal; without any it was a second delivery.
-fn answer_in(events: &[Record], state: &SessionState, id: &str) -> SignalAnswer {
-    for record in events {
-        match &record.event {
-            Event::SignalDecided { signal, outcome, .. } => {
-                return SignalAnswer::Decided { id: signal.id.clone(), outcome: outcome.clone() };
-            }
-            Event::SignalRefused { reason, .. } => return SignalAnswer::Refused { reason: reason.clone() },
-            _ => {}
-        }
-    }
-    let known = SignalId::new(id).ok().and_then(|id| state.signals.get(&id).map(|record| (id, record)));
-    match known {
-        Some((id, record)) => SignalAnswer::Decided { id, outcome: record.outcome.clone() },
-        None => SignalAnswer::Refused { reason: "the session does not take signals now".into() },
     }
 }
 

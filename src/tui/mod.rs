@@ -4,6 +4,7 @@
 pub mod confirm;
 pub mod figures;
 pub mod format;
+mod hook;
 pub mod keymap;
 pub mod model;
 pub mod picture;

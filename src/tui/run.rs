@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
+use super::hook;
 use super::keymap::{Keymap, KeymapError, Press};
 use super::model::{Model, Now, Setup};
 use super::terminal::{self, PanicWatch, Screen, TerminalError};
@@ -119,42 +119,62 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
     let mut tick_at = Instant::now();
     let mut last_frame: Option<Instant> = None;
     let mut urgent = true;
+    let mut unseen = false;
     loop {
-        if model.dirty && (urgent || last_frame.is_none_or(|last| last.elapsed() >= frame)) {
-            screen.draw(&mut model, &dressing.theme)?;
-            model.dirty = false;
-            urgent = false;
-            last_frame = Some(Instant::now());
+        // Told only when it is written, and only while nothing that was typed came between.
+        if unseen && screen.is_idle() {
+            unseen = false;
             let effects = update(&mut model, Msg::Drawn, now());
             if let Some(exit) = perform(effects, &mut model, &mut handle, &mut screen, &mut keyboard, now())? {
                 return Ok(exit);
             }
         }
+        let due = urgent || last_frame.is_none_or(|last| last.elapsed() >= frame);
+        if model.dirty && due && screen.is_idle() {
+            // Writing does not fail here: the terminal does not even say how large it is.
+            if screen.draw(&mut model, &dressing.theme).is_err() {
+                return Ok(Exit::TerminalLost);
+            }
+            model.dirty = false;
+            urgent = false;
+            last_frame = Some(Instant::now());
+            unseen = true;
+        }
+        if screen.is_lost() {
+            return Ok(Exit::TerminalLost);
+        }
+        let writing = !screen.is_idle();
         let frame_at = last_frame.map_or_else(Instant::now, |last| last + frame);
-        let wake = if model.dirty { frame_at.min(tick_at) } else { tick_at };
+        // While the last frame is on its way to the terminal the next one waits for that, not for a time.
+        let wake = if model.dirty && !writing { frame_at.min(tick_at) } else { tick_at };
         let mut messages: Vec<Msg> = Vec::new();
         tokio::select! {
             biased;
             () = signals.next() => return Ok(Exit::Terminated),
             event = keyboard.next() => match event {
                 Some(Ok(event)) => messages.extend(message(&event)),
+                Some(Err(error)) if is_gone(&error) => return Ok(Exit::TerminalLost),
                 Some(Err(error)) => return Err(Error::Keyboard(error)),
-                // The terminal is gone: the same as a hang-up.
-                None => return Ok(Exit::Terminated),
+                None => return Ok(Exit::TerminalLost),
             },
+            () = screen.idle(), if writing || unseen => {}
             next = handle.updates.next(), if !model.ended => messages.push(next.map_or(Msg::Ended, told)),
             answer = handle.archive.next() => {
                 messages.push(Msg::Past(answer.ticket, answer.page.map_err(|error| error.to_string())));
             }
             () = tokio::time::sleep_until(wake) => {}
         }
-        drain(&mut handle, &mut keyboard, &mut messages)?;
+        if !drain(&mut handle, &mut keyboard, &mut messages)? {
+            return Ok(Exit::TerminalLost);
+        }
         messages.extend(panics.take().into_iter().map(Msg::Panicked));
         if Instant::now() >= tick_at {
             messages.push(Msg::Tick);
         }
         for msg in messages {
             urgent |= !matches!(msg, Msg::Tick | Msg::Events(_) | Msg::Snapshot(_) | Msg::Sink(_));
+            // What it opens was not in the frame that is being written.
+            unseen &= !matches!(msg, Msg::Key(_));
             let head = model.banner.head;
             let effects = update(&mut model, msg, now());
             // What is critical does not wait for the next frame.
@@ -168,11 +188,20 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
     }
 }
 
-/// Everything that waits, up to a bound, so that a frame shows the latest.
-fn drain(handle: &mut SessionHandle, keyboard: &mut EventStream, messages: &mut Vec<Msg>) -> Result<(), Error> {
+/// The terminal was closed under us: no error, but its end.
+fn is_gone(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let gone = [Errno::IO, Errno::NXIO, Errno::BADF, Errno::NOTTY].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| gone.contains(&code))
+}
+
+/// Everything that waits, up to a bound, so that a frame shows the latest; `false` when the terminal is
+/// gone.
+fn drain(handle: &mut SessionHandle, keyboard: &mut EventStream, messages: &mut Vec<Msg>) -> Result<bool, Error> {
     for _ in 0..DRAIN {
         match keyboard.next().now_or_never() {
             Some(Some(Ok(event))) => messages.extend(message(&event)),
+            Some(Some(Err(error))) if is_gone(&error) => return Ok(false),
             Some(Some(Err(error))) => return Err(Error::Keyboard(error)),
             Some(None) | None => break,
         }
@@ -186,7 +215,7 @@ fn drain(handle: &mut SessionHandle, keyboard: &mut EventStream, messages: &mut 
     {
         messages.push(Msg::Sink(Box::new(sink.borrow_and_update().clone())));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn told(update: Update) -> Msg {
@@ -224,12 +253,12 @@ fn perform(
                     effects.extend(update(model, Msg::NotDelivered(armed), now));
                 }
             }
-            Effect::Title(text) => screen.write(&terminal::title(&text))?,
+            Effect::Title(text) => screen.write(&terminal::title(&text)),
             Effect::Ring(notification) => {
-                screen.write(&terminal::ring(&notification, |name| std::env::var(name).ok()))?;
+                screen.write(&terminal::ring(&notification, |name| std::env::var(name).ok()));
             }
             Effect::Notify(notification) => notify(model, &notification),
-            Effect::Copy(text) => screen.write(&terminal::copy(&text))?,
+            Effect::Copy(text) => screen.write(&terminal::copy(&text)),
             Effect::Suspend => suspend(model, screen, keyboard, now)?,
             Effect::Look { source, ticket, query } => handle.archive.ask(source, ticket, query),
             Effect::Leave(exit) => return Ok(Some(exit)),
@@ -238,29 +267,11 @@ fn perform(
     Ok(None)
 }
 
-/// Runs the operator's notification command: no shell, the texts in its environment.
+/// Runs the operator's notification command, when there is one.
 fn notify(model: &mut Model, notification: &Notification) {
     let Some(command) = &model.setup.dashboard.notify_command else { return };
-    let mut words = command.split_whitespace();
-    let Some(program) = words.next() else { return };
-    let child = std::process::Command::new(program)
-        .args(words)
-        .env("PERPDECK_ALERT_TITLE", &notification.title)
-        .env("PERPDECK_ALERT_BODY", &notification.body)
-        .env("PERPDECK_ALERT_STAGE", notification.stage)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    match child {
-        Ok(mut child) => {
-            // Somebody has to wait for it, or it stays behind as a zombie.
-            std::thread::spawn(move || child.wait());
-        }
-        Err(error) => {
-            let text = format!("dashboard.notify_command {program:?} could not be run: {error}");
-            model.banner.raise("notify", Severity::Warning, text, model.now);
-        }
+    if let Err(text) = hook::run(command, notification) {
+        model.banner.raise("notify", Severity::Warning, text, model.now);
     }
 }
 

@@ -199,6 +199,47 @@ fn killed_while_full(mut disk: impl Disk, about: &str) {
     flat_and_ended(session, &url, &disk.data_dir(), about);
 }
 
+/// A halt on a full disk acts, and is not answered as done: a restart does not know of it.
+fn halted_while_full(mut disk: impl Disk, about: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let (_exchange, url) = exchange(home.path());
+    let mut session = start(&disk.data_dir(), &url, home.path());
+    session.event("ready").expect("it starts");
+    assert!(session.tell(r#"{"id":"before","command":{"action":"pause"}}"#));
+    assert_eq!(session.answer("before").expect("an answer")["result"], "done", "{about}");
+    disk.fill(&session);
+    journal_alert(&mut session, "raised");
+    assert!(session.tell(r#"{"id":"stop-it","command":{"action":"halt"}}"#));
+    let answer = session.answer("stop-it").expect("an answer");
+    assert_eq!((&answer["result"], &answer["on_disk"]), (&json!("acted"), &json!(false)), "{about}: {answer}");
+    assert!(answer["reason"].as_str().unwrap().contains(disk.says()), "{about}: {answer}");
+    let halted = |line: &Value| line["event"] == "control_changed" && line["control"] == "halted";
+    assert!(session.said.iter().any(halted), "{about}: it acts at once");
+    session.signal("-KILL");
+    session.end();
+    let done = |line: &&Value| line["event"] == "answer" && line["result"] == "done";
+    let told: Vec<&Value> = session.said.iter().filter(done).collect();
+    assert_eq!(told.len(), 1, "{about}: {told:?}");
+    disk.free(&session);
+    let mut session = start(&disk.data_dir(), &url, home.path());
+    let ready = session.event("ready").expect("it starts again");
+    assert_eq!(ready["control"], "paused", "{about}: what was answered as done is there, and no more was");
+    session.signal("-TERM");
+    assert_eq!(session.end().0.code(), Some(0), "{about}");
+}
+
+#[test]
+fn a_command_that_is_not_on_disk_is_not_answered_as_done_and_the_restart_is_as_told() {
+    halted_while_full(Limited(tempfile::tempdir().unwrap()), "file size limit");
+}
+
+#[test]
+fn a_command_on_a_full_file_system_is_answered_as_acted_on_and_not_on_disk() {
+    if let Some(disk) = Small::mounted() {
+        halted_while_full(disk, "small file system");
+    }
+}
+
 #[test]
 fn a_full_disk_stops_entries_loses_nothing_and_is_over_when_there_is_space() {
     full_and_free_again(Limited(tempfile::tempdir().unwrap()), "file size limit");

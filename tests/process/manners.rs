@@ -26,7 +26,7 @@ fn i35_sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
     let mut session = headless(&data.path().join("d"), &fast);
     let ready = session.event("ready").unwrap();
     assert!(ready["exchange"].as_str().unwrap().starts_with("http://127.0.0.1:"));
-    assert_eq!(session.said[0]["event"], "ready", "it is the first line");
+    assert_eq!(session.said[0]["event"], "starting", "it is the first line");
     super::kill::burst(&mut session, "before the stop");
     assert!(session.tell(r#"{"id":"clear","command":{"action":"cancel_all"}}"#));
     assert_eq!(session.answer("clear").unwrap()["result"], "done");

@@ -10,6 +10,8 @@ use perpdeck::tui::{self, Dressing, Setup};
 
 /// Names what the child does; without it this is an ordinary, empty test.
 pub const VARIABLE: &str = "PERPDECK_STAGE";
+/// Names the notification command, when there is to be one.
+pub const HOOK: &str = "PERPDECK_STAGE_HOOK";
 
 /// A past that is never told.
 struct Hanging;
@@ -49,7 +51,8 @@ async fn dashboard(what: &str) {
         archive: Archive::new(vec![("a disk that hangs".to_owned(), Box::new(Hanging))]),
         sink: None,
     };
-    let setup = Setup::default();
+    let mut setup = Setup::default();
+    setup.dashboard.notify_command = std::env::var(HOOK).ok();
     let dressing = Dressing::load(&setup, None).unwrap();
     match what {
         "panic-elsewhere" => {

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -11,10 +13,14 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Pty {
-    master: Box<dyn MasterPty + Send>,
-    writer: Box<dyn Write + Send>,
+    /// Until the terminal is closed.
+    master: Option<Box<dyn MasterPty + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
     shared: Arc<Mutex<Shared>>,
+    /// Reads on for as long as this is set.
+    reads: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -46,10 +52,12 @@ impl Pty {
         let (rows, columns) = (NonZeroU16::new(screen.1).unwrap(), NonZeroU16::new(screen.0).unwrap());
         let shared = Arc::new(Mutex::new(Shared { parser: vt100::Parser::new(rows, columns, 0), raw: Vec::new() }));
         let sink = Arc::clone(&shared);
-        std::thread::spawn(move || {
+        let reads = Arc::new(AtomicBool::new(true));
+        let goes_on = Arc::clone(&reads);
+        let thread = std::thread::spawn(move || {
             let mut bytes = [0_u8; 8192];
             while let Ok(n) = reader.read(&mut bytes) {
-                if n == 0 {
+                if n == 0 || !goes_on.load(Ordering::SeqCst) {
                     return;
                 }
                 let mut shared = sink.lock().unwrap();
@@ -57,7 +65,34 @@ impl Pty {
                 shared.raw.extend_from_slice(&bytes[..n]);
             }
         });
-        Self { master: pair.master, writer, child, shared }
+        let (master, writer, reader) = (Some(pair.master), Some(writer), Some(thread));
+        Self { master, writer, child, shared, reads, reader }
+    }
+
+    /// Reads nothing more, as a connection that stalls. The program must be drawing: what it draws next
+    /// is the last that is taken.
+    pub fn stall(&mut self) {
+        self.reads.store(false, Ordering::SeqCst);
+        let _ = self.reader.take().unwrap().join();
+    }
+
+    /// Closes the terminal, as its window is closed.
+    pub fn close(&mut self) {
+        self.stall();
+        self.writer = None;
+        self.master = None;
+    }
+
+    /// How it ended.
+    pub fn exit_code(&mut self, within: Duration) -> u32 {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < deadline, "it does not end within {within:?}; the screen is\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// This test program again, as the dashboard on a stage session.
@@ -70,12 +105,13 @@ impl Pty {
     }
 
     pub fn keys(&mut self, keys: &str) {
-        self.writer.write_all(keys.as_bytes()).unwrap();
-        self.writer.flush().unwrap();
+        let writer = self.writer.as_mut().unwrap();
+        writer.write_all(keys.as_bytes()).unwrap();
+        writer.flush().unwrap();
     }
 
     pub fn resize(&mut self, screen: (u16, u16)) {
-        self.master.resize(size(screen)).unwrap();
+        self.master.as_ref().unwrap().resize(size(screen)).unwrap();
         let (rows, columns) = (NonZeroU16::new(screen.1).unwrap(), NonZeroU16::new(screen.0).unwrap());
         self.shared.lock().unwrap().parser.screen_mut().set_size(rows, columns);
     }
@@ -153,7 +189,7 @@ impl Pty {
 
     /// Whether the terminal is in raw mode, by its own settings.
     pub fn is_raw(&self) -> bool {
-        let termios = self.master.get_termios().unwrap();
+        let termios = self.master.as_ref().unwrap().get_termios().unwrap();
         // By its words: the type belongs to a release of nix that is not ours.
         !format!("{:?}", termios.local_flags).contains("ICANON")
     }

@@ -95,7 +95,9 @@ fn compare(scenario: &str, fault: Option<&str>) {
                 Push::Fill(fill) => pushed.fill(fill),
                 Push::Position(position) => pushed.position(position),
                 Push::Account(account) => pushed.account(&account),
-                Push::Disconnected { reason, .. } | Push::Skipped { last: reason, .. } => panic!("{reason}"),
+                Push::Disconnected { reason, .. }
+                | Push::Skipped { last: reason, .. }
+                | Push::Failed { what: reason } => panic!("{reason}"),
                 Push::Quote(_) | Push::Clock(_) | Push::LiquidationNotice { .. } | Push::Connected => {}
             }
         }

@@ -63,8 +63,9 @@ pub(in crate::engine) fn on_open_orders(
     result: &Result<Listing<OrderReport>, CallError>,
 ) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
-    let Ok(list) = result else {
-        return chores::failed(turn, Chore::PollOrders);
+    let list = match result {
+        Ok(list) => list,
+        Err(error) => return chores::failed(turn, Chore::PollOrders, error),
     };
     let reports = &list.rows;
     for report in reports {

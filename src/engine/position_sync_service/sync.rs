@@ -41,7 +41,7 @@ pub(in crate::engine) fn on_positions(
             if error.class == crate::model::ErrorClass::AccessRefused {
                 session_control::access_refused(turn, error);
             }
-            return chores::failed(turn, Chore::SyncPositions);
+            return chores::failed(turn, Chore::SyncPositions, error);
         }
     };
     remember(turn, &list.rows, asked_at);
@@ -93,7 +93,7 @@ pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillR
             }
             chores::done(turn, Chore::FetchFills);
         }
-        Err(_) => chores::failed(turn, Chore::FetchFills),
+        Err(error) => chores::failed(turn, Chore::FetchFills, error),
     }
     let fills = match (result, asked_at) {
         (Err(_), _) => Fills::Failed,

@@ -27,8 +27,9 @@ pub(in crate::engine) fn measure(turn: &mut Turn) {
 
 /// The exchange told its time, or the adapter measured it of its own accord.
 pub(in crate::engine) fn on_clock(turn: &mut Turn, result: &Result<ClockOffset, CallError>) {
-    let Ok(offset) = result else {
-        return chores::failed(turn, Chore::Clock);
+    let offset = match result {
+        Ok(offset) => offset,
+        Err(error) => return chores::failed(turn, Chore::Clock, error),
     };
     let is_first = turn.state().upkeep.link.clock.is_none();
     turn.emit(Event::ClockMeasured { offset: *offset });

@@ -107,7 +107,7 @@ pub(super) fn ready_when_known(turn: &mut Turn) {
 }
 
 fn refused(turn: &mut Turn, chore: Chore, error: &CallError) {
-    chores::failed(turn, chore);
+    chores::failed(turn, chore, error);
     if error.class == ErrorClass::AccessRefused {
         orders::access_refused(turn, error);
     }

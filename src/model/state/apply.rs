@@ -296,7 +296,7 @@ impl SessionState {
                 self.venue_positions.insert(view.report.key.clone(), (**view).clone());
             }
             Event::ChoreMoved { chore, state } => {
-                self.upkeep.chores.insert(*chore, *state);
+                self.upkeep.chores.insert(*chore, state.clone());
             }
             Event::LookupMoved { no, asked_at } => match asked_at {
                 Some(asked_at) => {

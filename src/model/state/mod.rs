@@ -8,6 +8,7 @@ mod equity;
 mod orders;
 mod positions;
 mod upkeep;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use equity::Equity;
 pub use orders::Orders;
 pub use positions::{KEPT_CLOSED, Positions};
 pub use upkeep::{Link, Upkeep};
+pub use waiting::StartWait;
 
 use super::{
     Breaker, CallClass, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionId, PositionKey,

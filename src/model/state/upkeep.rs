@@ -80,6 +80,6 @@ impl Upkeep {
 
     /// A chore's place in its cycle.
     pub fn chore(&self, chore: Chore) -> ChoreState {
-        self.chores.get(&chore).copied().unwrap_or_default()
+        self.chores.get(&chore).cloned().unwrap_or_default()
     }
 }

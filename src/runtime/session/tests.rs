@@ -17,6 +17,7 @@ use crate::exchange::{Departure, Exchange};
 use crate::journal::{Disk, DiskFile, Journal, Options, RealDisk};
 use crate::model::*;
 use crate::runtime::bus::{Interest, Subscriptions};
+use crate::runtime::durable::Durable;
 use crate::runtime::intake::{Intake, SignalAnswer};
 use crate::runtime::scribe::Manner;
 use crate::runtime::{CommandSender, Update, recover};
@@ -201,6 +202,9 @@ impl DiskFile for FailingFile {
     }
 }
 
+/// Facts that may wait for the disk here.
+const MOST: u64 = 300;
+
 struct Bench {
     fake: Arc<Fake>,
     broken: Arc<AtomicBool>,
@@ -212,6 +216,7 @@ struct Bench {
     updates: super::super::bus::Subscription,
     state: SessionState,
     dir: tempfile::TempDir,
+    durable: tokio::sync::watch::Receiver<Durable>,
 }
 
 impl Bench {
@@ -249,11 +254,14 @@ impl Bench {
             started_at: clock.now(),
             starts: 1,
         };
-        let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway);
+        let (tell_durable, durable) = TellDurable::channel();
+        let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway)
+            .with_durable(tell_durable)
+            .with_most_waiting(MOST);
         let ports = Ports { commands: take_commands, internal, pushes, signals, abandon: take_abandon };
         let task = tokio::spawn(session.run(Input::Start { info: Box::new(info), note: None }, ports));
         let state = SessionState::default();
-        Self { fake, broken, commands, intake, subscriptions, abandon, task, updates, state, dir }
+        Self { fake, broken, commands, intake, subscriptions, abandon, task, updates, state, dir, durable }
     }
 
     /// Follows the session until something is true of it.
@@ -436,4 +444,64 @@ async fn an_abandoned_session_still_writes_what_it_has() {
     let recovered = recover(&bench.dir.path().join("journal"), 1 << 20).unwrap();
     assert_eq!(recovered.state.facts(), ended.state.facts());
     assert!(bench.intake.submit(RawSignal::default()).is_err(), "it takes no signals any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_but_not_on_disk_is_told_apart_by_the_number_of_the_last_safe_fact() {
+    let mut bench = Bench::ready().await;
+    bench.broken.store(true, Ordering::SeqCst);
+    bench.command("halt", Action::Halt);
+    let id = CommandId::new("halt").unwrap();
+    bench.until(|state| state.command(&id).is_some_and(|record| record.status.is_final())).await;
+    assert_eq!(bench.state.control, Control::Halted, "a halt acts at once");
+    let done_at = bench.state.seq;
+    bench.until(|state| state.upkeep.journal_error.is_some()).await;
+    bench.durable.wait_for(|durable| durable.trouble.is_some()).await.unwrap();
+    assert!(bench.durable.borrow().safe < done_at, "and is not on disk");
+    bench.broken.store(false, Ordering::SeqCst);
+    let healed = bench.durable.wait_for(|durable| durable.safe >= done_at).await.unwrap().clone();
+    let recovered = recover(&bench.dir.path().join("journal"), 1 << 20).unwrap();
+    assert!(recovered.state.control == Control::Halted, "once told as safe, a restart knows it: {healed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_broken_disk_is_bounded_no_fact_is_dropped_and_it_is_said() {
+    let mut bench = Bench::ready().await;
+    bench.broken.store(true, Ordering::SeqCst);
+    let mut first_refusal = None;
+    for n in 0..MOST {
+        let answer = bench.signal(&format!("n{n}"), Some("49000"));
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut answer = answer;
+        if let Ok(SignalAnswer::Refused { reason }) = answer.try_recv() {
+            assert!(reason.contains("not taken") && reason.contains("wait for the disk"), "{reason}");
+            first_refusal = Some(n);
+            break;
+        }
+    }
+    assert!(first_refusal.is_some(), "signals are taken without end");
+    bench.until(|state| state.upkeep.journal_error.as_ref().is_some_and(|e| e.contains("no new signals"))).await;
+    let said = |alert: &Alert| alert.key.kind == AlertKind::JournalFailed && alert.message.contains("no new signals");
+    bench.until(|state| state.alerts.all().any(said)).await;
+    // Commands are taken all the same.
+    bench.command("halt", Action::Halt);
+    bench.until(|state| state.control == Control::Halted).await;
+    bench.broken.store(false, Ordering::SeqCst);
+    bench.until(|state| state.upkeep.journal_error.is_none()).await;
+    let answer = bench.signal("after", Some("49000")).await.unwrap();
+    assert!(!matches!(answer, SignalAnswer::Refused { .. }), "taken again: {answer:?}");
+    let (ended, dir) = bench.stop().await;
+    let recovered = recover(&dir.path().join("journal"), 1 << 20).unwrap();
+    assert_eq!(recovered.state.facts(), ended.state.facts(), "no fact is missing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_for_good_is_a_critical_alert_and_a_link_that_is_down() {
+    let mut bench = Bench::ready().await;
+    *bench.fake.pushes.lock().unwrap() = None;
+    bench.until(|state| state.alerts.all().any(|alert| alert.key.kind == AlertKind::InternalFailure)).await;
+    bench.until(|state| matches!(state.upkeep.link.state, LinkState::Down { .. })).await;
+    // And the session goes on.
+    bench.signal("s1", Some("49000")).await.unwrap();
 }

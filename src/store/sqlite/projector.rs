@@ -63,7 +63,11 @@ impl Projector {
         };
         let thread = Builder::new()
             .name("projections".into())
-            .spawn(move || worker.run(&groups))
+            .spawn(move || {
+                let watch = Watch(Arc::clone(&worker.shared));
+                worker.run(&groups);
+                drop(watch);
+            })
             .map_err(|error| StoreError::Thread(format!("could not be started: {error}")))?;
         Ok(Self { queue: Some(queue), shared, thread: Some(thread) })
     }
@@ -111,6 +115,18 @@ impl Projector {
 impl Drop for Projector {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// Says so when the thread ends by a defect: projections that stand still are never silent.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = StoreError::Thread("ended by a defect; the next start folds what is missing".into());
+            *self.0.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        }
     }
 }
 
@@ -185,5 +201,23 @@ impl Worker {
     fn report(&self, error: Option<&StoreError>) {
         let mut shown = self.shared.error.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = error.map(ToString::to_string);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_of_projections_that_ends_by_a_defect_is_not_silent() {
+        let shared = Arc::new(Shared::default());
+        let watch = Watch(Arc::clone(&shared));
+        let thread = std::thread::spawn(move || {
+            let _watch = watch;
+            panic!("on purpose");
+        });
+        assert!(thread.join().is_err());
+        let error = shared.error.lock().unwrap().clone();
+        assert!(error.is_some_and(|error| error.contains("ended by a defect")));
     }
 }

@@ -3,6 +3,7 @@
 
 mod out;
 mod panics;
+mod pen;
 mod screen;
 
 pub use out::{copy, ring, title};

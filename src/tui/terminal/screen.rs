@@ -1,6 +1,9 @@
 //! Raw mode, the alternate screen, and their way back.
 
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::terminal::{
@@ -11,9 +14,13 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
+use super::pen::{Ink, Pen};
 use crate::tui::model::Model;
 use crate::tui::theme::Theme;
 use crate::tui::view;
+
+/// How long a terminal that takes nothing is waited for when it is given back.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why the dashboard cannot have the terminal.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +37,8 @@ pub enum TerminalError {
 
 /// The terminal while the dashboard has it; given back when dropped.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<Pen>>,
+    ink: Ink,
     taken: bool,
 }
 
@@ -46,10 +54,9 @@ impl Screen {
         // Colours are chosen by the theme alone: crossterm's own answer to NO_COLOR resets weight
         // and reverse video too, and with them the banner.
         crossterm::style::force_color_output(true);
-        let mut screen = Self {
-            terminal: Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))?,
-            taken: false,
-        };
+        let pen = Pen::on_stdout()?;
+        let ink = pen.ink();
+        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(pen))?, ink, taken: false };
         screen.enter()?;
         Ok(screen)
     }
@@ -76,12 +83,29 @@ impl Screen {
         Ok(())
     }
 
-    /// Gives it back.
+    /// Gives it back; a terminal that takes nothing is waited for, though not for long.
     pub fn leave(&mut self) {
         if std::mem::take(&mut self.taken) {
-            let _ = self.terminal.backend_mut().flush();
-            restore();
+            // Writing to a pen does not fail.
+            let _ = give_back(self.terminal.backend_mut());
+            self.ink.finish(LAST_WORDS);
+            let _ = disable_raw_mode();
         }
+    }
+
+    /// Whether everything is written: the next frame may be drawn.
+    pub fn is_idle(&self) -> bool {
+        self.ink.is_idle()
+    }
+
+    /// Waits until everything is written, or the terminal is gone. Cancel safe.
+    pub async fn idle(&self) {
+        self.ink.idle().await;
+    }
+
+    /// Whether the terminal is gone.
+    pub fn is_lost(&self) -> bool {
+        self.ink.is_lost()
     }
 
     /// Draws a frame, as one update of the terminal.
@@ -100,14 +124,14 @@ impl Screen {
         Ok(())
     }
 
-    /// Writes bytes that are no part of the frame: title, bell, clipboard.
-    ///
-    /// # Errors
-    /// When the terminal does not take them.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), TerminalError> {
-        self.terminal.backend_mut().write_all(bytes)?;
-        self.terminal.backend_mut().flush()?;
-        Ok(())
+    /// Writes bytes that are no part of the frame: title, bell, clipboard. A terminal that takes nothing
+    /// does without.
+    pub fn write(&mut self, bytes: &[u8]) {
+        if self.ink.has_room(bytes.len()) {
+            let pen = self.terminal.backend_mut();
+            // Writing to a pen does not fail.
+            let _ = pen.write_all(bytes).and_then(|()| Write::flush(pen));
+        }
     }
 
     /// Columns and rows.
@@ -126,18 +150,24 @@ impl Drop for Screen {
     }
 }
 
-/// Everything that was taken, given back; also from the panic hook, which has no [`Screen`].
+/// Everything that was taken, given back, from the panic hook, which has no [`Screen`]. A terminal that
+/// takes nothing does not hold up the end.
 pub(super) fn restore() {
-    let mut out = io::stdout();
-    let _ = execute!(
-        out,
-        EndSynchronizedUpdate,
-        DisableFocusChange,
-        DisableBracketedPaste,
-        LeaveAlternateScreen,
-        cursor::Show
-    );
-    let _ = out.write_all(b"\x1b[23;2t");
-    let _ = out.flush();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let restoring = std::thread::Builder::new().name("restore".into()).spawn(move || {
+        if let Ok(out) = io::stdout().as_fd().try_clone_to_owned() {
+            let _ = give_back(&mut File::from(out));
+        }
+        let _ = tell.send(());
+    });
+    if restoring.is_ok() {
+        let _ = told.recv_timeout(LAST_WORDS);
+    }
     let _ = disable_raw_mode();
+}
+
+fn give_back(out: &mut impl Write) -> io::Result<()> {
+    queue!(out, EndSynchronizedUpdate, DisableFocusChange, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show)?;
+    out.write_all(b"\x1b[23;2t")?;
+    out.flush()
 }

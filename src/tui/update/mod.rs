@@ -94,8 +94,10 @@ pub enum Exit {
     Detached,
     /// The session has ended by itself.
     SessionEnded,
-    /// The process was told to end (SIGTERM, SIGHUP).
+    /// The process was told to end (SIGTERM, SIGINT, SIGHUP).
     Terminated,
+    /// The terminal is gone.
+    TerminalLost,
 }
 
 /// Applies a message.

@@ -67,9 +67,7 @@ fn control(model: &Model, canvas: &Canvas<'_>) -> Field {
         return Field::new(0, vec![(text, loud)]);
     }
     match (state.phase, state.control) {
-        (Phase::Starting, Control::Running) => {
-            Field::new(0, vec![("STARTING".to_owned(), canvas.style(Role::Pending))])
-        }
+        (Phase::Starting, Control::Running) => starting(model, canvas),
         (Phase::Stopping, _) => Field::new(0, vec![(" STOPPING ".to_owned(), loud)]),
         (Phase::Stopped, _) => Field::new(0, vec![(" STOPPED ".to_owned(), loud)]),
         (_, Control::Running) => {
@@ -84,6 +82,24 @@ fn control(model: &Model, canvas: &Canvas<'_>) -> Field {
             Field::new(0, vec![(long, loud)]).or(short)
         }
     }
+}
+
+/// A start that does not come about says what it waits for.
+fn starting(model: &Model, canvas: &Canvas<'_>) -> Field {
+    /// A question that is out for so long is named.
+    const LONG: Duration = Duration::from_secs(2);
+    let pending = canvas.style(Role::Pending);
+    let short = vec![("STARTING".to_owned(), pending)];
+    let wait = model
+        .shown()
+        .start_waits_for()
+        .filter(|wait| wait.trouble || wait.asked_at.is_some_and(|asked| model.now.session.since(asked) >= LONG));
+    let Some(wait) = wait else { return Field::new(0, short) };
+    let reason = format::outside(&wait.reason, 60, canvas.glyphs().ellipsis);
+    let words = format!(" waits for {}: ", wait.what.replace('_', " "));
+    let long =
+        vec![("STARTING".to_owned(), pending), (words, canvas.style(Role::Muted)), (reason, canvas.style(Role::Warn))];
+    Field::new(0, long).or(short)
 }
 
 fn feed(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {

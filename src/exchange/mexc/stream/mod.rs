@@ -10,10 +10,13 @@ mod outbox;
 mod session;
 mod socket;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 
 pub use socket::{Channels, Connect, Dial, Socket};
@@ -67,7 +70,8 @@ impl StreamHealth {
     }
 }
 
-/// Starts the stream in a task of its own; it ends when the receiver is dropped.
+/// Starts the stream in a task of its own; it ends when the receiver is dropped. A defect in it is
+/// told and answered with a new connection, as a lost one is.
 pub fn start(
     core: Arc<Core>,
     connect: Arc<dyn Connect>,
@@ -77,34 +81,49 @@ pub fn start(
 ) -> mpsc::Receiver<Push> {
     let (sender, receiver) = mpsc::channel(CHANNEL);
     core.notices.attach(&sender);
-    tokio::spawn(async move {
-        let mut session = Session { core, connect, settings, health, symbols, sender, outbox: Outbox::default() };
-        let mut attempt = 0;
-        loop {
-            let (reason, refused) = match session.run().await {
-                End::NobodyListens => return,
-                End::Refused(reason) => (reason, true),
-                // Once: were the clock not the reason after all, the next refusal waits.
-                End::Stale(reason) => {
-                    session.outbox.push(Push::Disconnected { reason, attempt: attempt + 1 });
-                    continue;
-                }
-                End::Lost { reason, was_stable } => {
-                    if was_stable {
-                        attempt = 0;
-                    }
-                    (reason, false)
-                }
-            };
-            attempt += 1;
-            let wait = if refused { session.settings.reconnect_max } else { back_off(&session.settings, attempt) };
-            session.outbox.push(Push::Disconnected { reason, attempt });
-            if session.pause(wait).await.is_err() {
-                return;
-            }
-        }
-    });
+    let session = Session { core, connect, settings, health, symbols, sender, outbox: Outbox::default() };
+    tokio::spawn(keep_up(session));
     receiver
+}
+
+async fn keep_up(mut session: Session) {
+    let mut attempt = 0;
+    loop {
+        let end = AssertUnwindSafe(session.run()).catch_unwind().await;
+        let (reason, refused) = match end {
+            Ok(End::NobodyListens) => return,
+            Ok(End::Refused(reason)) => (reason, true),
+            // Once: were the clock not the reason after all, the next refusal waits.
+            Ok(End::Stale(reason)) => {
+                session.outbox.push(Push::Disconnected { reason, attempt: attempt + 1 });
+                continue;
+            }
+            Ok(End::Lost { reason, was_stable }) => {
+                if was_stable {
+                    attempt = 0;
+                }
+                (reason, false)
+            }
+            Err(panic) => {
+                let what = session.core.for_people(&panic_text(panic.as_ref()));
+                let what = format!("the stream of the exchange ended by a defect and is started again: {what}");
+                session.outbox.push(Push::Failed { what: what.clone() });
+                (what, false)
+            }
+        };
+        attempt += 1;
+        let wait = if refused { session.settings.reconnect_max } else { back_off(&session.settings, attempt) };
+        session.outbox.push(Push::Disconnected { reason, attempt });
+        if session.pause(wait).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }
 
 /// The wait before an attempt: doubling from the first to the longest, less up to a quarter by a

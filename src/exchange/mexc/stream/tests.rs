@@ -65,6 +65,9 @@ struct Fixture {
     venues: mpsc::UnboundedReceiver<Venue>,
 }
 
+/// A refusal that is a panic.
+const DEFECT: &str = "a defect of the adapter";
+
 fn fixture(symbols: &[&str], refusals: Vec<&'static str>) -> Fixture {
     let clock = Clock::starting_at(SessionTime::from_secs(1_000), Speed::Max);
     fixture_over(clock, Arc::new(NoTransport), symbols, refusals)
@@ -77,7 +80,9 @@ fn fixture_over(clock: Clock, transport: Arc<dyn Transport>, symbols: &[&str], r
     let (opened, venues) = mpsc::unbounded_channel();
     let refusals = Mutex::new(VecDeque::from(refusals));
     let connect = Channels::shared(move || {
-        if let Some(reason) = refusals.lock().unwrap().pop_front() {
+        let refusal = refusals.lock().unwrap().pop_front();
+        if let Some(reason) = refusal {
+            assert_ne!(reason, DEFECT);
             return Err(reason.to_owned());
         }
         let ((to, heard), (says, from)) = (mpsc::channel(64), mpsc::channel(64));
@@ -344,5 +349,30 @@ fn an_error_that_ends_the_login_leads_to_a_new_one_and_others_do_not() {
         assert!(reason.contains("login expired"), "{reason}");
         fixture.venues.recv().await.unwrap().let_in().await;
         assert_eq!(fixture.health.skipped(), 1);
+    });
+}
+
+#[test]
+fn a_stream_that_panics_is_told_and_started_again() {
+    run(async {
+        let mut fixture = fixture(&["BTC_USDT"], vec![DEFECT, DEFECT]);
+        for attempt in 1..=2 {
+            let Some(Push::Failed { what }) = fixture.pushes.recv().await else { panic!("not told") };
+            assert!(what.contains("ended by a defect") && what.contains(DEFECT), "{what}");
+            let before = fixture.clock.now();
+            let (reason, told) = disconnected(&mut fixture.pushes).await;
+            assert!(told == attempt && reason.contains("ended by a defect"), "{attempt}: {reason}");
+            assert_eq!(fixture.clock.now(), before, "the link is down at once");
+        }
+        let mut venue = fixture.venues.recv().await.unwrap();
+        assert!(
+            fixture.clock.now().since(SessionTime::from_secs(1_000)) >= Duration::from_millis(750),
+            "with back-off"
+        );
+        venue.let_in().await;
+        venue.expect("sub.ticker").await;
+        assert_eq!(fixture.pushes.recv().await, Some(Push::Connected));
+        venue.say(&ticker(7)).await;
+        assert!(matches!(fixture.pushes.recv().await, Some(Push::Quote(_))));
     });
 }
