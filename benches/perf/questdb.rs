@@ -67,6 +67,7 @@ fn facts(rows: u64) -> impl Iterator<Item = Record> {
             funding: Some(Usdt(d("-0.02"))),
         },
         version: n,
+        entry_price: None,
         mark: Some(Price(Decimal::new(9_950_000 + i64::try_from(n % 10_000).unwrap(), 5))),
         unrealised: Some(Usdt(Decimal::new(-700_000_000 + i64::try_from(n).unwrap(), 9))),
         margin_ratio_pct: Some(Decimal::new(81_250 + i64::try_from(n % 1_000).unwrap(), 2)),

@@ -21,6 +21,7 @@ pub(super) fn run(turn: &mut Turn) {
     circuit_breaker::on_tick(turn);
     session_control::on_tick(turn);
     orders::due_work(turn);
+    positions::watch(turn);
     for chore in [
         Chore::Clock,
         Chore::Contracts,

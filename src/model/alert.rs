@@ -89,6 +89,12 @@ pub enum AlertKind {
     FlattenIncomplete,
     /// A part of the program ended unexpectedly.
     InternalFailure,
+    /// The exchange was not heard on orders, fills or positions for two sync intervals.
+    ReconciliationStale,
+    /// The exchange and we differed for two sync intervals and nothing explained it: its size counts.
+    ReconciliationStuck,
+    /// The result that the exchange tells of a fill differs from ours.
+    ResultDiffers,
     /// This machine's clock differs from the exchange's, or stood still.
     ClockOff,
 }

@@ -12,6 +12,44 @@ pub struct VenueView {
     pub report: PositionReport,
     /// When the question left, or the push arrived: changes of ours after it are not in it.
     pub as_of: SessionTime,
+    /// The same of the first time that it was told so: repeating a word makes it no newer.
+    #[serde(default)]
+    pub word_at: SessionTime,
+    /// Whether it is from a list, which may lag behind; a push does not.
+    #[serde(default)]
+    pub listed: bool,
+    /// Whether pushes have told of this opening, so that its end will be pushed too.
+    #[serde(default)]
+    pub pushed: bool,
+}
+
+impl VenueView {
+    /// Whether this is a later word than a report, by the exchange's own count.
+    pub fn is_newer_than(&self, report: &PositionReport) -> bool {
+        let known = &self.report;
+        if known.venue_id == report.venue_id && known.version > 0 && report.version > 0 {
+            return known.version > report.version;
+        }
+        known.updated_at > report.updated_at
+    }
+}
+
+/// What is not certain about a position: the exchange's word and ours differ, or a list lacks it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Since when the exchange's size or entry differs from ours.
+    pub differs_since: Option<SessionTime>,
+    /// The first of the lists that lack it and count as proof.
+    pub missing: Option<Missing>,
+}
+
+/// Lists that lack a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// When the question of the first left.
+    pub asked_at: SessionTime,
+    /// When its answer came: the next question must be newer to count.
+    pub told_at: SessionTime,
 }
 
 /// Recurring work of the engine.

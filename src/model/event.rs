@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, AlertId, AlertKey, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause, Command, CommandId,
-    CommandStatus, ContractSpec, Contracts, Control, Decimal, Fill, Flatten, LinkState, LiquidationWatch, Order,
-    OrderNo, OrderState, Phase, Position, PositionId, PositionMode, Price, Qty, Quote, RawSignal, RiskLimit,
-    SessionInfo, SessionTime, Severity, Signal, SignalId, SignalOutcome, Target, TargetEnd, Usdt, VenueFigures,
-    VenueOrderId, VenuePositionId, VenueTime, VenueView,
+    CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill, Flatten, LinkState, LiquidationWatch, Order,
+    OrderNo, OrderState, Phase, Position, PositionId, PositionKey, PositionMode, Price, Qty, Quote, RawSignal,
+    RiskLimit, SessionInfo, SessionTime, Severity, Signal, SignalId, SignalOutcome, Target, TargetEnd, Usdt,
+    VenueFigures, VenueOrderId, VenuePositionId, VenueTime, VenueView,
 };
 
 /// An event with its place in the session.
@@ -261,6 +261,9 @@ pub enum Event {
         figures: VenueFigures,
         /// The report's version.
         version: u64,
+        /// The exchange's average entry, when it tells one for this size.
+        #[serde(default)]
+        entry_price: Option<Price>,
         /// The mark price used.
         mark: Option<Price>,
         /// Unrealised profit at it.
@@ -419,6 +422,20 @@ pub enum Event {
         /// As told, and as of when.
         view: Box<VenueView>,
     },
+    /// What is not certain about a position changed; `None` is "nothing any more".
+    DoubtMoved {
+        /// Which.
+        key: PositionKey,
+        /// What.
+        doubt: Option<Doubt>,
+    },
+    /// A question whose answer is compared with what is known here was not answered (`Some`), or was.
+    ReadMoved {
+        /// Which.
+        chore: Chore,
+        /// Why not.
+        error: Option<String>,
+    },
     /// A call ended, for the breaker's count.
     CallCounted {
         /// Of which class.
@@ -513,6 +530,8 @@ impl Event {
             self,
             Self::Quoted { .. }
                 | Self::VenuePositionSeen { .. }
+                | Self::DoubtMoved { .. }
+                | Self::ReadMoved { .. }
                 | Self::CallCounted { .. }
                 | Self::ProbeSent { .. }
                 | Self::CallHeldBack { .. }

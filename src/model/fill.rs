@@ -48,9 +48,15 @@ pub struct Fill {
     pub price: Price,
     /// Fee paid (negative: received); `None` when the exchange did not say.
     pub fee: Option<Usdt>,
-    /// Profit or loss against the entry price, without fees; zero for an opening fill, `None` when
-    /// the entry is not known.
+    /// Profit or loss, without fees: the exchange's when it tells one, else ours against the entry
+    /// price; zero for an opening fill, `None` when neither is known.
     pub realised: Option<Usdt>,
+    /// Ours against the entry price, kept beside what the exchange tells.
+    #[serde(default)]
+    pub computed: Option<Usdt>,
+    /// Whether `realised` is only ours: a fill that is told later but happened before can change it.
+    #[serde(default)]
+    pub estimated: bool,
     /// Whether it took liquidity.
     pub taker: Option<bool>,
     /// Why the exchange made it.

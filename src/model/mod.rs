@@ -27,7 +27,7 @@ mod venue;
 
 pub use alert::{Acknowledgement, Alert, AlertKey, AlertKind, Severity};
 pub use breaker::{Breaker, BreakerState, CallClass};
-pub use chore::{Chore, ChoreState, LinkState, VenueView};
+pub use chore::{Chore, ChoreState, Doubt, LinkState, Missing, VenueView};
 pub use command::{Action, Command, CommandRecord, CommandStatus};
 pub use contract::{ContractSpec, RiskTier, SizeError};
 pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
@@ -44,7 +44,8 @@ pub use past::{
     PastTable,
 };
 pub use position::{
-    CloseCause, ClosedPosition, LiquidationWatch, Origin, Position, PositionKey, VenueFigures, account_margin_ratio_pct,
+    CloseCause, ClosedPosition, LiquidationWatch, Origin, Position, PositionKey, TakenOver, VenueFigures,
+    account_margin_ratio_pct,
 };
 pub use quote::Quote;
 pub use risk::{CheckResult, RiskCheck, RiskLimit, RiskVerdict, TrippedLimit};
@@ -52,8 +53,8 @@ pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
 pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
-    Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState,
-    StartWait, Upkeep,
+    Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, LastClose, Link, Orders, Positions,
+    SessionState, StartWait, Unanswered, Upkeep,
 };
 pub use target::{ExitStyle, Target, TargetEnd};
 pub use text::escape_controls;

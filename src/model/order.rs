@@ -286,6 +286,11 @@ impl Order {
         self.venue_filled > self.filled_contracts
     }
 
+    /// Whether it may have filled without the fills being known here.
+    pub fn may_have_unknown_fills(&self) -> bool {
+        matches!(self.state, OrderState::Submitting | OrderState::Unknown) || self.has_unsettled_fills()
+    }
+
     /// Whether cancelling it takes protection from a position.
     pub const fn is_protective(&self) -> bool {
         self.reduces()

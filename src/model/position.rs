@@ -192,11 +192,12 @@ pub struct ClosedPosition {
     pub key: PositionKey,
     /// Why it ended.
     pub cause: CloseCause,
-    /// Its size in base units: what was left when it was found gone, else the largest it had.
+    /// How much was closed, in base units; what was left when it was found gone, as long as it is not
+    /// known how it went.
     pub quantity: Qty,
     /// Average entry price.
     pub entry_price: Option<Price>,
-    /// Price of its end, when known.
+    /// Value closed / quantity closed, when known.
     pub exit_price: Option<Price>,
     /// Realised profit or loss, without fees; `None` when an outside close was not seen.
     pub realised: Option<Usdt>,
@@ -216,6 +217,23 @@ pub struct ClosedPosition {
     /// Funding received (+) or paid (-) in all, as last told; it may be told after the end.
     #[serde(default)]
     pub funding: Option<Usdt>,
+    /// What the exchange took over of it, when it did.
+    #[serde(default)]
+    pub taken: Option<TakenOver>,
+    /// When the last fill of it that is known happened.
+    #[serde(default)]
+    pub last_fill_at: Option<VenueTime>,
+}
+
+/// The part of a position that a liquidation took, apart from what was closed before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenOver {
+    /// How much, in base units.
+    pub quantity: Qty,
+    /// At which price, on average.
+    pub price: Option<Price>,
+    /// Profit or loss of this part alone, without fees; `None` when it is not known.
+    pub realised: Option<Usdt>,
 }
 
 impl ClosedPosition {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
-    Command, CommandId, CommandStatus, Contracts, Control, Event, Flatten, FlattenStep, LinkState, LiquidationWatch,
-    OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity, Side,
-    SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
+    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, Flatten, FlattenStep, LinkState,
+    LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity,
+    Side, SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;
@@ -78,6 +78,7 @@ fn samples() -> Vec<Event> {
             venue_id: VenuePositionId::new("1109973831").unwrap(),
             figures,
             version: 3,
+            entry_price: price,
             mark: price,
             unrealised: None,
             margin_ratio_pct: Some(d("101.5")),
@@ -113,7 +114,11 @@ fn samples() -> Vec<Event> {
             }),
         },
         Event::CommandMoved { id: command_id, status: CommandStatus::Unknown { why: text() }, waiting_for: vec![no] },
-        Event::VenuePositionSeen { view: Box::new(VenueView { report, as_of: stamp }) },
+        Event::VenuePositionSeen {
+            view: Box::new(VenueView { report, as_of: stamp, word_at: stamp, listed: true, pushed: false }),
+        },
+        Event::DoubtMoved { key: key("BTC_USDT", Side::Long), doubt: Some(Doubt::default()) },
+        Event::ReadMoved { chore: Chore::FetchFills, error: Some(text()) },
         Event::CallCounted { class: CallClass::Reads, failure: Some(text()) },
         Event::ProbeSent { class: CallClass::Entries },
         Event::CallHeldBack { class: CallClass::Entries },
@@ -153,5 +158,5 @@ fn every_kind_of_event_survives_its_line() {
         kinds.insert(value["event"].as_str().unwrap().to_owned());
     }
     // As many kinds as model/event.rs has.
-    assert_eq!(kinds.len(), 55, "{kinds:?}");
+    assert_eq!(kinds.len(), 57, "{kinds:?}");
 }

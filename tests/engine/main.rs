@@ -35,4 +35,5 @@ mod risk;
 mod session;
 mod signals;
 mod stop;
+mod truth;
 mod unknown;

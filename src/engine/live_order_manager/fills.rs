@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::send::access_refused;
+use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker;
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::engine::{chores, equity_watch, session_control};
 use crate::model::{
-    CallClass, CallError, Category, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass, Event, Fill, FillId,
-    FillReport, Intent, Listing, Order, OrderNo, OrderState, PositionId, PositionKey, PositionMode, Price, Qty, Side,
-    Usdt,
+    AlertKey, AlertKind, CallClass, CallError, Category, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass,
+    Event, Fill, FillId, FillReport, Intent, Listing, Order, OrderNo, OrderState, Position, PositionId, PositionKey,
+    PositionMode, Price, Qty, SessionTime, Severity, Side, Usdt,
 };
 
 /// When fills that cannot be placed yet are asked for again.
 const ASKED_AGAIN: Duration = Duration::from_secs(2);
+/// How long before an order's end a fill must lie to be surely in the exchange's last count.
+const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Applies a fill that the exchange told of, by push or by answer.
 pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
@@ -31,6 +34,11 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
     let size = spec.contract_size;
     equity_watch::roll_day(turn, report.at);
     let order = find(turn, report);
+    if let Some(order) = &order
+        && is_beyond(turn, order, report)
+    {
+        return;
+    }
     match &order {
         None => match turn.state().orders.session_from() {
             // Until the exchange's clock is measured it cannot be told whether it is of this session.
@@ -68,6 +76,7 @@ pub(in crate::engine) fn on_order_fills(turn: &mut Turn, no: OrderNo, result: &R
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
     match result {
         Ok(fills) => {
+            positions::rows_told(turn, &format!("fills of order {no}"), fills, Severity::Warning);
             for fill in &fills.rows {
                 apply_fill(turn, fill);
             }
@@ -95,6 +104,35 @@ fn find(turn: &Turn, report: &FillReport) -> Option<Arc<Order>> {
         .filter(|order| order.symbol == report.symbol)
 }
 
+/// Whether a fill is more than its order has: the same one told by another id, or one beyond what the
+/// exchange counts. Such a fill moves nothing; one that is no repetition is told.
+fn is_beyond(turn: &mut Turn, order: &Order, report: &FillReport) -> bool {
+    let filled = order.filled_contracts + report.contracts;
+    let counted = order.venue_version > 0 || !order.is_working();
+    let told_before = turn.state().orders.has_applied(order.no, report.at, report.contracts, report.price);
+    if told_before && counted && filled > order.venue_filled {
+        return true;
+    }
+    // What the exchange counted at the end holds every fill of before.
+    let before_end = |ended: SessionTime| report.at < turn.clock().surely_before(ended.minus(COUNTED_WITHIN));
+    let complete =
+        order.venue_version > 0 && order.venue_filled.is_positive() && order.ended_at.is_some_and(before_end);
+    if filled <= order.contracts && !(complete && filled > order.venue_filled) {
+        return false;
+    }
+    let message = format!(
+        "fill {} of {} contracts is more than order {} has: {} of {} are filled, {} by the exchange's count; it is not applied",
+        report.id, report.contracts, order.no, order.filled_contracts, order.contracts, order.venue_filled
+    );
+    let subject = format!("fills of {}", order.no);
+    let key = AlertKey { kind: AlertKind::VenueAnswerUnknown, subject: subject.clone() };
+    if turn.state().alerts.standing(&key).is_none_or(|known| known.message != message) {
+        let alert = NewAlert::happened(AlertKind::VenueAnswerUnknown, subject, Severity::Warning, message);
+        raise(turn, alert.symbol(&order.symbol).detail("fill_id", &report.id));
+    }
+    true
+}
+
 /// A deal that names no client id, while an order that could have made it is not yet answered:
 /// whose it is shows when that order's fate is known, and then it is asked for again.
 fn may_be_ours(turn: &Turn, report: &FillReport) -> bool {
@@ -110,11 +148,26 @@ fn may_be_ours(turn: &Turn, report: &FillReport) -> bool {
 
 fn open(turn: &mut Turn, part: &Part, contracts: Contracts, id: FillId) {
     let key = PositionKey { symbol: part.key.symbol.clone(), side: part.key.side };
-    let (position, moves) = match turn.state().positions.get(&key) {
-        Some(position) => (position.id, part.report.at > position.settled_to),
-        None => (positions::open_empty(turn, &key, part.order), true),
+    let known = turn.state().positions.get(&key).cloned();
+    let known = match known {
+        Some(position) if positions::begins_anew(turn, &position, part.report) => {
+            positions::conclude(turn, &position);
+            None
+        }
+        known => known,
     };
-    emit(turn, part, Intent::open(key.side), contracts, id, Some(position), moves, Some(Usdt::ZERO));
+    let (position, moves) = match known {
+        Some(position) => (position.id, part.report.at > position.settled_to),
+        None => match positions::ended_epoch_of(turn, &key, part.order.is_some(), part.report) {
+            Some(ended) => {
+                let result = Outcome { realised: Some(Usdt::ZERO), ..Outcome::default() };
+                return emit(turn, part, Intent::open(key.side), contracts, id, Some(ended), false, result);
+            }
+            None => (positions::open_empty(turn, &key, part.order), true),
+        },
+    };
+    let result = Outcome { realised: Some(Usdt::ZERO), ..Outcome::default() };
+    emit(turn, part, Intent::open(key.side), contracts, id, Some(position), moves, result);
     positions::after_fill(turn, &key, part.order, part.report, contracts);
 }
 
@@ -124,9 +177,17 @@ fn close(turn: &mut Turn, part: &Part) {
         return close_late(turn, part, report.contracts, report.id.clone());
     };
     let moves = report.at > position.settled_to;
-    let held = if moves { report.contracts.min(position.contracts) } else { report.contracts };
-    let realised = position.entry_price.map(|entry| gain(key.side, entry, report.price, held.to_qty(part.size)));
-    emit(turn, part, report.intent, held, report.id.clone(), Some(position.id), moves, realised);
+    // Our own exits only reduce; with two legs nothing turns a position round. Then more closed than was
+    // held means that a fill which opened is not told yet.
+    let turns = part.order.is_none() && turn.state().position_mode == Some(PositionMode::OneWay);
+    let held = if moves && turns { report.contracts.min(position.contracts) } else { report.contracts };
+    let computed = position.entry_price.map(|entry| gain(key.side, entry, report.price, held.to_qty(part.size)));
+    let result = Outcome::told(report.profit, computed);
+    emit(turn, part, report.intent, held, report.id.clone(), Some(position.id), moves, result);
+    compare(turn, &position, report, result);
+    if moves && held > position.contracts {
+        session_control::resync_soon(turn);
+    }
     positions::after_fill(turn, key, part.order, report, held);
     let beyond = report.contracts - held;
     if beyond.is_positive() {
@@ -137,22 +198,52 @@ fn close(turn: &mut Turn, part: &Part) {
 /// Late: the position was found gone, or is not known, before this fill was told. Nothing moves;
 /// what it cost counts all the same.
 fn close_late(turn: &mut Turn, part: &Part, contracts: Contracts, id: FillId) {
-    let closed = turn.state().positions.last_closed(part.key).filter(|closed| closed.is_unseen()).cloned();
+    let ended = positions::ended_epoch_of(turn, part.key, part.order.is_some(), part.report);
+    let closed = ended.and_then(|id| turn.state().positions.closed_by_id(id));
     let quantity = contracts.to_qty(part.size);
-    let realised =
-        closed.as_ref().and_then(|closed| Some(gain(part.key.side, closed.entry_price?, part.report.price, quantity)));
-    emit(turn, part, part.report.intent, contracts, id, closed.map(|closed| closed.id), false, realised);
+    let computed =
+        closed.and_then(|closed| Some(gain(part.key.side, closed.entry_price?, part.report.price, quantity)));
+    let result = Outcome::told(part.report.profit, computed);
+    emit(turn, part, part.report.intent, contracts, id, ended, false, result);
     positions::after_late_fill(turn, part.key, part.report, contracts);
 }
 
-/// More was closed than was held. In one-way mode the rest stands as a position of the other side;
-/// with two legs it cannot, so a fill that opened is missing here.
-fn flip(turn: &mut Turn, part: &Part, contracts: Contracts) {
-    if turn.state().position_mode == Some(PositionMode::Hedge) {
-        let Ok(id) = FillId::new(&format!("{}+rest", part.report.id)) else { return };
-        emit(turn, part, part.report.intent, contracts, id, None, false, None);
-        return session_control::resync_soon(turn);
+/// What a fill realised, by whose count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outcome {
+    realised: Option<Usdt>,
+    computed: Option<Usdt>,
+    estimated: bool,
+}
+
+impl Outcome {
+    /// The exchange's when it tells it, else ours.
+    fn told(profit: Option<Usdt>, computed: Option<Usdt>) -> Self {
+        Self { realised: profit.or(computed), computed, estimated: profit.is_none() }
     }
+}
+
+/// Says once for a position when the exchange's result is not ours: an entry or a fill is not known as
+/// it was.
+fn compare(turn: &mut Turn, position: &Position, report: &FillReport, result: Outcome) {
+    let (Some(told), Some(computed), false) = (result.realised, result.computed, result.estimated) else { return };
+    let Some(spec) = turn.state().contracts.get(&report.symbol) else { return };
+    let rounding = Price(spec.tick).notional(spec.quantity(report.contracts));
+    let key = AlertKey { kind: AlertKind::ResultDiffers, subject: position.id.to_string() };
+    let known = turn.state().alerts.all().any(|alert| alert.key == key);
+    if known || (told - computed).0.abs() <= rounding.0 {
+        return;
+    }
+    let message = format!(
+        "{}: fill {} realised {told} USDT by the exchange's count and {computed} by ours; the exchange's counts",
+        position.key, report.id
+    );
+    let alert = NewAlert::happened(AlertKind::ResultDiffers, position.id, Severity::Info, message);
+    raise(turn, alert.position(position).detail("exchange", told).detail("here", computed));
+}
+
+/// Somebody closed more than was held, in one-way mode: the rest stands as a position of the other side.
+fn flip(turn: &mut Turn, part: &Part, contracts: Contracts) {
     let Ok(id) = FillId::new(&format!("{}+flip", part.report.id)) else { return };
     let key = PositionKey { symbol: part.key.symbol.clone(), side: part.key.side.opposite() };
     let other = Part { report: part.report, order: part.order, key: &key, size: part.size };
@@ -173,7 +264,7 @@ fn emit(
     id: FillId,
     position: Option<PositionId>,
     moves_position: bool,
-    realised: Option<Usdt>,
+    result: Outcome,
 ) {
     let report = part.report;
     let whole = contracts == report.contracts;
@@ -191,7 +282,9 @@ fn emit(
         price: report.price,
         // A fill that is told in two parts carries its fee once, on the part that closes.
         fee: if whole || (position.is_some() && intent.reduces()) { report.fee } else { Some(Usdt::ZERO) },
-        realised,
+        realised: result.realised,
+        computed: result.computed,
+        estimated: result.estimated,
         taker: report.taker,
         category: report.category,
         at: report.at,

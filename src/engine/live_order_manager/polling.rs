@@ -9,6 +9,7 @@ use super::reports::apply_report;
 use super::send::send_again;
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::circuit_breaker::{self, Admission};
+use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, signal_intake};
 use crate::model::{
@@ -63,10 +64,12 @@ pub(in crate::engine) fn on_open_orders(
     result: &Result<Listing<OrderReport>, CallError>,
 ) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    positions::read(turn, Chore::PollOrders, result);
     let list = match result {
         Ok(list) => list,
         Err(error) => return chores::failed(turn, Chore::PollOrders, error),
     };
+    positions::rows_told(turn, "open orders", list, Severity::Warning);
     let reports = &list.rows;
     for report in reports {
         apply_report(turn, report, asked_at);

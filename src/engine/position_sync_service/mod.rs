@@ -5,12 +5,19 @@
 //! difference becomes a named event: adopted, adjusted, closed outside. A liquidation is called one
 //! only with evidence.
 
+mod doubt;
 mod evidence;
 mod reconcile;
+mod rows;
 mod settle;
 mod sync;
+mod view;
 
+pub(super) use doubt::{read, watch};
 pub(super) use evidence::{on_evidence, on_system_order};
 pub(super) use reconcile::on_position_report;
-pub(super) use settle::{after_fill, after_late_fill, after_own_fill, open_empty};
+pub(super) use rows::told as rows_told;
+pub(super) use settle::{
+    after_fill, after_late_fill, after_own_fill, begins_anew, conclude, ended_epoch_of, open_empty,
+};
 pub(super) use sync::{fetch_fills, on_fills, on_positions, sync};

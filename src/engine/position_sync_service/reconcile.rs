@@ -1,36 +1,32 @@
 //! Comparing a position with the exchange's view of it.
 
+use super::doubt;
 use super::evidence::search;
-use super::settle::position_closed;
+use super::settle::{conclude, position_closed};
+use super::view::hear;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::turn::Turn;
 use crate::engine::{chores, liquidation_watch};
 use crate::model::{
-    AlertKind, Chore, CloseCause, Decimal, Event, LiquidationWatch, MarginMode, OrderState, Origin, Position,
-    PositionKey, PositionReport, Price, Qty, SessionTime, Severity, Usdt, VenueFigures, VenueView,
+    AlertKind, Chore, CloseCause, Decimal, Event, LiquidationWatch, MarginMode, Order, Origin, Position, PositionKey,
+    PositionReport, Price, Qty, SessionTime, Severity, Usdt, VenueFigures, VenueTime, VenueView,
 };
 
 /// A push about a position: kept, and compared at once. A difference is left to the fills that come
 /// with it; if they do not come, they are fetched.
 pub(in crate::engine) fn on_position_report(turn: &mut Turn, report: &PositionReport) {
-    let newer = |view: &VenueView| {
-        let known = &view.report;
-        known.venue_id == report.venue_id
-            && match (known.version, report.version) {
-                (0, _) | (_, 0) => known.updated_at > report.updated_at,
-                (known, told) => known > told,
-            }
-    };
-    if turn.state().venue_positions.get(&report.key).is_some_and(newer) {
+    if !hear(turn, report, turn.now, false) {
         return;
     }
-    turn.emit(Event::VenuePositionSeen { view: Box::new(VenueView { report: report.clone(), as_of: turn.now }) });
-    late_funding(turn, report);
+    if report.contracts.is_positive() {
+        doubt::seen(turn, &report.key);
+    }
     if differs(turn, &report.key) {
         chores::due_in(turn, Chore::FetchFills, turn.settings.positions.stable_window);
     } else {
         reconcile(turn, &report.key, Fills::NotAsked);
     }
+    late_funding(turn, report);
 }
 
 /// Funding that was settled after the last snapshot of a position that has ended since: it comes
@@ -62,7 +58,10 @@ pub(super) enum Fills {
 pub(super) fn differs(turn: &Turn, key: &PositionKey) -> bool {
     let Some(view) = turn.state().venue_positions.get(key) else { return false };
     match turn.state().positions.get(key) {
-        Some(position) => position.contracts != view.report.contracts || entry_differs(turn, position, &view.report),
+        Some(position) => {
+            position.contracts != view.report.contracts
+                || (position.contracts.is_positive() && entry_differs(turn, position, &view.report))
+        }
         None => !view.report.contracts.is_zero(),
     }
 }
@@ -80,39 +79,108 @@ fn entry_differs(turn: &Turn, position: &Position, report: &PositionReport) -> b
 pub(super) fn reconcile(turn: &mut Turn, key: &PositionKey, fills: Fills) {
     let Some(view) = turn.state().venue_positions.get(key).cloned() else { return };
     let position = turn.state().positions.get(key).cloned();
-    // Fills asked for before the exchange's view cannot explain it.
-    let explained = matches!(fills, Fills::KnownAt(asked) if asked >= view.as_of);
+    if !differs(turn, key) {
+        doubt::agreed(turn, key);
+        return match position {
+            Some(position) if position.contracts.is_zero() => conclude(turn, &position),
+            Some(position) => take_figures(turn, &position, &view.report),
+            None => {}
+        };
+    }
+    // A change of ours after the question left, or shortly before, is not in the answer; nor are fills
+    // in a list that was asked for before, or so shortly after, that it need not hold them yet.
+    if !is_stable(turn, &view, position.as_ref()) || on_its_way(turn, key) {
+        return;
+    }
+    let explained = explains(turn, &view, fills);
     match position {
-        Some(position) if !differs(turn, key) => take_figures(turn, &position, &view.report),
-        // A change of ours after the question left, or shortly before, is not in the answer.
-        Some(position) if !is_stable(turn, position.touched_at, view.as_of) || on_its_way(turn, key) => {}
         Some(position) if view.report.contracts.is_zero() => {
             if explained || fills == Fills::Failed {
                 vanished(turn, &position);
             }
         }
-        Some(position) if explained => adjust(turn, &position, &view.report),
-        None if !view.report.contracts.is_zero() && explained && !on_its_way(turn, key) => {
-            let ended = turn.state().positions.last_closed(key).map(|closed| closed.closed_at);
-            if ended.is_none_or(|ended| is_stable(turn, ended, view.as_of)) {
-                adopt(turn, &view.report);
-            }
-        }
+        Some(position) if explained => adjust(turn, &position, &view.report, true),
+        None if explained => adopt(turn, &view.report, true),
         Some(_) | None => {}
     }
 }
 
-/// Whether an own order or its fills, still on their way, can explain a difference.
-fn on_its_way(turn: &Turn, key: &PositionKey) -> bool {
-    turn.state().orders.working().any(|order| {
-        order.position_key() == *key
-            && (matches!(order.state, OrderState::Submitting | OrderState::Unknown) || order.has_unsettled_fills())
-    })
+/// Takes the exchange's size at the deadline, without an explanation; says whether it could.
+pub(super) fn take(turn: &mut Turn, key: &PositionKey) -> bool {
+    let Some(view) = turn.state().venue_positions.get(key).cloned() else { return false };
+    let position = turn.state().positions.get(key).cloned();
+    if !turn.state().contracts.contains_key(&key.symbol) || !is_later_than_ours(turn, &view, position.as_ref()) {
+        return false;
+    }
+    match position {
+        Some(position) if view.report.contracts.is_zero() && position.contracts.is_zero() => conclude(turn, &position),
+        Some(position) if view.report.contracts.is_zero() => vanished(turn, &position),
+        Some(position) => adjust(turn, &position, &view.report, false),
+        None => adopt(turn, &view.report, false),
+    }
+    true
 }
 
-/// Whether the exchange's view was asked for long enough after our last change.
-fn is_stable(turn: &Turn, changed: SessionTime, as_of: SessionTime) -> bool {
-    changed.plus(turn.settings.positions.stable_window) <= as_of
+/// Whether all fills that could explain a view are told.
+fn explains(turn: &Turn, view: &VenueView, fills: Fills) -> bool {
+    let Fills::KnownAt(asked) = fills else { return false };
+    asked >= view.word_at && listed_since(turn, view) <= asked
+}
+
+/// From when on a list of fills holds what a view speaks of.
+pub(super) fn listed_by(turn: &Turn, key: &PositionKey) -> Option<SessionTime> {
+    turn.state().venue_positions.get(key).map(|view| listed_since(turn, view))
+}
+
+fn listed_since(turn: &Turn, view: &VenueView) -> SessionTime {
+    let lag = turn.capabilities.list_lag_max;
+    let heard = view.word_at.plus(lag);
+    // Told by its stamp, when the clocks are known to agree; what a list lacks has no stamp.
+    let stamped = turn.state().upkeep.link.clock.filter(|_| !(view.listed && view.report.contracts.is_zero()));
+    let told = view.report.updated_at;
+    let stamped = stamped.filter(|_| told > VenueTime::ZERO);
+    stamped.map_or(heard, |clock| heard.min(clock.to_session(told).plus(clock.uncertainty()).plus(lag)))
+}
+
+/// Whether an own order or its fills, still on their way, can explain a difference.
+fn on_its_way(turn: &Turn, key: &PositionKey) -> bool {
+    turn.state().orders.working().any(|order| order.position_key() == *key && order.may_have_unknown_fills())
+}
+
+/// Whether the exchange's view is surely of after our last change.
+fn is_stable(turn: &Turn, view: &VenueView, position: Option<&Position>) -> bool {
+    let window = turn.settings.positions.stable_window;
+    let window = if view.listed { window.max(turn.capabilities.list_lag_max) } else { window };
+    let changed = match position {
+        Some(position) => Some(position.touched_at),
+        None => turn.state().positions.last_closed(&view.report.key).map(|closed| closed.closed_at),
+    };
+    changed.is_none_or(|changed| changed.plus(window) <= view.as_of || is_stamped_later(turn, view, position))
+        && !is_stamped_earlier(turn, view, position)
+}
+
+/// The same for the deadline: a view that cannot be told to be of before our last change.
+fn is_later_than_ours(turn: &Turn, view: &VenueView, position: Option<&Position>) -> bool {
+    let lag = if view.listed { turn.capabilities.list_lag_max } else { std::time::Duration::ZERO };
+    is_stable(turn, view, position) || position.is_none_or(|position| position.touched_at.plus(lag) <= view.as_of)
+}
+
+/// Whether a push, by its stamp, was made after the last fill that is known here.
+fn is_stamped_later(turn: &Turn, view: &VenueView, position: Option<&Position>) -> bool {
+    !view.listed && last_fill_at(turn, view, position).is_some_and(|last| view.report.updated_at > last)
+}
+
+/// Whether the exchange's view, by its stamp, is of before the last fill that is known here.
+fn is_stamped_earlier(turn: &Turn, view: &VenueView, position: Option<&Position>) -> bool {
+    let positive = view.report.contracts.is_positive();
+    positive && last_fill_at(turn, view, position).is_some_and(|last| view.report.updated_at < last)
+}
+
+fn last_fill_at(turn: &Turn, view: &VenueView, position: Option<&Position>) -> Option<VenueTime> {
+    match position {
+        Some(position) => turn.state().positions.last_fill_at(position.id),
+        None => turn.state().positions.last_closed(&view.report.key)?.last_fill_at,
+    }
 }
 
 /// Sizes agree: margin, liquidation price and the rest are of this size.
@@ -134,6 +202,7 @@ pub(super) fn take_figures(turn: &mut Turn, position: &Position, report: &Positi
         venue_id: report.venue_id.clone(),
         figures,
         version: report.version,
+        entry_price: report.entry_price.filter(|entry| entry.is_positive()),
         mark,
         unrealised: mark.and_then(|mark| known.unrealised(mark)),
         margin_ratio_pct,
@@ -152,7 +221,7 @@ fn figures(position: &Position, report: &PositionReport) -> VenueFigures {
 }
 
 /// Another size at the exchange, and no fill says why.
-fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport) {
+fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport, explained: bool) {
     let Some(quantity) = quantity(turn, report) else { return };
     let same_size = report.contracts == position.contracts;
     let price = |price: Option<Price>| price.map_or_else(|| "?".to_owned(), |price| price.to_string());
@@ -171,7 +240,8 @@ fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport) {
         settled_to: report.updated_at,
         reason,
     });
-    if !same_size {
+    // At the deadline the alert of the deadline says it.
+    if !same_size && explained {
         let kind = if grown { AlertKind::PositionOpenedOutside } else { AlertKind::PositionClosedOutside };
         raise(turn, NewAlert::happened(kind, position.id, Severity::Warning, message).position(position));
     }
@@ -181,13 +251,18 @@ fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport) {
 }
 
 /// A position at the exchange that nothing here explains: it is followed from now on.
-fn adopt(turn: &mut Turn, report: &PositionReport) {
+fn adopt(turn: &mut Turn, report: &PositionReport, explained: bool) {
     let Some(quantity) = quantity(turn, report) else { return };
+    // Taken at the deadline: an order of ours whose fills cannot be read has made it, if there is one.
+    let has_made_it = |order: &&Order| {
+        !explained && !order.reduces() && order.position_key() == report.key && order.may_have_unknown_fills()
+    };
+    let own = turn.state().orders.working().find(has_made_it).cloned();
     let position = Position {
         id: turn.state().positions.next_id(),
         key: report.key.clone(),
         venue_id: Some(report.venue_id.clone()),
-        origin: Origin::Outside,
+        origin: if own.is_some() { Origin::Own } else { Origin::Outside },
         margin_mode: report.margin_mode,
         contracts: report.contracts,
         quantity,
@@ -195,8 +270,8 @@ fn adopt(turn: &mut Turn, report: &PositionReport) {
         venue: VenueFigures::default(),
         realised: Usdt::ZERO,
         fees: Usdt::ZERO,
-        stop_loss: None,
-        take_profit: None,
+        stop_loss: own.as_ref().and_then(|order| order.stop_loss),
+        take_profit: own.as_ref().and_then(|order| order.take_profit),
         settled_to: report.updated_at,
         venue_version: 0,
         opened_at: turn.now,
@@ -208,7 +283,9 @@ fn adopt(turn: &mut Turn, report: &PositionReport) {
     let alert = NewAlert::happened(AlertKind::PositionOpenedOutside, position.id, Severity::Warning, message)
         .position(&position);
     turn.emit(Event::PositionOpened { position: Box::new(position.clone()) });
-    raise(turn, alert);
+    if explained {
+        raise(turn, alert);
+    }
     take_figures(turn, &position, report);
 }
 

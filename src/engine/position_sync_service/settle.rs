@@ -1,13 +1,18 @@
 //! What follows from a fill for its position: opened, changed, closed, and by whom.
 
-use super::evidence;
+use std::time::Duration;
+
 use super::reconcile::{Fills, differs, reconcile, told_margin_mode};
+use super::{evidence, view};
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::turn::Turn;
 use crate::model::{
     AlertKind, Category, CloseCause, Contracts, Effect, Event, FillReport, LiquidationWatch, Order, OrderNo, Origin,
     Position, PositionId, PositionKey, Price, Qty, Severity, Side, Usdt, VenueFigures, VenueTime,
 };
+
+/// How soon the exchange's word on a position is asked for, of which the fills left nothing.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Begins a position, empty, for the fill that opens it.
 pub(in crate::engine) fn open_empty(turn: &mut Turn, key: &PositionKey, order: Option<&Order>) -> PositionId {
@@ -65,18 +70,84 @@ pub(in crate::engine) fn after_fill(
         (Some(_), ..) => {}
     }
     if !position.contracts.is_positive() {
-        let cause = match (order, report.category) {
-            (_, Category::Liquidation | Category::CustodyClose) => CloseCause::Liquidated,
-            (_, Category::Adl) => CloseCause::Adl,
-            (Some(_), _) => CloseCause::OwnExit,
-            (None, _) if closed_by_own_stop(&position, report.price) => CloseCause::OwnExit,
-            (None, _) => CloseCause::Outside,
-        };
-        position_closed(turn, &position, cause, Some(report.price), 0);
+        if ends_with(turn, &position, report) {
+            conclude(turn, &position);
+        } else {
+            view::ask_in(turn, SETTLED_WITHIN);
+        }
     } else if !differs(turn, key) {
         // The exchange may have told its figures for this size before the fill itself.
         reconcile(turn, key, Fills::NotAsked);
     }
+}
+
+/// Whether a position has ended with a fill that left nothing of it. Not while the exchange's own word
+/// on its end is on its way, or says that more is held; nor while fills closed more than fills opened,
+/// because then one is missing.
+fn ends_with(turn: &Turn, position: &Position, report: &FillReport) -> bool {
+    let told = turn.state().venue_positions.get(&position.key);
+    let told_over = told.is_some_and(|view| view.report.contracts.is_zero() && view.report.updated_at >= report.at);
+    if told_over {
+        return true;
+    }
+    let later = told.is_some_and(|view| view.report.contracts.is_positive() && view.report.updated_at > report.at);
+    let missing = turn.state().positions.left_by_fills(position.id);
+    missing.is_zero() && !later && !view::end_is_awaited(turn, &position.key)
+}
+
+/// Ends a position of which the fills left nothing: by whom, the last fill says.
+pub(in crate::engine) fn conclude(turn: &mut Turn, position: &Position) {
+    let last = turn.state().positions.last_close(position.id);
+    let cause = match last {
+        Some(last) => match (last.own, last.category) {
+            (_, Category::Liquidation | Category::CustodyClose) => CloseCause::Liquidated,
+            (_, Category::Adl) => CloseCause::Adl,
+            (true, _) => CloseCause::OwnExit,
+            (false, _) if closed_by_own_stop(position, last.price) => CloseCause::OwnExit,
+            (false, _) => CloseCause::Outside,
+        },
+        None => CloseCause::Outside,
+    };
+    position_closed(turn, position, cause, last.map(|last| last.price), 0);
+}
+
+/// Whether a fill that opens begins another position than this one, of which nothing is left: it
+/// happened after the last that closed, and nobody says that more was held.
+pub(in crate::engine) fn begins_anew(turn: &Turn, position: &Position, report: &FillReport) -> bool {
+    let state = turn.state();
+    let held_more = state.venue_positions.get(&position.key).is_some_and(|view| {
+        let last = state.positions.last_fill_at(position.id);
+        view.report.contracts.is_positive() && last.is_some_and(|last| view.report.updated_at >= last)
+    });
+    position.contracts.is_zero()
+        && state.positions.left_by_fills(position.id).is_zero()
+        && state.positions.last_close(position.id).is_some_and(|last| last.at < report.at)
+        && !held_more
+}
+
+/// The ended position that a fill belongs to: it happened before the exchange's word on that end, or it
+/// is one that was missing there.
+pub(in crate::engine) fn ended_epoch_of(
+    turn: &Turn,
+    key: &PositionKey,
+    own: bool,
+    report: &FillReport,
+) -> Option<PositionId> {
+    let state = turn.state();
+    let closed = state.positions.last_closed(key)?;
+    let left = state.positions.left_by_fills(closed.id);
+    let told = state.venue_positions.get(key).filter(|view| view.report.contracts.is_zero() && !view.listed);
+    let belongs = match report.intent.effect {
+        Effect::Open => {
+            let missing = left < Contracts::ZERO && closed.last_fill_at.is_some_and(|last| report.at <= last);
+            missing || told.is_some_and(|view| view.report.updated_at > report.at)
+        }
+        Effect::Close => {
+            let before = own && told.is_some_and(|view| view.report.updated_at >= report.at);
+            closed.is_unseen() || left.is_positive() || before
+        }
+    };
+    belongs.then_some(closed.id)
 }
 
 /// A fill of an order of ours was applied: an exit that was sized for more than is left has nothing
@@ -141,13 +212,17 @@ pub(super) fn position_closed(
 fn liquidated(turn: &mut Turn, position: &Position, report: &FillReport, contracts: Contracts) {
     let taken = shown(turn, &position.key, contracts);
     let left = position.quantity;
+    let own = turn.state().positions.taken_over(position.id);
+    let lost = own.as_ref().and_then(|own| own.realised);
+    let shown_lost = lost.map_or_else(|| "?".to_owned(), |lost| lost.0.round_dp(2).to_string());
     let message = if position.contracts.is_positive() {
-        format!("{} {taken} taken over @ {}, {left} left", position.key, report.price)
+        format!("{} {taken} taken over @ {}, result of it {shown_lost} USDT, {left} left", position.key, report.price)
     } else {
+        let all = own.as_ref().map_or_else(|| taken.clone(), |own| own.quantity.to_string());
+        let price = own.as_ref().and_then(|own| own.price).unwrap_or(report.price);
         format!(
-            "{} {taken} taken over @ {}, result {} USDT",
+            "{} {all} taken over @ {price}, result of it {shown_lost} USDT, of the whole position {} USDT",
             position.key,
-            report.price,
             position.realised.0.round_dp(2)
         )
     };
@@ -159,6 +234,7 @@ fn liquidated(turn: &mut Turn, position: &Position, report: &FillReport, contrac
         .detail("fill_id", &report.id)
         .maybe("venue_order_id", report.venue_order.as_ref())
         .detail("price", report.price)
+        .maybe("realised", lost)
         .maybe("last_price", turn.mark(&position.key.symbol));
     raise(turn, alert);
 }

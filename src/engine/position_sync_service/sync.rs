@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::evidence;
-use super::reconcile::{Fills, differs, reconcile};
+use super::reconcile::{self, Fills, differs, reconcile};
+use super::{doubt, evidence, rows, view};
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, equity_watch, exits, session_control};
 use crate::model::{
-    AccountReport, AlertKind, CallClass, CallError, Chore, Contracts, Event, FillReport, Listing, MarginMode,
-    PositionKey, PositionReport, SessionTime, Severity, Symbol, VenueView,
+    AccountReport, AlertKind, CallClass, CallError, Chore, FillReport, Listing, PositionKey, PositionReport,
+    SessionTime, Severity, Symbol,
 };
 
 /// How far before the newest known fill the question for fills reaches, so that one that was
@@ -21,6 +21,7 @@ const FILLS_OVERLAP: Duration = Duration::from_mins(10);
 /// Asks for positions and account.
 pub(in crate::engine) fn sync(turn: &mut Turn) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+        doubt::not_read(turn, Chore::SyncPositions, "the circuit breaker of reads is open");
         return chores::held_back(turn, Chore::SyncPositions);
     }
     chores::asked(turn, Chore::SyncPositions);
@@ -34,6 +35,7 @@ pub(in crate::engine) fn on_positions(
     result: &Result<(Listing<PositionReport>, AccountReport), CallError>,
 ) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    doubt::read(turn, Chore::SyncPositions, result);
     let (list, account) = match result {
         Ok(answer) => answer,
         Err(error) => {
@@ -44,10 +46,11 @@ pub(in crate::engine) fn on_positions(
             return chores::failed(turn, Chore::SyncPositions, error);
         }
     };
-    remember(turn, &list.rows, asked_at);
+    rows::told(turn, "positions", list, Severity::Critical);
+    let again = view::on_list(turn, list, account, asked_at);
     equity_watch::on_account(turn, account);
     let keys = all_keys(turn);
-    if keys.iter().any(|key| differs(turn, key)) {
+    if again.is_some() || keys.iter().any(|key| differs(turn, key)) {
         // Fills that were missed may explain it: asked for first, compared again then.
         chores::soon(turn, Chore::FetchFills);
     }
@@ -58,6 +61,10 @@ pub(in crate::engine) fn on_positions(
     }
     evidence::ask_again(turn);
     chores::done(turn, Chore::SyncPositions);
+    if let Some(wait) = again {
+        // The second list that a proof needs, as soon as it can count.
+        view::ask_in(turn, wait);
+    }
     exits::on_positions_told(turn);
     too_many(turn);
     session_control::on_synced(turn);
@@ -66,6 +73,7 @@ pub(in crate::engine) fn on_positions(
 /// Asks for the fills since the newest known.
 pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+        doubt::not_read(turn, Chore::FetchFills, "the circuit breaker of reads is open");
         return chores::held_back(turn, Chore::FetchFills);
     }
     let symbols = symbols_in_use(turn);
@@ -83,9 +91,11 @@ pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
 /// The fills came: applied, and what still differs is now the exchange's truth.
 pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillReport>, CallError>) {
     circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    doubt::read(turn, Chore::FetchFills, result);
     let asked_at = turn.state().upkeep.chore(Chore::FetchFills).asked_at;
     match result {
         Ok(fills) => {
+            rows::told(turn, "fills", fills, Severity::Warning);
             let mut fills: Vec<&FillReport> = fills.rows.iter().collect();
             fills.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
             for fill in fills {
@@ -103,61 +113,24 @@ pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillR
     for key in all_keys(turn) {
         reconcile(turn, &key, fills);
     }
+    for key in all_keys(turn) {
+        ask_when_listed(turn, &key);
+    }
     session_control::on_synced(turn);
 }
 
-/// Keeps the exchange's view: of each position told, and "none" of each that a good snapshot does
-/// not list.
-fn remember(turn: &mut Turn, reports: &[PositionReport], asked_at: SessionTime) {
-    for report in reports {
-        turn.emit(Event::VenuePositionSeen { view: Box::new(VenueView { report: report.clone(), as_of: asked_at }) });
+/// What still differs may have fills that the list did not hold yet: asked for again when it must.
+fn ask_when_listed(turn: &mut Turn, key: &PositionKey) {
+    if !differs(turn, key) {
+        return;
     }
-    let listed = |key: &PositionKey| reports.iter().any(|report| report.key == *key && report.contracts.is_positive());
-    for key in all_keys(turn) {
-        if listed(&key) {
-            continue;
-        }
-        let known = turn.state().venue_positions.get(&key).map(|view| view.report.clone());
-        let report = known.map(ended).or_else(|| absent(turn, &key));
-        if let Some(report) = report {
-            turn.emit(Event::VenuePositionSeen { view: Box::new(VenueView { report, as_of: asked_at }) });
-        }
+    if let Some(at) = reconcile::listed_by(turn, key).filter(|at| *at > turn.now) {
+        chores::due_in(turn, Chore::FetchFills, at.since(turn.now));
     }
-}
-
-/// A position that a good snapshot does not list any more: what was pushed of it before is over.
-fn ended(known: PositionReport) -> PositionReport {
-    let over = known.contracts.is_positive() && known.version > 0;
-    PositionReport { contracts: Contracts::ZERO, version: known.version.saturating_add(u64::from(over)), ..known }
-}
-
-/// A report of nothing, for a position that the exchange has never told of.
-fn absent(turn: &Turn, key: &PositionKey) -> Option<PositionReport> {
-    let position = turn.state().positions.get(key)?;
-    let venue_id = match &position.venue_id {
-        Some(id) => id.clone(),
-        None => crate::model::VenuePositionId::new("none").ok()?,
-    };
-    Some(PositionReport {
-        venue_id,
-        key: key.clone(),
-        margin_mode: MarginMode::Isolated,
-        contracts: Contracts::ZERO,
-        frozen: None,
-        taken_over: false,
-        entry_price: None,
-        margin: None,
-        liquidation_price: None,
-        leverage: None,
-        funding: None,
-        realised: None,
-        version: 0,
-        updated_at: turn.venue_now(),
-    })
 }
 
 /// Every symbol and leg that is held here or was told of.
-fn all_keys(turn: &Turn) -> Vec<PositionKey> {
+pub(super) fn all_keys(turn: &Turn) -> Vec<PositionKey> {
     let held = turn.state().positions.open().map(|position| position.key.clone());
     let told = turn.state().venue_positions.keys().cloned();
     held.chain(told).collect::<std::collections::BTreeSet<_>>().into_iter().collect()

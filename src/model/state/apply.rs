@@ -99,6 +99,8 @@ impl SessionState {
             Event::CommandReceived { .. } | Event::CommandMoved { .. } => self.apply_command(at, &record.event),
             Event::Quoted { .. }
             | Event::VenuePositionSeen { .. }
+            | Event::DoubtMoved { .. }
+            | Event::ReadMoved { .. }
             | Event::ChoreMoved { .. }
             | Event::LookupMoved { .. }
             | Event::OrderLeft { .. }
@@ -167,9 +169,10 @@ impl SessionState {
             let moved = self.orders.apply(at, no, event);
             self.count_order(moved);
         }
-        self.positions.fill(at, fill);
+        // A late fill may change what later ones realised; what has no position stands for itself.
+        let realised = self.positions.fill(at, fill).or(fill.realised);
         if self.equity.day == Some(fill.at.day()) {
-            self.equity.day_realised += fill.realised.unwrap_or_default() - fill.fee.unwrap_or_default();
+            self.equity.day_realised += realised.unwrap_or_default() - fill.fee.unwrap_or_default();
         }
     }
 
@@ -295,6 +298,23 @@ impl SessionState {
             Event::VenuePositionSeen { view } => {
                 self.venue_positions.insert(view.report.key.clone(), (**view).clone());
             }
+            Event::DoubtMoved { key, doubt } => match doubt {
+                Some(doubt) => {
+                    self.upkeep.unconfirmed.insert(key.clone(), *doubt);
+                }
+                None => {
+                    self.upkeep.unconfirmed.remove(key);
+                }
+            },
+            Event::ReadMoved { chore, error } => match error {
+                Some(error) => {
+                    let since = self.upkeep.unanswered.get(chore).map_or(at, |known| known.since);
+                    self.upkeep.unanswered.insert(*chore, super::Unanswered { since, error: error.clone() });
+                }
+                None => {
+                    self.upkeep.unanswered.remove(chore);
+                }
+            },
             Event::ChoreMoved { chore, state } => {
                 self.upkeep.chores.insert(*chore, state.clone());
             }

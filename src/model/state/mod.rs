@@ -5,6 +5,7 @@ mod alerts;
 mod apply;
 mod cross_margin;
 mod equity;
+mod fold;
 mod orders;
 mod positions;
 mod upkeep;
@@ -18,15 +19,16 @@ use serde::{Deserialize, Serialize};
 
 pub use alerts::{Alerts, KEPT_ALERTS};
 pub use equity::Equity;
+pub use fold::LastClose;
 pub use orders::Orders;
 pub use positions::{KEPT_CLOSED, Positions};
-pub use upkeep::{Link, Upkeep};
+pub use upkeep::{Link, Unanswered, Upkeep};
 pub use waiting::StartWait;
 
 use super::{
-    Breaker, CallClass, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionId, PositionKey,
-    PositionMode, Quote, RiskLimit, SessionInfo, SessionTime, SignalId, SignalRecord, Symbol, Target, TrippedLimit,
-    VenueView,
+    Breaker, CallClass, Chore, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionId,
+    PositionKey, PositionMode, Quote, RiskLimit, SessionInfo, SessionTime, SignalId, SignalRecord, Symbol, Target,
+    TrippedLimit, VenueView,
 };
 
 /// Finished commands that are kept for the audit pane.
@@ -134,6 +136,17 @@ impl SessionState {
     /// A command that is known.
     pub fn command(&self, id: &CommandId) -> Option<&CommandRecord> {
         self.commands.iter().rev().find(|record| record.command.id == *id)
+    }
+
+    /// As of when the positions are known: when the question of the last list left that was answered;
+    /// `None` before the first of this start.
+    pub fn positions_as_of(&self) -> Option<SessionTime> {
+        self.upkeep.chore(Chore::SyncPositions).told_of
+    }
+
+    /// Whether the positions are known and not older than a limit. When they are not, "none" is "?".
+    pub fn positions_known(&self, now: SessionTime, limit: Duration) -> bool {
+        self.positions_as_of().is_some_and(|as_of| now.since(as_of) <= limit)
     }
 
     /// The facts alone: a copy without quotes. Replaying the journal gives exactly this.

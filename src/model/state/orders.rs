@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::event::state_after;
 use crate::model::{
-    CancelWish, Event, Fill, FillId, Order, OrderNo, OrderState, PositionKey, Qty, SessionTime, Symbol, VenueOrderId,
-    VenueTime,
+    CancelWish, Contracts, Event, Fill, FillId, Order, OrderNo, OrderState, PositionKey, Price, Qty, SessionTime,
+    Symbol, VenueOrderId, VenueTime,
 };
 
 /// Orders by number, with the working ones indexed.
@@ -31,6 +31,9 @@ pub struct Orders {
     /// clock was measured.
     #[serde(default)]
     session_from: Option<VenueTime>,
+    /// The fills that were applied to each order: the exchange may tell one of them again by another id.
+    #[serde(default)]
+    applied: BTreeMap<OrderNo, Vec<(VenueTime, Contracts, Price)>>,
 }
 
 impl Orders {
@@ -117,6 +120,14 @@ impl Orders {
         at < self.fills_from || self.seen_fills.contains(id)
     }
 
+    /// Whether a fill of this size, price and time was applied to an order, by whichever id.
+    pub fn has_applied(&self, no: OrderNo, at: VenueTime, contracts: Contracts, price: Price) -> bool {
+        let same = |known: &(VenueTime, Contracts, Price)| {
+            (known.0.millis(), known.1, known.2) == (at.millis(), contracts, price)
+        };
+        self.applied.get(&no).is_some_and(|applied| applied.iter().any(same))
+    }
+
     /// Fills from before this time are not applied any more.
     pub const fn fills_from(&self) -> VenueTime {
         self.fills_from
@@ -197,10 +208,14 @@ impl Orders {
         if self.seen_fills.insert(fill.id.clone()) {
             self.fill_order.push_back((fill.at, fill.id.clone()));
         }
+        if let Some(no) = fill.order {
+            self.applied.entry(no).or_default().push((fill.at, fill.contracts, fill.price));
+        }
     }
 
     pub(super) fn forget(&mut self, orders: &[OrderNo], fills_before: VenueTime) {
         for no in orders {
+            self.applied.remove(no);
             if let Some(order) = self.by_no.remove(no)
                 && let Some(venue_id) = &order.venue_id
             {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Chore, ChoreState, ClockOffset, LinkState, OrderNo, SessionTime, Signal, Symbol};
+use crate::model::{
+    Chore, ChoreState, ClockOffset, Doubt, LinkState, OrderNo, PositionKey, SessionTime, Signal, Symbol,
+};
 
 /// Placements that are remembered: more than any exchange lets through in a window.
 const KEPT_PLACEMENTS: usize = 256;
@@ -44,6 +46,15 @@ pub struct HeldExit {
     pub until: SessionTime,
 }
 
+/// A question that is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// Since when.
+    pub since: SessionTime,
+    /// Why, as last told.
+    pub error: String,
+}
+
 /// What goes on between steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upkeep {
@@ -64,10 +75,33 @@ pub struct Upkeep {
     /// As of when, by our clock, the price of each contract is: when it arrived, or earlier when its
     /// stamp was old already.
     pub quoted_at: BTreeMap<Symbol, SessionTime>,
+    /// Positions about which something is not certain, and what.
+    #[serde(default, with = "doubt_list")]
+    pub unconfirmed: BTreeMap<PositionKey, Doubt>,
+    /// Questions about orders, fills and positions that are not answered.
+    #[serde(default)]
+    pub unanswered: BTreeMap<Chore, Unanswered>,
     /// The link.
     pub link: Link,
     /// What is wrong with the journal.
     pub journal_error: Option<String>,
+}
+
+/// JSON objects need text keys; doubts travel as a list.
+mod doubt_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::{Doubt, PositionKey};
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<PositionKey, Doubt>, out: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(out)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<PositionKey, Doubt>, D::Error> {
+        Ok(Vec::<(PositionKey, Doubt)>::deserialize(from)?.into_iter().collect())
+    }
 }
 
 impl Upkeep {
@@ -76,6 +110,11 @@ impl Upkeep {
         while self.placements.len() > KEPT_PLACEMENTS {
             self.placements.pop_front();
         }
+    }
+
+    /// Whether nothing is uncertain about a position.
+    pub fn is_confirmed(&self, key: &PositionKey) -> bool {
+        !self.unconfirmed.contains_key(key)
     }
 
     /// A chore's place in its cycle.

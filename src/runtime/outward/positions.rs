@@ -31,11 +31,15 @@ pub fn told(record: &Record, state: &SessionState, left: Option<&Position>) -> V
                 let status = if *cause == CloseCause::Liquidated { "liquidated" } else { "closed" };
                 lines.push(updated(record, position, state, status));
             }
-            lines.extend(state.positions.closed_by_id(*id).map(|closed| closed_line(record, closed, *cause)));
+            let closed = state.positions.closed_by_id(*id);
+            lines.extend(closed.map(|closed| closed_line("position_closed", record, closed, *cause)));
             lines
         }
+        // A closing is told once; what is learnt of its cause later has a line of its own.
         Event::PositionExplained { id, cause, .. } => {
-            state.positions.closed_by_id(*id).map(|closed| closed_line(record, closed, *cause)).into_iter().collect()
+            let closed = state.positions.closed_by_id(*id);
+            let settled = closed.filter(|closed| closed.evidence_syncs_left == 0 || *cause == CloseCause::Unexplained);
+            settled.map(|closed| closed_line("position_explained", record, closed, *cause)).into_iter().collect()
         }
         Event::FundingSettled { id, funding } => {
             let closed = state.positions.closed_by_id(*id);
@@ -80,8 +84,9 @@ fn updated(record: &Record, position: &Position, state: &SessionState, status: &
         .with("origin", &position.origin)
 }
 
-fn closed_line(record: &Record, closed: &ClosedPosition, cause: CloseCause) -> Line {
-    Line::of("position_closed", record)
+fn closed_line(name: &'static str, record: &Record, closed: &ClosedPosition, cause: CloseCause) -> Line {
+    let taken = closed.taken.as_ref();
+    Line::of(name, record)
         .with("position_id", &closed.id)
         .with("symbol", &closed.key.symbol)
         .with("side", &closed.key.side)
@@ -92,6 +97,9 @@ fn closed_line(record: &Record, closed: &ClosedPosition, cause: CloseCause) -> L
         .with("realized_pnl", &closed.realised)
         .with("commission", &closed.fees)
         .with("funding", &closed.funding)
+        .with("taken_quantity", &taken.map(|taken| taken.quantity))
+        .with("taken_price", &taken.and_then(|taken| taken.price))
+        .with("taken_pnl", &taken.and_then(|taken| taken.realised))
         .with("opened_at", &closed.opened_at.millis())
 }
 

@@ -94,6 +94,8 @@ fn fill(id: &str, no: u64, contracts: &str, quantity: &str, price: &str) -> Fill
         price: Price(dec(price)),
         fee: Some(Usdt(dec("0.01"))),
         realised: Some(Usdt::ZERO),
+        computed: None,
+        estimated: false,
         taker: Some(true),
         category: crate::model::Category::Normal,
         at: VenueTime::from_secs(9),

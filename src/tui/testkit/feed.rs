@@ -335,6 +335,8 @@ impl Feed {
                 price: price.map(Price).or(limit).unwrap_or_default(),
                 fee: Some(Usdt(number("0.42"))),
                 realised: Some(Usdt::ZERO),
+                computed: None,
+                estimated: false,
                 taker: Some(true),
                 category: Category::Normal,
                 at: VenueTime::from_micros(at.micros()),

@@ -97,7 +97,10 @@ fn facts(model: &Model, canvas: &Canvas<'_>) -> Vec<Span> {
         let text = format!("filtered {} of {}", table.rows.len(), table.total);
         parts.push((text, canvas.style(Role::Pending)));
     }
-    parts.push((format!("{} open", model.shown().positions.open_count()), Style::new()));
+    let open = model.shown().positions.open_count();
+    let unconfirmed = model.shown().upkeep.unconfirmed.len();
+    let mark = if unconfirmed > 0 { format!(" ({unconfirmed} {})", format::UNKNOWN) } else { String::new() };
+    parts.push((format!("{open} open{mark}"), Style::new()));
     if let Some(sort) = table.sort {
         let glyph = if sort.reversed { canvas.glyphs().up } else { canvas.glyphs().down };
         parts.push((format!("sort {} {glyph}", sort.column.word()), Style::new()));
@@ -237,12 +240,19 @@ pub fn closed_words(state: &SessionState, closed: &ClosedPosition) -> String {
     let spec = state.contracts.get(symbol);
     let (tick, lot) = (spec.map(|spec| spec.tick), spec.map(step));
     let mut words: Vec<String> = Vec::new();
-    if closed.quantity.is_positive() {
-        words.push(format::quantity(closed.quantity, lot));
+    let taken = closed.taken.as_ref();
+    let (quantity, exit_price) = match taken {
+        Some(taken) => (taken.quantity, taken.price),
+        None => (closed.quantity, closed.exit_price),
+    };
+    if quantity.is_positive() {
+        words.push(format::quantity(quantity, lot));
     }
-    words.extend(closed.exit_price.map(|exit| format!("@ {} ", format::price(exit, tick))));
+    words.extend(exit_price.map(|exit| format!("@ {} ", format::price(exit, tick))));
     words.extend(closed.entry_price.map(|entry| format!("entry {} ", format::price(entry, tick))));
-    let realised = closed.realised.map_or_else(|| format::UNKNOWN.to_owned(), format::signed);
+    // Of what was taken over, not of what was closed before.
+    let realised = taken.map_or(closed.realised, |taken| taken.realised);
+    let realised = realised.map_or_else(|| format::UNKNOWN.to_owned(), format::signed);
     words.push(format!("realised {realised}  at {}", format::clock(closed.closed_at)));
     words.join(" ")
 }

@@ -1,0 +1,185 @@
+//! What is not certain of a position, since when, and the deadline: nothing puts the comparison with the
+//! exchange off for more than two syncs (engine.md 8.10, 8.19).
+
+use std::time::Duration;
+
+use super::reconcile::{differs, take};
+use super::sync::all_keys;
+use crate::engine::alerting::{NewAlert, clear, raise};
+use crate::engine::turn::Turn;
+use crate::model::{
+    AlertKey, AlertKind, CallError, Chore, Doubt, Event, Missing, Order, OrderState, PositionKey, Severity,
+};
+
+/// Two syncs: so long the comparison may be put off.
+pub(super) fn patience(turn: &Turn) -> Duration {
+    turn.settings.positions.sync_interval.saturating_mul(2)
+}
+
+/// A list holds it.
+pub(super) fn seen(turn: &mut Turn, key: &PositionKey) {
+    change(turn, key, |doubt| Doubt { missing: None, ..doubt });
+}
+
+/// A list lacks it: the first that counts, or (`None`) one that is too old to count.
+pub(super) fn lacking(turn: &mut Turn, key: &PositionKey, first: Option<Missing>) {
+    let doubt = turn.state().upkeep.unconfirmed.get(key).copied().unwrap_or_default();
+    let doubt = Some(Doubt { missing: first.or(doubt.missing), ..doubt });
+    if turn.state().upkeep.unconfirmed.get(key) != doubt.as_ref() {
+        turn.emit(Event::DoubtMoved { key: key.clone(), doubt });
+    }
+}
+
+/// The exchange and we agree.
+pub(super) fn agreed(turn: &mut Turn, key: &PositionKey) {
+    change(turn, key, |doubt| Doubt { differs_since: None, ..doubt });
+    clear(turn, AlertKind::ReconciliationStuck, key);
+}
+
+/// Looks over what differs; what differed for too long is taken from the exchange as it says.
+pub(in crate::engine) fn watch(turn: &mut Turn) {
+    for key in all_keys(turn) {
+        if !differs(turn, &key) {
+            agreed(turn, &key);
+            continue;
+        }
+        let since = turn.state().upkeep.unconfirmed.get(&key).and_then(|doubt| doubt.differs_since);
+        match since {
+            None => {
+                let now = turn.now;
+                change(turn, &key, |doubt| Doubt { differs_since: Some(now), ..doubt });
+            }
+            Some(since) if since.plus(patience(turn)) <= turn.now => stuck(turn, &key),
+            Some(_) => {}
+        }
+    }
+    let over: Vec<PositionKey> = {
+        let keys = all_keys(turn);
+        turn.state().upkeep.unconfirmed.keys().filter(|key| !keys.contains(key)).cloned().collect()
+    };
+    for key in over {
+        turn.emit(Event::DoubtMoved { key, doubt: None });
+    }
+    stale(turn);
+}
+
+/// Two syncs have not explained it: whoever waits for the explanation waits no longer, and a person is
+/// told what it was.
+fn stuck(turn: &mut Turn, key: &PositionKey) {
+    let Some(view) = turn.state().venue_positions.get(key) else { return };
+    let spec = turn.state().contracts.get(&key.symbol);
+    let shown =
+        |contracts| spec.map_or_else(|| format!("{contracts} contracts"), |spec| spec.quantity(contracts).to_string());
+    let theirs = shown(view.report.contracts);
+    let ours = turn.state().positions.get(key).map_or_else(|| "none".to_owned(), |ours| shown(ours.contracts));
+    let waited = waited_for(turn, key).join(", ");
+    let taken = take(turn, key);
+    let end = if taken { "its size counts now" } else { "its size cannot be taken yet" };
+    let message = format!(
+        "{key}: the exchange holds {theirs}, here were {ours}, for {} s, and nothing explains it (waited for: {waited}); {end}",
+        patience(turn).as_secs()
+    );
+    let key_of_it = AlertKey { kind: AlertKind::ReconciliationStuck, subject: key.to_string() };
+    let told = turn.state().alerts.active(&key_of_it).is_some();
+    let alert = if taken {
+        NewAlert::happened(AlertKind::ReconciliationStuck, key, Severity::Critical, message)
+    } else {
+        NewAlert::holds(AlertKind::ReconciliationStuck, key, Severity::Critical, message)
+    };
+    if taken || !told {
+        raise(turn, alert.symbol(&key.symbol).detail("side", key.side).detail("exchange", theirs).detail("here", ours));
+    }
+}
+
+fn waited_for(turn: &Turn, key: &PositionKey) -> Vec<String> {
+    let of_key = |order: &&Order| order.position_key() == *key;
+    let mut waited: Vec<String> = turn
+        .state()
+        .orders
+        .working()
+        .filter(of_key)
+        .filter_map(|order| match order.state {
+            OrderState::Submitting | OrderState::Unknown => Some(format!("what became of order {}", order.no)),
+            _ if order.has_unsettled_fills() => Some(format!(
+                "fills of order {}: {} of the {} contracts that the exchange counts",
+                order.no, order.filled_contracts, order.venue_filled
+            )),
+            _ => None,
+        })
+        .collect();
+    waited.extend(
+        turn.state()
+            .upkeep
+            .unanswered
+            .iter()
+            .map(|(chore, unanswered)| format!("{}: {}", subject(*chore), unanswered.error)),
+    );
+    if waited.is_empty() {
+        waited.push("fills that explain it".to_owned());
+    }
+    waited
+}
+
+/// A question whose answer is compared was not answered, or was held back.
+pub(in crate::engine) fn not_read(turn: &mut Turn, chore: Chore, error: &str) {
+    let known = turn.state().upkeep.unanswered.get(&chore);
+    if known.is_none_or(|known| known.error != error) {
+        turn.emit(Event::ReadMoved { chore, error: Some(error.to_owned()) });
+    }
+}
+
+/// Its answer, or the error of it.
+pub(in crate::engine) fn read<T>(turn: &mut Turn, chore: Chore, result: &Result<T, CallError>) {
+    match result {
+        Ok(_) => {
+            if turn.state().upkeep.unanswered.contains_key(&chore) {
+                turn.emit(Event::ReadMoved { chore, error: None });
+            }
+            clear(turn, AlertKind::ReconciliationStale, subject(chore));
+        }
+        Err(error) => not_read(turn, chore, &error.message),
+    }
+}
+
+/// Two intervals without an answer: what is shown is as old as that, and a person is told why.
+fn stale(turn: &mut Turn) {
+    let exposed = turn.state().positions.open_count() > 0 || turn.state().orders.working_count() > 0;
+    let severity = if exposed { Severity::Critical } else { Severity::Warning };
+    let due: Vec<(Chore, String)> = turn
+        .state()
+        .upkeep
+        .unanswered
+        .iter()
+        .filter(|(_, unanswered)| unanswered.since.plus(patience(turn)) <= turn.now)
+        .map(|(chore, unanswered)| (*chore, unanswered.error.clone()))
+        .collect();
+    for (chore, error) in due {
+        let subject = subject(chore);
+        let message = format!(
+            "{subject} of the account could not be read for {} s and may be out of date here: {error}",
+            patience(turn).as_secs()
+        );
+        let key = AlertKey { kind: AlertKind::ReconciliationStale, subject: subject.to_owned() };
+        let known = turn.state().alerts.active(&key);
+        if known.is_none_or(|known| known.message != message || known.severity < severity) {
+            raise(turn, NewAlert::holds(AlertKind::ReconciliationStale, subject, severity, message));
+        }
+    }
+}
+
+const fn subject(chore: Chore) -> &'static str {
+    match chore {
+        Chore::SyncPositions => "positions",
+        Chore::PollOrders => "orders",
+        Chore::FetchFills => "fills",
+        _ => "other",
+    }
+}
+
+fn change(turn: &mut Turn, key: &PositionKey, to: impl FnOnce(Doubt) -> Doubt) {
+    let known = turn.state().upkeep.unconfirmed.get(key).copied();
+    let doubt = Some(to(known.unwrap_or_default())).filter(|doubt| *doubt != Doubt::default());
+    if known != doubt {
+        turn.emit(Event::DoubtMoved { key: key.clone(), doubt });
+    }
+}
