@@ -96,6 +96,11 @@ pub enum Request {
     },
     /// All open orders.
     OpenOrders,
+    /// Orders of all contracts that were placed since a time and have come to an end.
+    OrderHistory {
+        /// Since when, by the exchange.
+        since: VenueTime,
+    },
     /// Fills of these contracts since a time.
     FillsSince {
         /// Which contracts.
@@ -185,6 +190,15 @@ pub enum Reply {
     OpenOrders {
         /// When the question left.
         asked_at: SessionTime,
+        /// The orders.
+        result: Result<Listing<OrderReport>, CallError>,
+    },
+    /// To [`Request::OrderHistory`].
+    OrderHistory {
+        /// When the question left.
+        asked_at: SessionTime,
+        /// Since when it was about, by the exchange.
+        since: VenueTime,
         /// The orders.
         result: Result<Listing<OrderReport>, CallError>,
     },

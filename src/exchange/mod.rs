@@ -54,6 +54,12 @@ pub trait Exchange: Send + Sync {
     /// All open orders of the account (every page).
     async fn open_orders(&self) -> Result<Listing<OrderReport>, CallError>;
 
+    /// Orders of the account, of all contracts (every page), that were placed since a time of the
+    /// exchange and have come to an end: filled, cancelled and invalid ones. A venue that keeps less than
+    /// the time asked for answers with what it keeps, so absence from it proves nothing about older
+    /// orders.
+    async fn order_history(&self, since: VenueTime) -> Result<Listing<OrderReport>, CallError>;
+
     /// The fills of one order.
     async fn order_fills(&self, symbol: &Symbol, order: &VenueOrderId) -> Result<Listing<FillReport>, CallError>;
 

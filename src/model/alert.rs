@@ -87,6 +87,8 @@ pub enum AlertKind {
     FlattenIncomplete,
     /// A part of the program ended unexpectedly.
     InternalFailure,
+    /// Another copy of this session trades on the same account.
+    SecondCopy,
     /// This machine's clock differs from the exchange's, or stood still.
     ClockOff,
 }

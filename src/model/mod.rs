@@ -4,6 +4,7 @@
 mod alert;
 mod breaker;
 mod command;
+mod content;
 mod contract;
 mod control;
 mod event;
@@ -26,13 +27,14 @@ mod venue;
 pub use alert::{Acknowledgement, Alert, AlertKey, AlertKind, Severity};
 pub use breaker::{Breaker, BreakerState, CallClass};
 pub use command::{Action, Command, CommandRecord, CommandStatus};
+pub use content::Digest;
 pub use contract::{ContractSpec, RiskTier, SizeError};
 pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
 pub use event::{Account, Chore, ChoreState, Event, LinkState, Record, VenueView};
 pub use fill::{Category, Fill};
 pub use ids::{
-    AlertId, ClientOrderId, CommandId, FillId, IdError, OrderNo, PositionId, SessionId, SignalId, StrategyId, Symbol,
-    VenueOrderId, VenuePositionId,
+    AlertId, ClientIdParts, ClientOrderId, CommandId, FillId, IdError, Incarnation, OrderNo, PositionId, SessionId,
+    SignalId, StrategyId, Symbol, VenueOrderId, VenuePositionId,
 };
 pub use money::{Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, in_bounds, mul, round_down, round_up, sub};
 pub use order::{CancelWish, Order, OrderState, OrderType, Purpose};
@@ -49,7 +51,8 @@ pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
 pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
-    Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, Link, Orders, Positions, SessionState, Upkeep,
+    Alerts, BulkRecovery, Counters, Doubt, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, KnownIds, Link,
+    OrderOrigin, Orders, Positions, SessionState, Upkeep,
 };
 pub use text::escape_controls;
 pub use time::{ClockOffset, SessionTime, Time, VenueTime};

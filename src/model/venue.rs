@@ -117,6 +117,12 @@ pub struct OrderReport {
     pub version: u64,
     /// When it last changed, by the exchange.
     pub updated_at: VenueTime,
+    /// When it was made, by the exchange.
+    #[serde(default)]
+    pub created_at: Option<VenueTime>,
+    /// Its limit price; `None` for a market order, or when the exchange does not say.
+    #[serde(default)]
+    pub limit: Option<Price>,
 }
 
 /// A fill as the exchange tells it.
@@ -331,6 +337,8 @@ pub enum Refusal {
     NoSlot,
     /// The journal cannot be written.
     Journal,
+    /// Our own program failed during the call: it says nothing about the exchange.
+    Defect,
 }
 
 /// A failed call to the exchange.

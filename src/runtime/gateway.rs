@@ -160,6 +160,10 @@ impl Call {
                 let (result, defect) = self.within("open orders", OnlyReads, exchange.open_orders()).await;
                 (Reply::OpenOrders { asked_at, result }, defect)
             }
+            Request::OrderHistory { since } => {
+                let (result, defect) = self.within("order history", OnlyReads, exchange.order_history(since)).await;
+                (Reply::OrderHistory { asked_at, since, result }, defect)
+            }
             Request::FillsSince { symbols, since } => {
                 let (result, defect) = self.within("fills", OnlyReads, exchange.fills_since(&symbols, since)).await;
                 (Reply::Fills { result }, defect)
@@ -203,16 +207,16 @@ impl Call {
             Silence::MayBeDone => ErrorClass::Ambiguous,
             Silence::OnlyReads => ErrorClass::Retryable,
         };
-        let error = |message: String, counts| {
-            Err(CallError { class, counts, code: None, refusal: Refusal::Unspecified, message })
-        };
+        let error = |message: String, counts, refusal| Err(CallError { class, counts, code: None, refusal, message });
         match tokio::time::timeout(self.patience, AssertUnwindSafe(call).catch_unwind()).await {
             Ok(Ok(result)) => (result, None),
             Ok(Err(panic)) => {
                 let what = format!("the call {what:?} ended by a defect: {}", panic_text(panic.as_ref()));
-                (error(what.clone(), false), Some(what))
+                (error(what.clone(), false, Refusal::Defect), Some(what))
             }
-            Err(_) => (error(format!("{what}: no answer within {:?}", self.patience), true), None),
+            Err(_) => {
+                (error(format!("{what}: no answer within {:?}", self.patience), true, Refusal::Unspecified), None)
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! lines, each with an id, and each is answered.
 
 mod lines;
+mod once;
 mod reader;
 mod writer;
 
@@ -154,6 +155,11 @@ impl Desk {
                     {
                         self.say(command_answer(&asked, status)).await;
                     }
+                    if let Event::CommandRefused { command, why } = &record.event
+                        && command.by == BY
+                    {
+                        self.say(rejected(command.id.as_str(), why, None)).await;
+                    }
                 }
             }
         }
@@ -197,7 +203,8 @@ impl Desk {
     }
 
     async fn take(&mut self, line: reader::InputLine) {
-        let asked = match lines::understand(&line) {
+        let understood = lines::understand(&line, &|name| self.outward.state().order_named(name));
+        let asked = match understood {
             Ok(Some(asked)) => asked,
             Ok(None) => return,
             Err(mistake) => {
@@ -216,16 +223,20 @@ impl Desk {
                 Err(error) => self.say(rejected(&id, &error.to_string(), None)).await,
             },
             Wish::Command(command_id, action) => {
-                let known = self.outward.state().command(&command_id).map(|record| record.status.clone());
-                if let Some(status) = known.filter(CommandStatus::is_final) {
-                    self.say(command_answer(&id, &status)).await;
+                // The same wish again gets the first outcome, and is told that nothing was done anew.
+                let known = self.outward.state().command_answer(&command_id, &action);
+                let is_same = !self.outward.state().is_command_id_taken(&command_id, &action);
+                if let Some(status) = known.filter(|status| is_same && status.is_final()) {
+                    self.say(command_answer(&id, &status).with("repeated", &true)).await;
                     return;
                 }
                 let command = Command { id: command_id.clone(), by: BY.into(), action };
                 match self.commands.send(command) {
-                    Ok(()) => {
+                    Ok(()) if is_same => {
                         self.waiting.insert(command_id, id);
                     }
+                    // Its refusal is told when the engine has it on record.
+                    Ok(()) => {}
                     Err(gone) => self.say(rejected(&id, &gone.to_string(), None)).await,
                 }
             }
@@ -238,7 +249,7 @@ impl Desk {
                 let line = Line::new("answer").with("id", &id).with("signal_id", &signal_id);
                 match &outcome {
                     SignalOutcome::Ordered { order } | SignalOutcome::Cancelling { order } => {
-                        let client_id = self.outward.state().info.as_ref().map(|info| order.client_id(&info.id));
+                        let client_id = self.outward.state().client_id_of(*order);
                         let what =
                             if matches!(outcome, SignalOutcome::Ordered { .. }) { "ordered" } else { "cancelling" };
                         line.with("result", &"accepted")

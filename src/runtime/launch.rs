@@ -331,6 +331,11 @@ impl Parts {
             Some(seed) => identity::seeded_session_id(seed)?,
             None => identity::random_session_id()?,
         };
+        let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
+        let incarnation = match seed {
+            Some(seed) => identity::seeded_incarnation(seed, starts)?,
+            None => identity::random_incarnation()?,
+        };
         let info = SessionInfo {
             id,
             environment,
@@ -338,6 +343,7 @@ impl Parts {
             label,
             started_at: clock.now(),
             starts: 1,
+            incarnation: Some(incarnation),
         };
         let inline = speed == Speed::Max || !settings.journal.sync;
         let scribe = Scribe::new(recovered.journal, if inline { Manner::InPlace } else { Manner::Durable })?;
@@ -350,7 +356,6 @@ impl Parts {
             watched::spawn("the built-in strategy", tell.clone(), strategy::run(momentum, updates, intake));
         }
         if let Some(ended) = ended {
-            let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
             watched::spawn("the watch over the exchange", tell.clone(), stop_at_end(ended, starts, tell, commands));
         }
         let engine = Engine::new(settings, recovered.state);

@@ -403,9 +403,9 @@ fn answer_in(events: &[Record], state: &SessionState, id: &str) -> SignalAnswer 
             _ => {}
         }
     }
-    let known = SignalId::new(id).ok().and_then(|id| state.signals.get(&id).map(|record| (id, record)));
+    let known = SignalId::new(id).ok().and_then(|id| state.signal_outcome(&id).map(|outcome| (id, outcome)));
     match known {
-        Some((id, record)) => SignalAnswer::Decided { id, outcome: record.outcome.clone() },
+        Some((id, outcome)) => SignalAnswer::Decided { id, outcome },
         None => SignalAnswer::Refused { reason: "the session does not take signals now".into() },
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
-    Command, CommandId, CommandStatus, Contracts, Control, Event, Flatten, FlattenStep, LinkState, LiquidationWatch,
-    OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity, Side,
-    SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
+    Command, CommandId, CommandStatus, Contracts, Control, Event, Flatten, FlattenStep, Incarnation, LinkState,
+    LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity,
+    Side, SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;
@@ -45,13 +45,15 @@ fn samples() -> Vec<Event> {
         order_margin: Usdt(d("0.10")),
     };
     events.extend([
-        Event::SessionResumed { starts: 2, exchange: text() },
+        Event::SessionResumed { starts: 2, exchange: text(), incarnation: None },
+        Event::SessionResumed { starts: 3, exchange: text(), incarnation: Incarnation::new("0a1b2c").ok() },
         Event::PhaseChanged { phase: Phase::Stopped, reason: text() },
         Event::ControlChanged { control: Control::Halted, by: text(), reason: text() },
         Event::FlattenMoved { flatten: Some(Box::new(flatten)) },
         Event::FlattenMoved { flatten: None },
         Event::PositionModeLearned { mode: PositionMode::OneWay },
         Event::SignalsForgotten { before: stamp },
+        Event::OrderRecovered { order: order.clone() },
         Event::OrderCreated { order },
         Event::OrderRetrying { no, next_attempt_at: stamp, error: text() },
         Event::OrderLost { no, error: text() },
@@ -114,7 +116,7 @@ fn samples() -> Vec<Event> {
         },
         Event::CommandMoved { id: command_id, status: CommandStatus::Unknown { why: text() }, waiting_for: vec![no] },
         Event::VenuePositionSeen { view: Box::new(VenueView { report, as_of: stamp }) },
-        Event::CallCounted { class: CallClass::Reads, failure: Some(text()) },
+        Event::CallCounted { class: CallClass::Reads, failure: Some(text()), same_round: true },
         Event::ProbeSent { class: CallClass::Entries },
         Event::CallHeldBack { class: CallClass::Entries },
         Event::ChoreMoved { chore: Chore::FetchFills, state: ChoreState { due: Some(stamp), ..Default::default() } },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bulk;
 use super::reports::apply_report;
 use super::send::{fail, send_again};
 use crate::engine::Request;
@@ -9,10 +10,14 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, OrderState, SessionTime};
 
-/// Asks what became of an order, unless the question is out already.
+/// Asks what became of an order, unless the question is out already, or the lists answer it together with
+/// many others.
 pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
     let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
     if turn.state().upkeep.lookups.contains_key(&no) {
+        return;
+    }
+    if order.state == OrderState::Unknown && bulk::is_at_work(turn) {
         return;
     }
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
@@ -30,7 +35,7 @@ pub(in crate::engine) fn on_looked_up(
     result: &Result<Option<OrderReport>, CallError>,
 ) {
     turn.emit(Event::LookupMoved { no, asked_at: None });
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
     match result {
         Ok(Some(report)) => apply_report(turn, report, asked_at),
         Ok(None) => {
@@ -45,7 +50,7 @@ pub(in crate::engine) fn on_looked_up(
 
 /// The exchange answered and knows no such order. That proves absence only when a request that was
 /// still on its way would be refused by now: it carries a time stamp that is too old.
-fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
+pub(super) fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
     let window: Duration = turn.settings.orders.lookup_proof_after;
     match (&order.venue_id, order.state) {
         (None, OrderState::Unknown) => {

@@ -5,15 +5,18 @@
 //! id, only after proof that the exchange does not have it. Fills move an order, never a state word
 //! of the exchange alone.
 
+mod bulk;
 mod cancel;
 mod entry;
 mod exit;
 mod fills;
 mod lookup;
+mod lost;
 mod polling;
 mod reports;
 mod send;
 
+pub(super) use bulk::{on_order_history, recover, restart};
 pub(super) use cancel::{leave_cancels, on_cancelled, wish_cancel, wish_cancel_entries};
 pub(super) use entry::enter;
 pub(super) use exit::{close_all, exit};
@@ -21,7 +24,7 @@ pub(super) use fills::{apply_fill, on_order_fills};
 pub(super) use lookup::{look_up, on_looked_up};
 pub(super) use polling::{cleanup, due_work, on_open_orders, poll};
 pub(super) use reports::apply_report;
-pub(super) use send::{access_refused, on_placed, restart};
+pub(super) use send::{access_refused, on_placed};
 
 use super::alerting::{NewAlert, raise};
 use super::turn::Turn;

@@ -61,9 +61,10 @@ pub(in crate::engine) fn on_open_orders(
     asked_at: SessionTime,
     result: &Result<Listing<OrderReport>, CallError>,
 ) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
-    let Ok(list) = result else {
-        return chores::failed(turn, Chore::PollOrders);
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
+    let list = match result {
+        Ok(list) => list,
+        Err(error) => return chores::failed_by(turn, Chore::PollOrders, error),
     };
     let reports = &list.rows;
     for report in reports {
@@ -86,6 +87,7 @@ pub(in crate::engine) fn on_open_orders(
         look_up(turn, no);
     }
     chores::done(turn, Chore::PollOrders);
+    super::bulk::after_open_orders(turn, asked_at, list.unreadable.is_empty());
 }
 
 /// Forgets orders that ended long ago, and signals that cannot come again.

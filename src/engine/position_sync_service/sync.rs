@@ -33,7 +33,7 @@ pub(in crate::engine) fn on_positions(
     asked_at: SessionTime,
     result: &Result<(Listing<PositionReport>, AccountReport), CallError>,
 ) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
     let (list, account) = match result {
         Ok(answer) => answer,
         Err(error) => {
@@ -41,7 +41,7 @@ pub(in crate::engine) fn on_positions(
             if error.class == crate::model::ErrorClass::AccessRefused {
                 session_control::access_refused(turn, error);
             }
-            return chores::failed(turn, Chore::SyncPositions);
+            return chores::failed_by(turn, Chore::SyncPositions, error);
         }
     };
     remember(turn, &list.rows, asked_at);
@@ -81,8 +81,8 @@ pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
 
 /// The fills came: applied, and what still differs is now the exchange's truth.
 pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillReport>, CallError>) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
     let asked_at = turn.state().upkeep.chore(Chore::FetchFills).asked_at;
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), asked_at);
     match result {
         Ok(fills) => {
             let mut fills: Vec<&FillReport> = fills.rows.iter().collect();
@@ -92,7 +92,7 @@ pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillR
             }
             chores::done(turn, Chore::FetchFills);
         }
-        Err(_) => chores::failed(turn, Chore::FetchFills),
+        Err(error) => chores::failed_by(turn, Chore::FetchFills, error),
     }
     let fills = match (result, asked_at) {
         (Err(_), _) => Fills::Failed,

@@ -244,6 +244,10 @@ impl Exchange for Adapter {
         query::open_orders(&self.core).await.map(Into::into)
     }
 
+    async fn order_history(&self, since: VenueTime) -> Result<Listing<OrderReport>, CallError> {
+        query::order_history(&self.core, since).await.map(Into::into)
+    }
+
     async fn order_fills(&self, symbol: &Symbol, order: &VenueOrderId) -> Result<Listing<FillReport>, CallError> {
         query::order_fills(&self.core, symbol, order).await.map(Into::into)
     }

@@ -126,6 +126,15 @@ pub async fn open_orders(core: &Core) -> Result<Vec<OrderReport>, CallError> {
     pages(core, "read open orders", "", path, &[], order_of, |order: &OrderReport| order.venue_id.clone()).await
 }
 
+/// Orders placed since a time that have come to an end, of all contracts: filled, cancelled and invalid.
+pub async fn order_history(core: &Core, since: VenueTime) -> Result<Vec<OrderReport>, CallError> {
+    let (start, end) = window(core, since);
+    let path = "/api/v1/private/order/list/history_orders";
+    let filter = [("states", "3,4,5"), ("start_time", start.as_str()), ("end_time", end.as_str())];
+    let id = |order: &OrderReport| order.venue_id.clone();
+    pages(core, "read order history", "", path, &filter, order_of, id).await
+}
+
 /// The fills of one order.
 pub async fn order_fills(core: &Core, symbol: &Symbol, id: &VenueOrderId) -> Result<Vec<FillReport>, CallError> {
     let mut path = String::from("/api/v1/private/order/deal_details/");

@@ -127,9 +127,14 @@ impl Exchange for Fake {
             refusal: Refusal::Unspecified,
             version: 1,
             updated_at: VenueTime::ZERO,
+            created_at: None,
+            limit: None,
         };
         let placed = self.placed.lock().unwrap();
         self.read(placed.iter().enumerate().map(report).collect::<Vec<_>>().into())
+    }
+    async fn order_history(&self, _: VenueTime) -> Result<Listing<OrderReport>, CallError> {
+        self.read(Listing::default())
     }
     async fn order_fills(&self, _: &Symbol, _: &VenueOrderId) -> Result<Listing<FillReport>, CallError> {
         self.read(Listing::default())
@@ -245,6 +250,7 @@ impl Bench {
             label: "test".into(),
             started_at: clock.now(),
             starts: 1,
+            incarnation: None,
         };
         let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway);
         let ports = Ports { commands: take_commands, internal, pushes, signals, abandon: take_abandon };

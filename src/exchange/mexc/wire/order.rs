@@ -25,6 +25,8 @@ pub struct RawOrder<'a> {
     version: Option<Int>,
     update_time: Option<Int>,
     create_time: Option<Int>,
+    price: Option<Dec>,
+    order_type: Option<Int>,
 }
 
 impl RawOrder<'_> {
@@ -57,6 +59,8 @@ impl RawOrder<'_> {
             refusal: Refusal::Unspecified,
             version: self.version.map_or(0, |Int(number)| u64::try_from(number).unwrap_or(0)),
             updated_at: VenueTime::from_millis(updated),
+            created_at: self.create_time.map(|Int(millis)| VenueTime::from_millis(millis)),
+            limit: price(self.price).filter(|_| !matches!(self.order_type, Some(Int(5)))),
         })
     }
 }
