@@ -88,6 +88,8 @@ fn engine() -> (Duration, Duration) {
                     refusal: Refusal::Unspecified,
                     version: 2,
                     updated_at: VenueTime::from_micros(now.micros()),
+                    created_at: None,
+                    limit: None,
                 };
                 [
                     Input::Reply(Box::new(Reply::Placed { no: *no, attempt: *attempt, result: Ok(venue_id) })),

@@ -224,6 +224,8 @@ pub async fn signal_after_signal(intake: &Intake, push: &tokio::sync::mpsc::Send
             refusal: Refusal::Unspecified,
             version: 2,
             updated_at: VenueTime::from_micros(wall_time().micros()),
+            created_at: None,
+            limit: None,
         };
         push.send(Push::Order(report)).await.unwrap();
         tokio::time::sleep(REST / 2).await;

@@ -54,6 +54,7 @@ pub const ROWS: &[Row] = &[
     Row { key: "risk.drawdown_alert_share_pct", kind: Kind::Percent(1_000, 100_000) },
     Row { key: "risk.margin_utilisation_pct", kind: Kind::Percent(1_000, 100_000) },
     Row { key: "risk.market_collar_pct", kind: Kind::Percent(10, 100_000) },
+    Row { key: "risk.max_price_jump_pct", kind: Kind::Percent(100, 1_000_000) },
     Row { key: "risk.require_stop", kind: Kind::Flag },
     Row { key: "risk.paper_capital", kind: Kind::Money(1_000, 1_000_000_000_000) },
     Row { key: "risk.max_price_age", kind: Kind::Span(100, 600_000) },

@@ -321,6 +321,9 @@ pub struct RiskSettings {
     /// A market order is refused when the mark price is further than this from the last, percent.
     #[serde(with = "percent")]
     pub market_collar_pct: Decimal,
+    /// A price that jumps by more than this waits for a second tick before it may carry an entry, percent.
+    #[serde(with = "percent")]
+    pub max_price_jump_pct: Decimal,
     /// Whether an entry without a stop-loss price is refused.
     pub require_stop: bool,
     /// Capital of a paper session, USDT.
@@ -341,6 +344,7 @@ impl Default for RiskSettings {
             drawdown_alert_share_pct: whole(80),
             margin_utilisation_pct: whole(80),
             market_collar_pct: whole(2),
+            max_price_jump_pct: whole(10),
             require_stop: false,
             paper_capital: Usdt(whole(10_000)),
             max_price_age: Duration::from_secs(10),

@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use super::turn::Turn;
 use super::{circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control};
-use crate::model::{CallClass, CallError, Chore, ChoreState, Event, Phase, SessionTime};
+use crate::model::{CallClass, CallError, Chore, ChoreState, ErrorClass, Event, Phase, SessionTime};
 
 /// Longest wait of a chore that keeps failing.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The first wait of a chore that fails while the session starts.
+const FIRST_AT_START: Duration = Duration::from_millis(250);
+/// While the session starts, a question is asked again after this time, answered or not: exits wait for
+/// what it asks.
+const LONGEST_AT_START: Duration = Duration::from_secs(2);
 /// Contract details are asked again this often.
 const CONTRACTS_EVERY: Duration = Duration::from_secs(3600);
 /// The exchange's clock is asked again this often.
@@ -30,6 +35,7 @@ pub(super) fn run(turn: &mut Turn) {
         Chore::FetchFills,
         Chore::SyncPositions,
         Chore::Cleanup,
+        Chore::RecoverOrders,
     ] {
         if is_due(turn, chore) {
             start(turn, chore);
@@ -39,7 +45,12 @@ pub(super) fn run(turn: &mut Turn) {
 
 /// When the next chore is due.
 pub(super) fn next_due(turn_state: &crate::model::SessionState) -> Option<SessionTime> {
-    turn_state.upkeep.chores.values().filter(|state| state.asked_at.is_none()).filter_map(|state| state.due).min()
+    let starting = turn_state.phase == Phase::Starting;
+    let due = |(chore, state): (&Chore, &ChoreState)| match state.asked_at {
+        None => state.due,
+        Some(asked_at) => (starting && is_asked_twice(*chore)).then(|| asked_at.plus(LONGEST_AT_START)),
+    };
+    turn_state.upkeep.chores.iter().filter_map(due).min()
 }
 
 /// Makes a chore due now.
@@ -54,6 +65,13 @@ pub(super) fn due_in(turn: &mut Turn, chore: Chore, wait: Duration) {
     if state.due.is_none_or(|known| due < known) {
         turn.emit(Event::ChoreMoved { chore, state: ChoreState { due: Some(due), ..state } });
     }
+}
+
+/// Makes a chore due after a while, whenever it was due before.
+pub(super) fn later(turn: &mut Turn, chore: Chore, wait: Duration) {
+    let state = turn.state().upkeep.chore(chore);
+    let due = Some(turn.now.plus(wait));
+    turn.emit(Event::ChoreMoved { chore, state: ChoreState { due, asked_at: None, ..state } });
 }
 
 /// Its question left.
@@ -87,7 +105,13 @@ pub(super) fn failed(turn: &mut Turn, chore: Chore, error: &CallError) {
     let known = turn.state().upkeep.chore(chore);
     let failures = known.failures.saturating_add(1);
     let every = interval(turn, chore).unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(2));
-    let wait = every.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(LONGEST);
+    let (first, longest) = match turn.state().phase {
+        Phase::Starting => (FIRST_AT_START, LONGEST_AT_START),
+        _ => (every, LONGEST),
+    };
+    let wait = first.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest);
+    // A refused key is tried rarely, also while the session starts.
+    let wait = if error.class == ErrorClass::AccessRefused { LONGEST } else { wait };
     let error = Some(error.message.clone());
     let state = ChoreState { due: Some(turn.now.plus(wait)), asked_at: None, failures, error, ..known };
     turn.emit(Event::ChoreMoved { chore, state });
@@ -95,7 +119,19 @@ pub(super) fn failed(turn: &mut Turn, chore: Chore, error: &CallError) {
 
 fn is_due(turn: &Turn, chore: Chore) -> bool {
     let state = turn.state().upkeep.chore(chore);
-    state.asked_at.is_none() && state.due.is_some_and(|due| due <= turn.now)
+    match state.asked_at {
+        None => state.due.is_some_and(|due| due <= turn.now),
+        Some(asked_at) => {
+            turn.state().phase == Phase::Starting
+                && is_asked_twice(chore)
+                && asked_at.plus(LONGEST_AT_START) <= turn.now
+        }
+    }
+}
+
+/// Whether a start depends on it, so that a question without an answer is put once more.
+const fn is_asked_twice(chore: Chore) -> bool {
+    !matches!(chore, Chore::RecoverOrders | Chore::Cleanup)
 }
 
 fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
@@ -107,7 +143,7 @@ fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
         Chore::Contracts => Some(CONTRACTS_EVERY),
         Chore::Clock => Some(CLOCK_EVERY),
         // Asked when something calls for it.
-        Chore::FetchFills | Chore::PositionMode => None,
+        Chore::FetchFills | Chore::PositionMode | Chore::RecoverOrders => None,
     }
 }
 
@@ -121,6 +157,7 @@ fn start(turn: &mut Turn, chore: Chore) {
         Chore::FetchFills => positions::fetch_fills(turn),
         Chore::Cleanup => orders::cleanup(turn),
         Chore::Clock => session_control::measure(turn),
+        Chore::RecoverOrders => orders::recover(turn),
         Chore::Contracts | Chore::PositionMode => session_control::ask(turn, chore),
     }
 }

@@ -1,12 +1,24 @@
 //! Circuit breakers, one for each class of call: entries, cancels and exits, reads.
 //!
-//! Five failures in a row open a breaker; after 60 s one call at a time is let through, and three
-//! successes close it. Only transport errors, 5xx and time-outs count. Cancels and exits are never
-//! held back: each one probes.
+//! Five failing rounds in a row open a breaker; after 60 s one call at a time is let through, and three
+//! successes close it. A call that was under way when a failure was counted belongs to the same round:
+//! five parallel calls that one bad second takes are one failure. Only transport errors, 5xx and
+//! time-outs count; what never left this machine says nothing about the exchange. Cancels and exits are
+//! never held back: each one probes. Nor are the reads of a start, and those right after a stream has
+//! logged in: what an exit needs must be known.
+
+use std::time::Duration;
 
 use super::alerting::{NewAlert, clear, raise};
 use super::turn::Turn;
-use crate::model::{AlertKind, BreakerState, CallClass, CallError, Event, SessionTime, Severity};
+use crate::model::{
+    AlertKind, BreakerState, CallClass, CallError, ErrorClass, Event, LinkState, Phase, Refusal, SessionTime, Severity,
+};
+
+/// Calls without a time of their own that fail so soon after a counted failure belong to its round.
+const ONE_ROUND: Duration = Duration::from_secs(1);
+/// The reads that follow a login leave within this time.
+const ROUND_OF_LOGIN: Duration = Duration::from_secs(1);
 
 /// Whether a call may leave.
 pub(super) enum Admission {
@@ -17,6 +29,9 @@ pub(super) enum Admission {
 /// Asks the breaker of a class for a call, and takes the one probe of a half-open breaker.
 pub(super) fn admit(turn: &mut Turn, class: CallClass) -> Admission {
     half_open_when_due(turn, class);
+    if class == CallClass::Reads && (turn.state().phase == Phase::Starting || has_just_logged_in(turn)) {
+        return admit_urgent(turn, class);
+    }
     let breaker = turn.state().breaker(class);
     match breaker.state {
         BreakerState::Closed => Admission::Go,
@@ -38,11 +53,42 @@ pub(super) fn admit(turn: &mut Turn, class: CallClass) -> Admission {
     }
 }
 
-/// Counts how a call ended. An answer that refuses is an answer: the exchange is there.
+/// Lets a call through whatever the breaker says: a read that an exit needs. Its outcome counts as any
+/// other, and it is the probe of a half-open breaker.
+pub(super) fn admit_urgent(turn: &mut Turn, class: CallClass) -> Admission {
+    let breaker = turn.state().breaker(class);
+    if breaker.state == BreakerState::HalfOpen && !breaker.probing {
+        turn.emit(Event::ProbeSent { class });
+    }
+    Admission::Go
+}
+
+/// Counts how a call ended of which it is not known when it left.
 pub(super) fn count(turn: &mut Turn, class: CallClass, error: Option<&CallError>) {
+    let failed_at = turn.state().breaker(class).failed_at;
+    let same_round = failed_at.is_some_and(|at| turn.now.since(at) < ONE_ROUND);
+    count_in_round(turn, class, error, same_round);
+}
+
+/// Counts how a call ended that left at a known time.
+pub(super) fn count_since(turn: &mut Turn, class: CallClass, error: Option<&CallError>, left_at: Option<SessionTime>) {
+    let Some(left_at) = left_at else { return count(turn, class, error) };
+    let failed_at = turn.state().breaker(class).failed_at;
+    count_in_round(turn, class, error, failed_at.is_some_and(|at| left_at <= at));
+}
+
+/// An answer that refuses is an answer: the exchange is there.
+fn count_in_round(turn: &mut Turn, class: CallClass, error: Option<&CallError>, same_round: bool) {
+    if error.is_some_and(never_left) {
+        if turn.state().breaker(class).probing {
+            turn.emit(Event::CallNeverLeft { class });
+        }
+        return;
+    }
     let failure = error.filter(|error| error.counts).map(|error| error.message.clone());
     let failed = failure.is_some();
-    turn.emit(Event::CallCounted { class, failure });
+    let same_round = failed && same_round;
+    turn.emit(Event::CallCounted { class, failure, same_round });
     let breaker = turn.state().breaker(class);
     let settings = &turn.settings.breaker;
     match breaker.state {
@@ -50,18 +96,45 @@ pub(super) fn count(turn: &mut Turn, class: CallClass, error: Option<&CallError>
             let reason = format!("{} failures in a row", breaker.failures);
             open(turn, class, reason);
         }
-        BreakerState::HalfOpen if failed => open(turn, class, "the probe failed".to_owned()),
+        BreakerState::HalfOpen if failed && !same_round => open(turn, class, "the probe failed".to_owned()),
         BreakerState::HalfOpen if breaker.successes >= settings.successes => {
             let reason = format!("{} successes in a row", breaker.successes);
             close(turn, class, reason);
         }
-        // Exits probe while open: their success is the sign of recovery that others wait for.
-        BreakerState::Open if !failed && class == CallClass::Exits => {
-            let reason = "a cancel or exit got through".to_owned();
+        // What passes an open breaker probes it: its success is the sign of recovery that others wait for.
+        BreakerState::Open if !failed && class != CallClass::Entries => {
+            let what = if class == CallClass::Exits { "a cancel or exit" } else { "a question" };
+            let reason = format!("{what} got through");
             turn.emit(Event::BreakerMoved { class, state: BreakerState::HalfOpen, reason });
         }
         _ => {}
     }
+}
+
+/// Our own limit, a revocation, the journal, or a defect of ours: the exchange had no part in it.
+fn never_left(error: &CallError) -> bool {
+    error.class == ErrorClass::NeverLeft || error.refusal == Refusal::Defect
+}
+
+/// A new start asks anew: what the last one could not read says nothing about now.
+pub(super) fn forget_reads(turn: &mut Turn) {
+    if turn.state().breaker(CallClass::Reads).state != BreakerState::Closed {
+        close(turn, CallClass::Reads, "a new start".to_owned());
+    }
+}
+
+/// A stream has logged in: the exchange is there, and one round of questions may say the same.
+pub(super) fn on_login(turn: &mut Turn) {
+    let class = CallClass::Reads;
+    if turn.state().breaker(class).state == BreakerState::Open {
+        let reason = "a stream has logged in".to_owned();
+        turn.emit(Event::BreakerMoved { class, state: BreakerState::HalfOpen, reason });
+    }
+}
+
+fn has_just_logged_in(turn: &Turn) -> bool {
+    let link = &turn.state().upkeep.link;
+    link.state == LinkState::Up && link.since.is_some_and(|since| turn.now.since(since) < ROUND_OF_LOGIN)
 }
 
 /// Opens half-open those breakers whose recovery time is over.

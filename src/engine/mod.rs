@@ -12,6 +12,7 @@ mod liquidation_watch;
 mod live_order_manager;
 mod pace;
 mod position_sync_service;
+mod price_sense;
 mod risk_manager;
 mod session_control;
 mod signal_intake;
@@ -123,7 +124,7 @@ fn on_push(turn: &mut Turn, push: Push) {
     match push {
         Push::Quote(quote) => {
             let symbol = quote.symbol.clone();
-            turn.emit(Event::Quoted { quote: Box::new(quote) });
+            price_sense::on_quote(turn, quote);
             liquidation_watch::on_quote(turn, &symbol);
             cross_margin_watch::on_quote(turn, &symbol);
         }
@@ -151,13 +152,12 @@ fn on_push(turn: &mut Turn, push: Push) {
 fn on_reply(turn: &mut Turn, reply: &Reply) {
     match reply {
         Reply::Left { no, attempt } => orders::on_left(turn, *no, *attempt),
-        // Recovery in bulk reads it.
-        Reply::OrderHistory { .. } => {}
         Reply::Placed { no, attempt, result } => orders::on_placed(turn, *no, *attempt, result),
         Reply::Cancelled { orders: asked, result } => orders::on_cancelled(turn, asked, result),
         Reply::LookedUp { no, asked_at, result } => orders::on_looked_up(turn, *no, *asked_at, result),
         Reply::OrderFills { no, result } => orders::on_order_fills(turn, *no, result),
         Reply::OpenOrders { asked_at, result } => orders::on_open_orders(turn, *asked_at, result),
+        Reply::OrderHistory { asked_at, since, result } => orders::on_order_history(turn, *asked_at, *since, result),
         Reply::Fills { result } => positions::on_fills(turn, result),
         Reply::Positions { asked_at, result } => positions::on_positions(turn, *asked_at, result),
         Reply::Evidence { id, result } => positions::on_evidence(turn, *id, result),

@@ -169,10 +169,14 @@ pub(super) fn equity_now(state: &SessionState) -> Option<Usdt> {
     unrealised_now(state).map(|unrealised| wallet + unrealised).or(state.equity.last)
 }
 
-/// Unrealised profit of all positions; `None` when one of them cannot be priced.
+/// Unrealised profit of all positions; `None` when one of them cannot be priced. While a price has jumped
+/// and is not confirmed, the worse of the two prices counts: no tick raises a limit alone.
 pub(super) fn unrealised_now(state: &SessionState) -> Option<Usdt> {
     state.positions.open().try_fold(Usdt::ZERO, |sum, position| {
-        Some(sum + position.unrealised(state.quote(&position.key.symbol)?.risk_price()?)?)
+        let latest = position.unrealised(state.quote(&position.key.symbol)?.risk_price()?)?;
+        let doubt = state.upkeep.doubts.get(&position.key.symbol);
+        let believed = doubt.and_then(|doubt| position.unrealised(doubt.believed.risk_price()?));
+        Some(sum + believed.map_or(latest, |believed| believed.min(latest)))
     })
 }
 
@@ -208,14 +212,14 @@ pub(super) fn margin_in_use(turn: &Turn, entry: Option<&Entry>) -> Option<Usdt> 
             margin
         } else {
             let by = Decimal::from(position.venue.leverage.unwrap_or(turn.settings.exchange.leverage).max(1));
-            let price = turn.mark(&position.key.symbol).or(position.entry_price)?;
+            let price = state.exposure_price(&position.key.symbol).or(position.entry_price)?;
             per_leverage(price.notional(position.quantity), by)
         };
     }
     let mut reserved = Usdt::ZERO;
     for (key, quantity) in state.orders.reservations() {
         let own = entry.filter(|entry| *entry.key == key).map_or(Qty::ZERO, |entry| entry.reserved);
-        let notional = turn.mark(&key.symbol)?.notional(quantity - own);
+        let notional = state.exposure_price(&key.symbol)?.notional(quantity - own);
         // What works may have been sent before the leg's leverage changed: the lower one is the safe guess.
         let of_leg = leg_leverage(turn, &key);
         if of_leg < turn.settings.exchange.leverage {

@@ -11,8 +11,7 @@ use crate::model::{
     escape_controls,
 };
 
-/// How long after its decision a signal is remembered at least; a signal without a time of its own
-/// is not told from a new one after that.
+/// How long after its decision the record of a signal is kept at least, with the words of its outcome.
 const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
 
 /// A signal came in.
@@ -21,7 +20,13 @@ pub(super) fn on_signal(turn: &mut Turn, raw: &RawSignal) {
         Ok(signal) => signal,
         Err(error) => return refuse(turn, raw, &error),
     };
-    // At-least-once delivery: the second one changes nothing; the first result stands.
+    // At-least-once delivery: the second one changes nothing; the first result stands, for ever.
+    if let Some(first) = turn.state().known_signals.content(signal.id.as_str()) {
+        if first != signal.content() {
+            used_for_something_else(turn, raw, &signal);
+        }
+        return;
+    }
     if turn.state().signals.contains_key(&signal.id) || exits::is_held(turn, &signal.id) {
         return;
     }
@@ -57,13 +62,36 @@ pub(super) fn rejected_by(reason: String, failed_checks: Vec<RiskCheck>) -> Sign
     SignalOutcome::Rejected { reason, failed_checks }
 }
 
-/// Forgets signals that would be refused as stale if they came again.
+/// Forgets the records of old signals; their ids, contents and outcomes stay known.
 pub(super) fn cleanup(turn: &mut Turn) {
     let keep = turn.settings.orders.signal_max_age.saturating_mul(2).max(REMEMBERED_FOR);
     let before = turn.now.minus(keep);
     if turn.state().signals.first().is_some_and(|(_, oldest)| oldest.at < before) {
         turn.emit(Event::SignalsForgotten { before });
     }
+}
+
+/// Two signals under one id: the second sender must not believe that the first one's order is its own.
+fn used_for_something_else(turn: &mut Turn, raw: &RawSignal, signal: &Signal) {
+    let first = match turn.state().signal_outcome(&signal.id) {
+        Some(SignalOutcome::Ordered { order }) => format!("it made order {order}"),
+        Some(SignalOutcome::Cancelling { order }) => format!("it cancelled order {order}"),
+        Some(SignalOutcome::Closing { position }) => format!("it closes position {position}"),
+        Some(SignalOutcome::Recorded) => "it was recorded".to_owned(),
+        Some(SignalOutcome::Rejected { .. }) | None => "it was refused".to_owned(),
+    };
+    let reason = format!(
+        "id used for something else: signal {} came before with other content ({first}); give each signal an id of its own",
+        signal.id
+    );
+    turn.emit(Event::SignalRefused { raw: Box::new(escaped(raw)), reason: reason.clone() });
+    let alert = NewAlert::happened(
+        AlertKind::SignalRefused,
+        "id used again",
+        Severity::Warning,
+        format!("signal refused: {reason}"),
+    );
+    raise(turn, alert.detail("signal_id", &signal.id).symbol(&signal.symbol));
 }
 
 fn refuse(turn: &mut Turn, raw: &RawSignal, error: &SignalError) {
@@ -94,8 +122,8 @@ fn wrong_time(turn: &Turn, signal: &Signal) -> Option<String> {
 
 fn cancel_entry(turn: &mut Turn, signal: Signal) {
     let named = signal.cancels.clone();
-    let order = named.as_ref().and_then(|id| match turn.state().signals.get(id).map(|record| &record.outcome) {
-        Some(SignalOutcome::Ordered { order }) => turn.order(*order),
+    let order = named.as_ref().and_then(|id| match turn.state().signal_outcome(id) {
+        Some(SignalOutcome::Ordered { order }) => turn.order(order),
         _ => None,
     });
     let order = order.filter(|order| order.signal_id == named);

@@ -55,8 +55,9 @@ pub trait Exchange: Send + Sync {
     async fn open_orders(&self) -> Result<Listing<OrderReport>, CallError>;
 
     /// Orders of the account, of all contracts (every page), that were placed since a time of the
-    /// exchange and have come to an end: filled, cancelled and invalid ones. A venue that keeps less than the time asked for answers
-    /// with what it keeps, so absence from it proves nothing about older orders.
+    /// exchange and have come to an end: filled, cancelled and invalid ones. A venue that keeps less than
+    /// the time asked for answers with what it keeps, so absence from it proves nothing about older
+    /// orders.
     async fn order_history(&self, since: VenueTime) -> Result<Listing<OrderReport>, CallError>;
 
     /// The fills of one order.

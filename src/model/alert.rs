@@ -95,6 +95,8 @@ pub enum AlertKind {
     ReconciliationStuck,
     /// The result that the exchange tells of a fill differs from ours.
     ResultDiffers,
+    /// Another copy of this session trades on the same account.
+    SecondCopy,
     /// This machine's clock differs from the exchange's, or stood still.
     ClockOff,
 }

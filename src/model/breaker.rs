@@ -69,10 +69,14 @@ pub struct Breaker {
     pub state: BreakerState,
     /// Since when.
     pub since: Option<SessionTime>,
-    /// Failures in a row; a quote, not a fact.
+    /// Failing rounds in a row; a quote, not a fact.
     pub failures: u32,
     /// Successes in a row while half-open; a quote, not a fact.
     pub successes: u32,
+    /// When the last counted failure came: calls that were under way then belong to its round; a quote, not
+    /// a fact.
+    #[serde(default)]
+    pub failed_at: Option<SessionTime>,
     /// Whether the one call of the half-open state is out; a quote, not a fact.
     pub probing: bool,
     /// The last failure, for people.

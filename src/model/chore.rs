@@ -70,6 +70,8 @@ pub enum Chore {
     PositionMode,
     /// The exchange's clock.
     Clock,
+    /// The list of orders that ended lately.
+    RecoverOrders,
 }
 
 /// A chore's place in its cycle.

@@ -148,4 +148,7 @@ pub struct CommandRecord {
     pub updated_at: SessionTime,
     /// The orders it still waits for.
     pub waiting_for: Vec<OrderNo>,
+    /// All orders that it is about, from its beginning; empty when it is about none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderNo>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommandId, OrderNo, PositionKey, SessionId, SessionTime};
+use super::{CommandId, Incarnation, OrderNo, PositionKey, SessionId, SessionTime};
 
 /// Whether new exposure is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,9 @@ pub struct SessionInfo {
     pub started_at: SessionTime,
     /// How often it was started, the first time included.
     pub starts: u32,
+    /// Which start this is, in the client ids of its orders; `None` before version 0.2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<Incarnation>,
 }
 
 /// What a stop does with working orders.

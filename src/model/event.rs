@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, AlertId, AlertKey, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause, Command, CommandId,
-    CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill, Flatten, LinkState, LiquidationWatch, Order,
-    OrderNo, OrderState, Phase, Position, PositionId, PositionKey, PositionMode, Price, Qty, Quote, RawSignal,
-    RiskLimit, SessionInfo, SessionTime, Severity, Signal, SignalId, SignalOutcome, Target, TargetEnd, Usdt,
-    VenueFigures, VenueOrderId, VenuePositionId, VenueTime, VenueView,
+    Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, Chore, ChoreState, ClientOrderId, ClockOffset,
+    CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill, Flatten,
+    Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position, PositionId, PositionKey,
+    PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity, Signal,
+    SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
+    VenueView,
 };
 
 /// An event with its place in the session.
@@ -56,6 +57,9 @@ pub enum Event {
         starts: u32,
         /// The exchange's address now.
         exchange: String,
+        /// The start in the client ids of its orders.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        incarnation: Option<Incarnation>,
     },
     /// The session moved on in its life.
     PhaseChanged {
@@ -108,7 +112,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// Signals decided before this are forgotten; they would be refused as stale now.
+    /// The records of signals decided before this are forgotten; their ids never are.
     SignalsForgotten {
         /// Before when.
         before: SessionTime,
@@ -118,6 +122,11 @@ pub enum Event {
     /// An order was decided.
     OrderCreated {
         /// All of it, pending.
+        order: Box<Order>,
+    },
+    /// An order of ours that the journal does not know was found at the exchange and is taken back.
+    OrderRecovered {
+        /// All of it as far as the exchange tells, UNKNOWN until its word is applied.
         order: Box<Order>,
     },
     /// A request that places it leaves.
@@ -401,6 +410,20 @@ pub enum Event {
         /// The command.
         command: Box<Command>,
     },
+    /// All orders that it is about, as they were when it came.
+    CommandConcerns {
+        /// Which command.
+        id: CommandId,
+        /// The orders.
+        orders: Vec<OrderNo>,
+    },
+    /// A command came under an id that was used for something else.
+    CommandRefused {
+        /// The command.
+        command: Box<Command>,
+        /// Why, for people.
+        why: String,
+    },
     /// It moved on.
     CommandMoved {
         /// Which.
@@ -442,6 +465,14 @@ pub enum Event {
         class: CallClass,
         /// What went wrong, if it counts.
         failure: Option<String>,
+        /// Whether it was under way when the last counted failure came: the same trouble, once more.
+        #[serde(default)]
+        same_round: bool,
+    },
+    /// A call never left, and says nothing about the exchange: a probe that it was is given back.
+    CallNeverLeft {
+        /// Of which class.
+        class: CallClass,
     },
     /// The one call of a half-open breaker went out.
     ProbeSent {
@@ -492,6 +523,30 @@ pub enum Event {
         /// Since when the question is out.
         asked_at: Option<SessionTime>,
     },
+    /// A price jumped, or is believed again (`None`).
+    PriceDoubted {
+        /// Of which contract.
+        symbol: Symbol,
+        /// What is odd.
+        doubt: Option<Box<PriceDoubt>>,
+    },
+    /// The recovery by lists moved on.
+    BulkMoved {
+        /// To where.
+        bulk: Box<BulkRecovery>,
+    },
+    /// An order of ours that our journal does not know was asked for by its id, or is answered (`None`).
+    LostOrderAsked {
+        /// Its id.
+        client_id: ClientOrderId,
+        /// Since when the question is out.
+        asked_at: Option<SessionTime>,
+    },
+    /// A start that is not ours trades with our session's name.
+    CopySeen {
+        /// Which.
+        incarnation: Incarnation,
+    },
     /// The link to the exchange changed.
     LinkMoved {
         /// To what.
@@ -533,6 +588,7 @@ impl Event {
                 | Self::DoubtMoved { .. }
                 | Self::ReadMoved { .. }
                 | Self::CallCounted { .. }
+                | Self::CallNeverLeft { .. }
                 | Self::ProbeSent { .. }
                 | Self::CallHeldBack { .. }
                 | Self::ChoreMoved { .. }
@@ -541,6 +597,10 @@ impl Event {
                 | Self::ExitHeld { .. }
                 | Self::ExitReleased { .. }
                 | Self::ExitReadMoved { .. }
+                | Self::PriceDoubted { .. }
+                | Self::BulkMoved { .. }
+                | Self::LostOrderAsked { .. }
+                | Self::CopySeen { .. }
                 | Self::LinkMoved { .. }
                 | Self::ClockMeasured { .. }
                 | Self::SilenceMoved { .. }
@@ -552,7 +612,7 @@ impl Event {
     /// The order it is about, if it is about one.
     pub fn order(&self) -> Option<OrderNo> {
         match self {
-            Self::OrderCreated { order } => Some(order.no),
+            Self::OrderCreated { order } | Self::OrderRecovered { order } => Some(order.no),
             Self::OrderSent { no, .. }
             | Self::OrderLeft { no, .. }
             | Self::OrderAccepted { no, .. }

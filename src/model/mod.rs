@@ -5,6 +5,7 @@ mod alert;
 mod breaker;
 mod chore;
 mod command;
+mod content;
 mod contract;
 mod control;
 mod event;
@@ -29,13 +30,14 @@ pub use alert::{Acknowledgement, Alert, AlertKey, AlertKind, Severity};
 pub use breaker::{Breaker, BreakerState, CallClass};
 pub use chore::{Chore, ChoreState, Doubt, LinkState, Missing, VenueView};
 pub use command::{Action, Command, CommandRecord, CommandStatus};
+pub use content::Digest;
 pub use contract::{ContractSpec, RiskTier, SizeError};
 pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
 pub use event::{Account, Event, Record};
 pub use fill::{Category, Fill};
 pub use ids::{
-    AlertId, ClientOrderId, CommandId, FillId, IdError, OrderNo, PositionId, SessionId, SignalId, StrategyId, Symbol,
-    VenueOrderId, VenuePositionId,
+    AlertId, ClientIdParts, ClientOrderId, CommandId, FillId, IdError, Incarnation, OrderNo, PositionId, SessionId,
+    SignalId, StrategyId, Symbol, VenueOrderId, VenuePositionId,
 };
 pub use money::{Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, in_bounds, mul, round_down, round_up, sub};
 pub use order::{CancelWish, Order, OrderState, OrderType, Purpose};
@@ -53,8 +55,8 @@ pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
 pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
-    Alerts, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, LastClose, Link, Orders, Positions,
-    SessionState, StartWait, Unanswered, Upkeep,
+    Alerts, BulkRecovery, Counters, Equity, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, KnownIds, LastClose, Link,
+    OrderOrigin, Orders, Positions, PriceDoubt, SessionState, StartWait, Unanswered, Upkeep,
 };
 pub use target::{ExitStyle, Target, TargetEnd};
 pub use text::escape_controls;

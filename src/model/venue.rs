@@ -117,6 +117,12 @@ pub struct OrderReport {
     pub version: u64,
     /// When it last changed, by the exchange.
     pub updated_at: VenueTime,
+    /// When it was made, by the exchange.
+    #[serde(default)]
+    pub created_at: Option<VenueTime>,
+    /// Its limit price; `None` for a market order, or when the exchange does not say.
+    #[serde(default)]
+    pub limit: Option<Price>,
 }
 
 /// A fill as the exchange tells it.
@@ -343,6 +349,8 @@ pub enum Refusal {
     NoSlot,
     /// The journal cannot be written.
     Journal,
+    /// Our own program failed during the call: it says nothing about the exchange.
+    Defect,
 }
 
 /// A failed call to the exchange.
@@ -442,6 +450,7 @@ impl Refusal {
             Self::Revoked => "taken back before it left",
             Self::NoSlot => "our own rate limit had no slot",
             Self::Journal => "the journal cannot be written",
+            Self::Defect => "a defect of the program",
         }
     }
 }

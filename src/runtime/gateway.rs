@@ -207,16 +207,16 @@ impl Call {
             Silence::MayBeDone => ErrorClass::Ambiguous,
             Silence::OnlyReads => ErrorClass::Retryable,
         };
-        let error = |message: String, counts| {
-            Err(CallError { class, counts, code: None, refusal: Refusal::Unspecified, message })
-        };
+        let error = |message: String, counts, refusal| Err(CallError { class, counts, code: None, refusal, message });
         match tokio::time::timeout(self.patience, AssertUnwindSafe(call).catch_unwind()).await {
             Ok(Ok(result)) => (result, None),
             Ok(Err(panic)) => {
                 let what = format!("the call {what:?} ended by a defect: {}", panic_text(panic.as_ref()));
-                (error(what.clone(), false), Some(what))
+                (error(what.clone(), false, Refusal::Defect), Some(what))
             }
-            Err(_) => (error(format!("{what}: no answer within {:?}", self.patience), true), None),
+            Err(_) => {
+                (error(format!("{what}: no answer within {:?}", self.patience), true, Refusal::Unspecified), None)
+            }
         }
     }
 }

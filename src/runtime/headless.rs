@@ -5,6 +5,7 @@
 //! signals have theirs ([`stops`](super::stops)), and the desk between them never waits for a reader.
 
 mod lines;
+mod once;
 mod reader;
 mod replies;
 mod start;
@@ -192,6 +193,11 @@ impl Desk {
         {
             self.decided(id, status, record.seq);
         }
+        if let Event::CommandRefused { command, why } = &record.event
+            && command.by == BY
+        {
+            self.say(&rejected(command.id.as_str(), why, None));
+        }
     }
 
     fn decided(&mut self, id: &CommandId, status: &CommandStatus, seq: u64) {
@@ -218,7 +224,8 @@ impl Desk {
     }
 
     fn take(&mut self, line: reader::InputLine) {
-        let asked = match lines::understand(&line) {
+        let understood = lines::understand(&line, &|name| self.outward.state().order_named(name));
+        let asked = match understood {
             Ok(Some(asked)) => asked,
             Ok(None) => return,
             Err(mistake) => {
@@ -237,10 +244,12 @@ impl Desk {
             },
             Wish::Command(command_id, action) => {
                 let state = self.outward.state();
-                let known = state.command(&command_id).map(|record| record.status.clone());
-                if let Some(status) = known.filter(CommandStatus::is_final) {
+                // The same wish again gets the first outcome, and is told that nothing was done anew.
+                let known = state.command_answer(&command_id, &action);
+                let is_same = !state.is_command_id_taken(&command_id, &action);
+                if let Some(status) = known.filter(|status| is_same && status.is_final()) {
                     // Its facts are among those up to here.
-                    self.pendings.keep(state.seq, Instant::now(), id, status);
+                    self.pendings.keep_repeated(state.seq, Instant::now(), id, status);
                     return self.answer_commands();
                 }
                 if self.waiting.len().saturating_add(self.pendings.len()) >= MOST_COMMANDS {
@@ -249,9 +258,11 @@ impl Desk {
                 }
                 let command = Command { id: command_id.clone(), by: BY.into(), action };
                 match self.commands.send(command) {
-                    Ok(()) => {
+                    Ok(()) if is_same => {
                         self.waiting.insert(command_id, id);
                     }
+                    // Its refusal is told when the engine has it on record.
+                    Ok(()) => {}
                     Err(gone) => self.say(&rejected(&id, &gone.to_string(), None)),
                 }
             }

@@ -4,7 +4,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{IdError, SessionId};
+use crate::model::{IdError, Incarnation, SessionId};
 
 /// Letters first, so that an id never looks like a number.
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
@@ -41,6 +41,36 @@ pub fn seeded_session_id(seed: u64) -> Result<SessionId, IdentityError> {
     let digest = Sha256::digest(format!("perpdeck session {seed}"));
     let bytes: Vec<u8> = digest.iter().copied().take(LENGTH).collect();
     spell(&bytes)
+}
+
+/// The incarnation of this start: drawn from the operating system, so that whatever becomes of the
+/// journal no client id is used twice.
+///
+/// # Errors
+/// When the operating system gives no randomness.
+pub fn random_incarnation() -> Result<Incarnation, IdentityError> {
+    // Of 256 values 252 spell evenly; what lies above is drawn again.
+    let mut spelt = String::with_capacity(Incarnation::LENGTH);
+    while spelt.len() < Incarnation::LENGTH {
+        let mut bytes = [0_u8; Incarnation::LENGTH];
+        fill(&mut bytes)?;
+        let even = bytes.iter().filter(|byte| **byte < 252);
+        let letters = even.filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()));
+        let wanted = Incarnation::LENGTH.saturating_sub(spelt.len());
+        spelt.extend(letters.take(wanted).map(|letter| char::from(*letter)));
+    }
+    Ok(Incarnation::new(&spelt)?)
+}
+
+/// The incarnation of a start under virtual time: the same seed and the same start give the same ids.
+///
+/// # Errors
+/// Never in practice.
+pub fn seeded_incarnation(seed: u64, starts: u32) -> Result<Incarnation, IdentityError> {
+    let digest = Sha256::digest(format!("perpdeck start {starts} of seed {seed}"));
+    let letters = digest.iter().filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()));
+    let spelt: String = letters.take(Incarnation::LENGTH).map(|letter| char::from(*letter)).collect();
+    Ok(Incarnation::new(&spelt)?)
 }
 
 /// A random key, in hexadecimal digits.
@@ -84,5 +114,14 @@ mod tests {
         }
         assert_ne!(random_session_id().unwrap(), random_session_id().unwrap());
         assert_ne!(random_key().unwrap(), random_key().unwrap());
+    }
+
+    #[test]
+    fn each_start_has_an_incarnation_of_its_own() {
+        let drawn: std::collections::BTreeSet<_> = (0..1000).map(|_| random_incarnation().unwrap()).collect();
+        assert_eq!(drawn.len(), 1000);
+        assert_eq!(seeded_incarnation(7, 2).unwrap(), seeded_incarnation(7, 2).unwrap());
+        assert_ne!(seeded_incarnation(7, 2).unwrap(), seeded_incarnation(7, 3).unwrap());
+        assert_ne!(seeded_incarnation(7, 2).unwrap(), seeded_incarnation(8, 2).unwrap());
     }
 }

@@ -356,6 +356,11 @@ impl Parts {
             Some(seed) => identity::seeded_session_id(seed)?,
             None => identity::random_session_id()?,
         };
+        let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
+        let incarnation = match seed {
+            Some(seed) => identity::seeded_incarnation(seed, starts)?,
+            None => identity::random_incarnation()?,
+        };
         let info = SessionInfo {
             id,
             environment,
@@ -363,6 +368,7 @@ impl Parts {
             label,
             started_at: clock.now(),
             starts: 1,
+            incarnation: Some(incarnation),
         };
         let inline = speed == Speed::Max || !settings.journal.sync;
         let scribe = Scribe::new(recovered.journal, if inline { Manner::InPlace } else { Manner::Durable })?;

@@ -78,6 +78,7 @@ impl Bench {
     pub fn break_open(&mut self, class: CallClass) {
         assert_eq!(class, CallClass::Reads, "the others need orders");
         for _ in 0..5 {
+            self.now = self.now.plus(Duration::from_millis(250));
             self.reply(Reply::OpenOrders { asked_at: self.now, result: Err(not_sent()) });
         }
     }

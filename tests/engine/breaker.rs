@@ -12,6 +12,7 @@ fn state(bench: &Bench, class: CallClass) -> BreakerState {
 
 /// One entry, answered so; returns whether a request left.
 fn one_entry(bench: &mut Bench, id: &str, good: bool) -> bool {
+    bench.now = bench.now.plus(std::time::Duration::from_millis(100));
     let no = ordered(bench.signal(id, "S1", "ETH_USDT", "buy", "0.001"));
     if bench.placed().is_empty() {
         return false;
@@ -115,6 +116,7 @@ fn i22_an_open_breaker_of_exits_still_lets_every_exit_and_cancel_probe() {
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     let resting = bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
     for _ in 0..5 {
+        bench.now = bench.now.plus(secs(2));
         bench.reply(Reply::Cancelled { orders: vec![resting], result: Err(reply_lost()) });
     }
     assert_eq!(state(&bench, CallClass::Exits), BreakerState::Open);
@@ -235,4 +237,164 @@ fn it_stays_open_across_a_restart() {
     break_entries(&mut bench);
     let again = bench.restarted();
     assert_eq!(state(&again, CallClass::Entries), BreakerState::Open);
+}
+
+/// Five entries on their way at once.
+fn five(bench: &mut Bench, round: &str) -> Vec<perpdeck::model::OrderNo> {
+    bench.now = bench.now.plus(std::time::Duration::from_millis(100));
+    (0..5).map(|n| bench.enter(&format!("{round}{n}"), "ETH_USDT", "buy", "0.001")).collect()
+}
+
+#[test]
+fn calls_that_fail_side_by_side_are_one_failure_and_rounds_in_a_row_are_as_many() {
+    let mut bench = Bench::ready();
+    for round in 1..=5 {
+        let orders = five(&mut bench, &format!("r{round}-"));
+        for no in orders {
+            // Their answers come one after the other: all were under way when the first one failed.
+            bench.now = bench.now.plus(secs(1));
+            bench.quote("ETH_USDT", "2000");
+            bench.refuse(no, error(ErrorClass::Fatal, true, "502"));
+        }
+        let breaker = bench.state().breaker(CallClass::Entries);
+        assert_eq!((breaker.failures, breaker.failed_calls), (round, u64::from(round) * 5));
+        let expected = if round < 5 { BreakerState::Closed } else { BreakerState::Open };
+        assert_eq!(breaker.state, expected, "round {round}");
+    }
+    bench.check_replay();
+}
+
+#[test]
+fn reads_of_one_bad_second_are_one_failure_however_many_there_are() {
+    let mut bench = Bench::ready();
+    let asked_at = bench.now.plus(secs(5));
+    bench.now = bench.now.plus(secs(6));
+    bench.reply(Reply::OpenOrders { asked_at, result: Err(not_sent()) });
+    bench.now = bench.now.plus(secs(9));
+    bench.reply(Reply::Positions { asked_at, result: Err(not_sent()) });
+    bench.reply(Reply::LookedUp { no: perpdeck::model::OrderNo(1), asked_at, result: Err(not_sent()) });
+    assert_eq!(bench.state().breaker(CallClass::Reads).failures, 1);
+    bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Err(not_sent()) });
+    let late = bench.now;
+    bench.now = bench.now.plus(secs(1));
+    bench.reply(Reply::Positions { asked_at: late.plus(std::time::Duration::from_millis(1)), result: Err(not_sent()) });
+    assert_eq!(bench.state().breaker(CallClass::Reads).failures, 2);
+}
+
+#[test]
+fn what_never_left_counts_for_nothing_and_closes_no_breaker() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    let resting = bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
+    for _ in 0..5 {
+        bench.now = bench.now.plus(secs(2));
+        bench.reply(Reply::Cancelled { orders: vec![resting], result: Err(reply_lost()) });
+    }
+    assert_eq!(state(&bench, CallClass::Exits), BreakerState::Open);
+    let succeeded = bench.state().breaker(CallClass::Exits).succeeded_calls;
+    let mut local = error(ErrorClass::NeverLeft, false, "not sent: our own rate limit had no free slot");
+    local.refusal = perpdeck::model::Refusal::NoSlot;
+    let mut defect = error(ErrorClass::Ambiguous, false, "the call ended by a defect");
+    defect.refusal = perpdeck::model::Refusal::Defect;
+    for failure in [local, defect] {
+        for _ in 0..10 {
+            bench.now = bench.now.plus(secs(2));
+            bench.reply(Reply::Cancelled { orders: vec![resting], result: Err(failure.clone()) });
+        }
+    }
+    let breaker = bench.state().breaker(CallClass::Exits);
+    assert_eq!((breaker.state, breaker.succeeded_calls), (BreakerState::Open, succeeded));
+}
+
+#[test]
+fn a_probe_that_never_left_gives_its_permit_back() {
+    let mut bench = Bench::ready();
+    break_entries(&mut bench);
+    bench.pass_quoted(secs(61));
+    let probe = ordered(bench.signal("p1", "S1", "ETH_USDT", "buy", "0.001"));
+    assert_eq!(bench.placed().len(), 1);
+    let mut revoked = error(ErrorClass::NeverLeft, false, "taken back before it left");
+    revoked.refusal = perpdeck::model::Refusal::Revoked;
+    bench.refuse(probe, revoked);
+    assert_eq!(state(&bench, CallClass::Entries), BreakerState::HalfOpen, "neither failed nor succeeded");
+    ordered(bench.signal("p2", "S1", "ETH_USDT", "buy", "0.001"));
+    assert_eq!(bench.placed().len(), 1, "the next one may probe");
+}
+
+#[test]
+fn a_read_breaker_is_forgotten_at_a_start_and_holds_back_no_question_of_it() {
+    let mut bench = Bench::ready();
+    bench.break_open(CallClass::Reads);
+    assert_eq!(state(&bench, CallClass::Reads), BreakerState::Open);
+    let mut again = bench.restarted();
+    assert_eq!(state(&again, CallClass::Reads), BreakerState::Closed);
+    assert!(!again.alerts(AlertKind::BreakerOpen)[0].is_active());
+    again.break_open(CallClass::Reads);
+    let asked = again.pass(secs(5));
+    assert!(asked.iter().any(|request| matches!(request, Request::Positions)), "a start asks on");
+    again.answer_restart(Vec::new());
+    assert_eq!(again.state().phase, perpdeck::model::Phase::Ready);
+    again.check_replay();
+}
+
+#[test]
+fn a_start_is_ready_two_seconds_after_the_exchange_answers_again() {
+    let mut bench = Bench::started_with(|_| {});
+    let (mut queue, begin) = (std::collections::VecDeque::new(), bench.now);
+    let down_until = begin.plus(secs(60));
+    let mut ready_at = None;
+    queue.extend(bench.requests.clone());
+    while ready_at.is_none() && bench.now.since(begin) < secs(120) {
+        let up = bench.now >= down_until;
+        while let Some(request) = queue.pop_front() {
+            let asked_at = bench.now;
+            let bad = || error(ErrorClass::Retryable, true, "503");
+            match request {
+                // One answer in three is a time-out that comes much later: here, never.
+                Request::OpenOrders if !up => continue,
+                Request::ServerTime if up => bench.reply(Reply::ServerTime {
+                    result: Ok(perpdeck::model::ClockOffset { offset_us: 0, round_trip_us: 0 }),
+                }),
+                Request::ServerTime => bench.reply(Reply::ServerTime { result: Err(bad()) }),
+                Request::Contracts if up => bench.reply(Reply::Contracts { result: Ok(vec![contract("BTC_USDT")]) }),
+                Request::Contracts => bench.reply(Reply::Contracts { result: Err(bad()) }),
+                Request::PositionMode if up => {
+                    bench.reply(Reply::PositionMode { result: Ok(perpdeck::model::PositionMode::Hedge) })
+                }
+                Request::PositionMode => bench.reply(Reply::PositionMode { result: Err(bad()) }),
+                Request::OpenOrders => bench.open_orders(Vec::new()),
+                Request::Positions if up => bench.sync(Vec::new()),
+                Request::Positions => bench.reply(Reply::Positions { asked_at, result: Err(bad()) }),
+                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Ok(Vec::new().into()) }),
+                _ => continue,
+            }
+            queue.extend(bench.requests.clone());
+        }
+        if bench.state().phase == perpdeck::model::Phase::Ready {
+            ready_at = Some(bench.now);
+        }
+        queue.extend(bench.pass(std::time::Duration::from_millis(100)));
+    }
+    let took = ready_at.expect("ready").since(down_until);
+    assert!(took <= std::time::Duration::from_millis(2_100), "ready {took:?} after the exchange was back");
+}
+
+#[test]
+fn a_stream_that_logs_in_lets_one_round_of_questions_through_an_open_breaker() {
+    let mut bench = Bench::ready();
+    bench.pass_quoted(secs(2));
+    bench.break_open(CallClass::Reads);
+    bench.reply(Reply::Positions { asked_at: bench.now, result: Err(not_sent()) });
+    let asked = bench.pass_quoted(secs(15));
+    assert!(!asked.iter().any(|request| matches!(request, Request::Positions)), "held back");
+    bench.push(perpdeck::model::Push::Connected);
+    let mut asked = bench.requests.clone();
+    asked.extend(bench.pass_quoted(std::time::Duration::from_millis(100)));
+    let is_asked = |what: fn(&Request) -> bool| asked.iter().any(what);
+    assert!(is_asked(|request| matches!(request, Request::Positions)), "the account is read at once");
+    assert_eq!(state(&bench, CallClass::Reads), BreakerState::HalfOpen);
+    bench.sync(Vec::new());
+    bench.open_orders(Vec::new());
+    bench.sync(Vec::new());
+    assert_eq!(state(&bench, CallClass::Reads), BreakerState::Closed);
 }

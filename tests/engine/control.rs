@@ -2,8 +2,8 @@
 
 use perpdeck::engine::Input;
 use perpdeck::model::{
-    Action, AlertKind, CallError, CommandStatus, Control, ErrorClass, OrderState, Push, RiskLimit, Side,
-    VenueOrderState,
+    Action, AlertKind, CallError, Command, CommandId, CommandStatus, Control, ErrorClass, Event, OrderNo, OrderState,
+    Push, RiskLimit, Side, VenueOrderState,
 };
 
 use crate::harness::*;
@@ -53,7 +53,7 @@ fn pause_with_cancels_is_done_when_each_cancel_is_proven() {
         bench.answer_cancel(resting, perpdeck::model::CancelOutcome::Accepted);
         assert!(!bench.command_status("p1").is_final());
         bench.push_order(resting, VenueOrderState::Cancelled, "0", 2);
-        assert!(done(&bench.command_status("p1")).contains("1/1 cancelled"));
+        assert!(done(&bench.command_status("p1")).contains("1 of 1 cancelled"));
     }
 }
 
@@ -157,10 +157,82 @@ fn the_same_command_again_is_the_same_command() {
     let resting = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49000");
     bench.command("c1", Action::Cancel { orders: vec![resting] });
     let before = bench.log.len();
-    let record = bench.command("c1", Action::Flatten);
+    bench.command("c1", Action::Cancel { orders: vec![resting] });
     assert_eq!(bench.log.len(), before, "nothing happens");
-    assert!(matches!(record.command.action, Action::Cancel { .. }), "its record stands");
     assert!(bench.requests.is_empty());
+}
+
+#[test]
+fn a_command_id_for_another_command_is_refused_and_told_and_nothing_happens() {
+    let mut bench = Bench::ready();
+    let resting = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49000");
+    bench.command("c1", Action::Cancel { orders: vec![resting] });
+    let record = bench.command("c1", Action::Flatten);
+    assert!(matches!(record.command.action, Action::Cancel { .. }), "the first one's record stands");
+    assert!(bench.state().flatten.is_none() && bench.requests.is_empty());
+    let refused = bench.events(|event| matches!(event, Event::CommandRefused { .. }));
+    let [Event::CommandRefused { why, .. }] = refused.as_slice() else { panic!("{refused:?}") };
+    assert!(why.contains("id used for something else") && why.contains("cancel #1"), "{why}");
+    assert!(bench.alerts(AlertKind::SignalRefused)[0].message.contains("flatten"));
+    bench.check_replay();
+}
+
+#[test]
+fn a_command_is_remembered_for_ever_with_its_outcome_and_content() {
+    let mut bench = Bench::ready();
+    bench.command("first", Action::Pause { cancel_entries: false });
+    for n in 0..300 {
+        let action = if n % 2 == 0 { Action::Resume } else { Action::Pause { cancel_entries: false } };
+        bench.command(&format!("c{n}"), action);
+    }
+    let first = CommandId::new("first").unwrap();
+    assert!(bench.state().command(&first).is_none(), "its record is gone");
+    let mut again = bench.restarted();
+    again.answer_restart(Vec::new());
+    let control = again.state().control;
+    let send = |bench: &mut Bench, action: Action| {
+        let command = Command { id: CommandId::new("first").unwrap(), by: "op".to_owned(), action };
+        let before = bench.log.len();
+        bench.step(Input::Command(Box::new(command)));
+        bench.log[before..].iter().map(|record| record.event.clone()).collect::<Vec<_>>()
+    };
+    let events = send(&mut again, Action::Pause { cancel_entries: false });
+    assert!(matches!(&events[0], Event::CommandMoved { status: CommandStatus::Done { .. }, .. }), "{events:?}");
+    let events = send(&mut again, Action::Halt);
+    assert!(matches!(&events[0], Event::CommandRefused { .. }), "{events:?}");
+    assert_eq!(again.state().control, control, "neither was done");
+    again.check_replay();
+}
+
+#[test]
+fn a_command_counts_all_its_orders_whenever_each_one_ends_and_after_a_restart() {
+    for (id, action) in [
+        ("all", Action::CancelAll { symbol: None }),
+        ("halt", Action::Halt),
+        ("pause", Action::Pause { cancel_entries: true }),
+    ] {
+        let mut bench = Bench::ready_with(|settings| settings.risk.max_positions = 10);
+        let orders: Vec<OrderNo> =
+            (0..7).map(|n| bench.resting(&format!("s{n}"), "ETH_USDT", "buy", "0.01", &format!("19{n}0"))).collect();
+        let filled = &orders[..2];
+        bench.command(id, action);
+        for no in filled {
+            bench.fill(*no, "100", "1900");
+        }
+        for no in &orders[2..4] {
+            bench.push_order(*no, VenueOrderState::Cancelled, "0", 2);
+            bench.pass(secs(1));
+        }
+        assert!(!bench.command_status(id).is_final(), "{id}");
+        let mut again = bench.restarted();
+        let held = again.position_report("ETH_USDT", Side::Long, "200", "1900", "1300", "10");
+        again.answer_restart(vec![held]);
+        for no in &orders[4..] {
+            again.push_order(*no, VenueOrderState::Cancelled, "0", 2);
+        }
+        assert_eq!(done(&again.command_status(id)), "5 of 7 cancelled, 2 filled first", "{id}");
+        again.check_replay();
+    }
 }
 
 #[test]
@@ -178,7 +250,7 @@ fn a_set_of_cancels_is_done_when_the_last_is_proven_and_says_what_became_of_each
     bench.looked_up(third, None);
     assert!(!bench.command_status("c1").is_final(), "not yet proven");
     bench.pass_absent(secs(13));
-    assert_eq!(done(&bench.command_status("c1")), "2/3 cancelled, 1 filled first");
+    assert_eq!(done(&bench.command_status("c1")), "2 of 3 cancelled, 1 filled first");
     bench.check_replay();
 }
 

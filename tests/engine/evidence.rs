@@ -173,6 +173,8 @@ fn a_take_over_that_is_told_after_the_position_was_found_gone_names_it() {
         refusal: Refusal::Unspecified,
         version: 1,
         updated_at: venue(bench.now),
+        created_at: None,
+        limit: None,
     };
     bench.push(Push::Order(order));
     assert_eq!(bench.state().positions.closed_by_id(id).unwrap().cause, CloseCause::Liquidated);

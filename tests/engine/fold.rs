@@ -235,6 +235,8 @@ impl World {
                     refusal: Refusal::Unspecified,
                     version: 9,
                     updated_at: VenueTime::from_micros(self.bench.now.micros()),
+                    created_at: None,
+                    limit: None,
                 });
                 self.bench.reply(Reply::LookedUp { no, asked_at: self.bench.now, result: Ok(report) });
             }

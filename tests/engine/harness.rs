@@ -7,10 +7,10 @@ use perpdeck::engine::{Engine, Input, Out, Reply, Request};
 use perpdeck::model::{
     AccountReport, Action, Alert, AlertKind, CallError, CancelOrder, CancelOutcome, Category, ClientOrderId,
     ClockOffset, Command, CommandId, CommandRecord, ContractSpec, Contracts, Decimal, Environment, ErrorClass, Event,
-    FillId, FillReport, Intent, MarginMode, Order, OrderNo, OrderReport, OrderState, Phase, PlaceOrder, Position,
-    PositionKey, PositionMode, PositionReport, Price, Push, Quote, RawSignal, Record, Refusal, RiskTier, SessionId,
-    SessionInfo, SessionState, SessionTime, Side, SignalId, SignalOutcome, Symbol, Usdt, VenueOrderId, VenueOrderState,
-    VenuePositionId, VenueTime,
+    FillId, FillReport, Incarnation, Intent, MarginMode, Order, OrderNo, OrderReport, OrderState, Phase, PlaceOrder,
+    Position, PositionKey, PositionMode, PositionReport, Price, Push, Quote, RawSignal, Record, Refusal, RiskTier,
+    SessionId, SessionInfo, SessionState, SessionTime, Side, SignalId, SignalOutcome, Symbol, Usdt, VenueOrderId,
+    VenueOrderState, VenuePositionId, VenueTime,
 };
 
 pub fn d(text: &str) -> Decimal {
@@ -95,7 +95,7 @@ impl Bench {
             asked_so_far: Vec::new(),
             fills: 0,
         };
-        bench.start();
+        bench.start("start0");
         bench
     }
 
@@ -106,6 +106,12 @@ impl Bench {
 
     /// A start on a state that these records explain.
     pub fn on(&self, state: SessionState, log: Vec<Record>) -> Self {
+        let starts = state.info.as_ref().map_or(0, |info| info.starts);
+        self.on_as(state, log, &format!("start{}", starts % 10))
+    }
+
+    /// The same as the start with this incarnation.
+    pub fn on_as(&self, state: SessionState, log: Vec<Record>, incarnation: &str) -> Self {
         let mut bench = Self {
             engine: Engine::new(self.engine.settings().clone(), state),
             now: self.now,
@@ -114,11 +120,11 @@ impl Bench {
             asked_so_far: Vec::new(),
             fills: self.fills,
         };
-        bench.start();
+        bench.start(incarnation);
         bench
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, incarnation: &str) {
         let info = SessionInfo {
             id: SessionId::new("test0001").unwrap(),
             environment: Environment::Paper,
@@ -126,6 +132,7 @@ impl Bench {
             label: "test".to_owned(),
             started_at: self.now,
             starts: 1,
+            incarnation: Some(Incarnation::new(incarnation).unwrap()),
         };
         self.step(Input::Start { info: Box::new(info), note: None });
     }
@@ -254,7 +261,7 @@ impl Bench {
     }
 
     pub fn outcome(&self, id: &str) -> SignalOutcome {
-        self.state().signals[&SignalId::new(id).unwrap()].outcome.clone()
+        self.state().signal_outcome(&SignalId::new(id).unwrap()).unwrap()
     }
 
     /// An S1 that must become an order; returns it, sent.
@@ -320,6 +327,8 @@ impl Bench {
             refusal: Refusal::Unspecified,
             version,
             updated_at: venue(self.now),
+            created_at: None,
+            limit: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
-    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, Flatten, FlattenStep, LinkState,
+    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, Flatten, FlattenStep, Incarnation, LinkState,
     LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity,
     Side, SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
 };
@@ -45,13 +45,15 @@ fn samples() -> Vec<Event> {
         order_margin: Usdt(d("0.10")),
     };
     events.extend([
-        Event::SessionResumed { starts: 2, exchange: text() },
+        Event::SessionResumed { starts: 2, exchange: text(), incarnation: None },
+        Event::SessionResumed { starts: 3, exchange: text(), incarnation: Incarnation::new("0a1b2c").ok() },
         Event::PhaseChanged { phase: Phase::Stopped, reason: text() },
         Event::ControlChanged { control: Control::Halted, by: text(), reason: text() },
         Event::FlattenMoved { flatten: Some(Box::new(flatten)) },
         Event::FlattenMoved { flatten: None },
         Event::PositionModeLearned { mode: PositionMode::OneWay },
         Event::SignalsForgotten { before: stamp },
+        Event::OrderRecovered { order: order.clone() },
         Event::OrderCreated { order },
         Event::OrderRetrying { no, next_attempt_at: stamp, error: text() },
         Event::OrderLost { no, error: text() },
@@ -119,7 +121,7 @@ fn samples() -> Vec<Event> {
         },
         Event::DoubtMoved { key: key("BTC_USDT", Side::Long), doubt: Some(Doubt::default()) },
         Event::ReadMoved { chore: Chore::FetchFills, error: Some(text()) },
-        Event::CallCounted { class: CallClass::Reads, failure: Some(text()) },
+        Event::CallCounted { class: CallClass::Reads, failure: Some(text()), same_round: true },
         Event::ProbeSent { class: CallClass::Entries },
         Event::CallHeldBack { class: CallClass::Entries },
         Event::ChoreMoved { chore: Chore::FetchFills, state: ChoreState { due: Some(stamp), ..Default::default() } },

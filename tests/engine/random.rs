@@ -97,6 +97,8 @@ impl Resting {
             refusal: Refusal::Unspecified,
             version: self.version,
             updated_at: VenueTime::from_micros(self.at.micros()),
+            created_at: None,
+            limit: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Restarts in mid-flight: what was on its way is looked up, nothing is lost, nothing is doubled.
 
-use perpdeck::engine::{Engine, Input, Out, Request};
+use perpdeck::engine::{Engine, Input, Out, Reply, Request};
 use perpdeck::model::{
     Action, Contracts, OrderState, Phase, PositionMode, RawSignal, Record, SessionState, Side, SignalOutcome,
     VenueOrderState,
@@ -10,15 +10,15 @@ use crate::answers::*;
 use crate::harness::*;
 
 #[test]
-fn an_order_on_its_way_is_looked_up_at_once_and_the_session_waits_for_it() {
+fn an_order_on_its_way_is_looked_up_at_once_and_nothing_opens_beside_it() {
     let mut bench = Bench::ready();
     let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
     let mut again = bench.restarted();
     assert_eq!(again.state_of(no), OrderState::Unknown);
     assert_eq!(lookups(&again.requests), 1);
     again.answer_restart(Vec::new());
-    assert_eq!(again.state().phase, Phase::Starting, "not ready before its fate is proven");
-    assert!(reason(&again.signal("s2", "S1", "ETH_USDT", "buy", "0.01")).contains("starting"));
+    assert_eq!(again.state().phase, Phase::Ready, "positions are known, so exits may leave");
+    assert!(reason(&again.signal("s2", "S1", "BTC_USDT", "buy", "0.01")).contains("UNKNOWN"));
     let report = again.report(no, VenueOrderState::Resting, "0", 1);
     again.looked_up(no, Some(report));
     again.tick();
@@ -37,7 +37,6 @@ fn an_order_that_never_left_is_sent_with_the_same_id_and_only_after_proof() {
     again.looked_up(no, None);
     assert!(again.placed().is_empty());
     let asked = placed(&again.pass_absent(secs(13)));
-    // The session is not ready while the order is unknown, so an entry fails instead of trading blind.
     match asked.as_slice() {
         [] => assert_eq!(again.state_of(no), OrderState::Failed),
         [(placed, attempt, place)] => {
@@ -83,7 +82,7 @@ fn i34_a_restart_changes_no_fact_but_the_start() {
     bench.resting("s2", "ETH_USDT", "buy", "0.01", "1900");
     bench.check_replay();
     let again = bench.restarted();
-    assert_eq!(again.state().orders, bench.state().orders);
+    assert!(again.state().orders.all(None).eq(bench.state().orders.all(None)));
     assert_eq!(again.state().positions, bench.state().positions);
     assert_eq!(again.state().signals, bench.state().signals);
     assert_eq!(again.state().info.as_ref().unwrap().starts, 2);
@@ -190,4 +189,85 @@ fn the_engine_wants_to_be_woken_while_anything_is_open() {
     let mut out = Out::default();
     engine.step(bench.now, Input::Tick, &mut out);
     assert!(out.requests.iter().all(|request| !matches!(request, Request::Place { .. })));
+}
+
+/// Orders on their way when the program ended: so many, of which the exchange has every other one.
+fn in_flight(count: usize) -> (Bench, Bench, Vec<perpdeck::model::OrderNo>) {
+    let mut bench = Bench::ready_with(|settings| settings.risk.max_positions = 10);
+    let signal =
+        |n: usize| RawSignal { price: Some("1900".into()), ..raw(&format!("s{n}"), "S1", "ETH_USDT", "buy", "0.001") };
+    let orders: Vec<_> = (0..count)
+        .map(|n| {
+            bench.signal_raw(signal(n));
+            ordered(bench.outcome(&format!("s{n}")))
+        })
+        .collect();
+    let mut again = bench.restarted();
+    again.now = again.now.plus(secs(1));
+    (bench, again, orders)
+}
+
+#[test]
+fn hundreds_of_orders_in_flight_are_recovered_by_lists_and_not_one_by_one() {
+    let (before, mut again, orders) = in_flight(45);
+    assert_eq!(again.state().orders.unknown().count(), 45);
+    assert_eq!(lookups(&again.requests), 0);
+    let begin = again.now;
+    again.answer_start(PositionMode::Hedge, Vec::new());
+    again.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    assert_eq!(again.state().phase, Phase::Ready, "exits are allowed at once");
+    assert!(reason(&again.signal("n1", "S1", "ETH_USDT", "buy", "0.001")).contains("UNKNOWN"));
+    ordered(again.signal("n2", "S1", "BTC_USDT", "buy", "0.001"));
+    let works: Vec<_> =
+        orders.iter().step_by(3).map(|no| before.report(*no, VenueOrderState::Resting, "0", 1)).collect();
+    let ended: Vec<_> =
+        orders.iter().skip(1).step_by(3).map(|no| before.report(*no, VenueOrderState::Cancelled, "0", 2)).collect();
+    let (mut single, mut queue) = (0, again.requests.clone());
+    while again.state().orders.unknown().count() > 0 && again.now.since(begin) < secs(60) {
+        for request in std::mem::take(&mut queue) {
+            let asked_at = again.now;
+            match request {
+                Request::Lookup { no, .. } => {
+                    single += 1;
+                    again.looked_up(no, None);
+                }
+                Request::OpenOrders => again.open_orders(works.clone()),
+                Request::OrderHistory { since } => {
+                    let result = Ok(ended.clone().into());
+                    again.reply(Reply::OrderHistory { asked_at, since, result });
+                }
+                Request::Place { no, .. } => again.accept(no),
+                _ => {}
+            }
+        }
+        queue = again.pass_quoted(std::time::Duration::from_millis(100));
+    }
+    let took = again.now.since(before.now);
+    assert!(took <= secs(15), "{took:?}");
+    assert!(took >= secs(12), "absence is not proven before its time: {took:?}");
+    assert_eq!(single, 0, "no single look-up");
+    for (at, no) in orders.iter().enumerate() {
+        let expected = [OrderState::Submitted, OrderState::Cancelled, OrderState::Failed][at % 3];
+        assert_eq!(again.state_of(*no), expected, "order {at}: {:?}", again.order(*no).note);
+    }
+    again.check_replay();
+}
+
+#[test]
+fn a_list_with_an_unreadable_row_proves_no_absence_and_a_list_that_fails_is_not_waited_for() {
+    let (_, mut again, orders) = in_flight(6);
+    again.answer_start(PositionMode::Hedge, Vec::new());
+    again.now = again.now.plus(secs(20));
+    again.open_orders(Vec::new());
+    let mut history = perpdeck::model::Listing::default();
+    let row = perpdeck::model::UnreadableRow { symbol: None, text: "{}".into(), why: "no id".into() };
+    history.unreadable.push(row);
+    let since = venue(again.now.minus(secs(600)));
+    again.reply(Reply::OrderHistory { asked_at: again.now, since, result: Ok(history) });
+    assert!(orders.iter().all(|no| again.state_of(*no) == OrderState::Unknown));
+    for _ in 0..3 {
+        again.reply(Reply::OrderHistory { asked_at: again.now, since, result: Err(not_sent()) });
+    }
+    let asked = again.pass_quoted(secs(3));
+    assert!(lookups(&asked) >= 6, "then each is looked up: {}", lookups(&asked));
 }

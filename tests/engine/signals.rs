@@ -1,7 +1,8 @@
 //! Signals: what each type does, which sides fit, and what is refused by name.
 
 use perpdeck::model::{
-    AlertKind, Contracts, Event, Intent, OrderState, OrderType, PositionMode, Price, RawSignal, Side, SignalOutcome,
+    AlertKind, Contracts, Event, Intent, OrderState, OrderType, PositionMode, Price, RawSignal, Record, Side,
+    SignalOutcome,
 };
 
 use crate::harness::*;
@@ -193,13 +194,13 @@ fn a7_the_same_signal_again_is_the_same_signal() {
     let mut bench = Bench::ready();
     let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
     let before = bench.log.len();
-    // While it is on its way, after its end, with other content, after a restart: nothing happens.
+    // While it is on its way, after its end, after a restart: nothing happens.
     bench.signal_raw(raw("s1", "S1", "BTC_USDT", "buy", "0.01"));
     assert!(bench.placed().is_empty());
     assert_eq!(bench.log.len(), before);
     bench.accept(no);
     bench.fill(no, "100", "50000");
-    assert_eq!(bench.signal("s1", "S1", "BTC_USDT", "sell", "0.02"), SignalOutcome::Ordered { order: no });
+    assert_eq!(bench.signal("s1", "S1", "BTC_USDT", "buy", "0.01"), SignalOutcome::Ordered { order: no });
     assert!(bench.placed().is_empty());
     let mut again = bench.restarted();
     again.answer_start(
@@ -240,18 +241,66 @@ fn stale_and_future_signals_are_refused_with_their_age() {
 }
 
 #[test]
-fn a_signal_is_remembered_longer_than_it_could_be_accepted_again() {
+fn a_signal_that_comes_again_gets_the_first_outcome_however_late_it_comes() {
     let mut bench = Bench::ready();
-    let made = bench.now.millis();
-    let signal = RawSignal { timestamp: Some(made), ..raw("s1", "Z1", "BTC_USDT", "buy", "0.01") };
-    bench.signal_raw(signal.clone());
-    bench.pass(secs(31));
-    bench.signal_raw(signal.clone());
-    assert_eq!(bench.state().counters.signals, 1, "known");
-    bench.pass(secs(3700));
-    assert!(bench.state().signals.is_empty(), "the set is bounded");
-    bench.signal_raw(signal);
-    assert!(reason(&bench.outcome("s1")).contains("stale"), "so forgetting it is safe");
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    bench.accept(no);
+    bench.fill(no, "100", "50000");
+    bench.command("p1", perpdeck::model::Action::Pause { cancel_entries: false });
+    bench.signal("refused", "S1", "ETH_USDT", "buy", "0.01");
+    bench.command("r1", perpdeck::model::Action::Resume);
+    bench.pass(secs(8000));
+    assert!(bench.state().signals.is_empty(), "the records are bounded");
+    let held = |bench: &Bench| vec![bench.position_report("BTC_USDT", Side::Long, "100", "50000", "34000", "166")];
+    let mut again = bench.restarted();
+    again.answer_restart(held(&again));
+    for bench in [&mut bench, &mut again] {
+        let orders = bench.state().counters.orders;
+        let before = bench.state().seq;
+        assert_eq!(bench.signal("s1", "S1", "BTC_USDT", "buy", "0.010"), SignalOutcome::Ordered { order: no });
+        assert!(matches!(bench.signal("refused", "S1", "ETH_USDT", "buy", "0.01"), SignalOutcome::Rejected { .. }));
+        assert_eq!((bench.state().counters.orders, bench.state().seq), (orders, before), "nothing happens");
+        bench.check_replay();
+    }
+}
+
+#[test]
+fn a_signal_id_for_other_content_is_refused_and_told_at_any_age() {
+    let mut bench = Bench::ready();
+    bench.enter("same", "ETH_USDT", "buy", "0.01");
+    for (round, wait) in [0, 8000].into_iter().enumerate() {
+        bench.pass(secs(wait));
+        for raw in [
+            raw("same", "S1", "XRP_USDT", "buy", "0.01"),
+            raw("same", "S1", "ETH_USDT", "sell", "0.01"),
+            raw("same", "S1", "ETH_USDT", "buy", "0.02"),
+            RawSignal { price: Some("1999".into()), ..raw("same", "S1", "ETH_USDT", "buy", "0.01") },
+            raw("same", "E1", "ETH_USDT", "long", ""),
+        ] {
+            bench.signal_raw(raw);
+            assert!(bench.placed().is_empty());
+        }
+        let reasons = refused(&bench);
+        assert_eq!(reasons.len(), 5 * (round + 1));
+        assert!(reasons.iter().all(|reason| reason.contains("id used for something else")), "{reasons:?}");
+        assert!(reasons[0].contains("order #1"), "{reasons:?}");
+    }
+    let alert = &bench.alerts(AlertKind::SignalRefused)[0];
+    assert_eq!(alert.severity, perpdeck::model::Severity::Warning);
+    bench.check_replay();
+}
+
+#[test]
+fn ids_that_version_0_1_0_forgot_are_known_again_from_its_journal() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    let mut log = bench.log.clone();
+    let seq = bench.state().seq + 1;
+    log.push(Record { seq, at: bench.now, event: Event::SignalsForgotten { before: bench.now.plus(secs(1)) } });
+    let state = replay(&log);
+    assert!(state.signals.is_empty());
+    let id = perpdeck::model::SignalId::new("s1").unwrap();
+    assert_eq!(state.signal_outcome(&id), Some(SignalOutcome::Ordered { order: no }));
 }
 
 #[test]

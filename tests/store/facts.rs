@@ -71,7 +71,7 @@ impl Facts {
     fn order(&mut self, no: u64) -> OrderNo {
         let order = Order {
             no: OrderNo(no),
-            client_id: OrderNo(no).client_id(&session()),
+            client_id: OrderNo(no).client_id(&session(), None),
             venue_id: None,
             signal_id: Some(SignalId::new(&format!("signal-{no}")).unwrap()),
             strategy: StrategyId::new("momentum").unwrap(),
@@ -273,6 +273,7 @@ pub fn facts(rounds: u64) -> Vec<Record> {
         label: "calm".into(),
         started_at: facts.at(),
         starts: 1,
+        incarnation: None,
     };
     facts.add(Event::SessionStarted { info: Box::new(info) });
     for n in 1..=rounds {

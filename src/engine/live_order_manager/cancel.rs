@@ -116,7 +116,8 @@ pub(in crate::engine) fn on_cancelled(
     asked: &[OrderNo],
     result: &Result<Vec<(OrderNo, CancelOutcome)>, CallError>,
 ) {
-    circuit_breaker::count(turn, CallClass::Exits, result.as_ref().err());
+    let left_at = asked.iter().filter_map(|no| turn.order(*no)?.cancel.as_ref()?.sent_at).max();
+    circuit_breaker::count_since(turn, CallClass::Exits, result.as_ref().err(), left_at);
     match result {
         Ok(outcomes) => {
             for (no, outcome) in outcomes {

@@ -75,12 +75,12 @@ pub(in crate::engine) fn enter(turn: &mut Turn, signal: Signal) {
 /// Makes an order: it is on record, with its client id, before anything is sent.
 pub(in crate::engine) fn create(turn: &mut Turn, draft: Draft) -> crate::model::OrderNo {
     let no = turn.state().orders.next_no();
-    let Some(session) = turn.state().info.as_ref().map(|info| info.id.clone()) else { return no };
+    let Some(client_id) = turn.state().client_id_of(no) else { return no };
     let key = PositionKey { symbol: draft.symbol.clone(), side: draft.intent.side };
     let position = turn.state().positions.get(&key);
     let order = Order {
         no,
-        client_id: no.client_id(&session),
+        client_id,
         venue_id: None,
         signal_id: draft.signal_id,
         strategy: draft.strategy,
@@ -258,6 +258,9 @@ fn priced(turn: &Turn, symbol: &Symbol) -> Result<Price, String> {
             risk.max_price_age.as_secs()
         ));
     }
+    if let Some(doubt) = turn.state().upkeep.doubts.get(symbol) {
+        return Err(doubt.why.clone());
+    }
     let apart =
         quote.last.and_then(|last| div((last - mark).abs().0, mark.0)).map(|part| mul(part, Decimal::ONE_HUNDRED));
     match apart {
@@ -306,6 +309,9 @@ pub(in crate::engine) fn on_tick(spec: &ContractSpec, price: Price, buys: bool) 
 /// twice.
 pub(super) fn still_passes(turn: &Turn, order: &Order) -> Result<(), String> {
     session_allows(turn)?;
+    if turn.state().orders.unknown().any(|other| other.no != order.no && other.symbol == order.symbol) {
+        return Err(format!("another order in {} is UNKNOWN", order.symbol));
+    }
     let mark = priced(turn, &order.symbol)?;
     let key = order.position_key();
     let entry = Entry {

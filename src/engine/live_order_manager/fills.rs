@@ -49,6 +49,7 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
         Some(_) => {}
     }
     match &order {
+        None if super::lost::is_asked_for(turn, report) => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),
         None if may_be_ours(turn, report) => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),
         // Faster than the order's own answer: its id at the exchange is known from here.
         Some(order) if order.venue_id.is_none() && order.is_working() => {
@@ -72,8 +73,9 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
 
 /// All fills of one order came in; then its end can be concluded.
 pub(in crate::engine) fn on_order_fills(turn: &mut Turn, no: OrderNo, result: &Result<Listing<FillReport>, CallError>) {
+    let left_at = turn.state().upkeep.lookups.get(&no).copied();
     turn.emit(Event::LookupMoved { no, asked_at: None });
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), left_at);
     match result {
         Ok(fills) => {
             positions::rows_told(turn, &format!("fills of order {no}"), fills, Severity::Warning);
@@ -96,8 +98,8 @@ struct Part<'a> {
 }
 
 fn find(turn: &Turn, report: &FillReport) -> Option<Arc<Order>> {
-    let session = &turn.state().info.as_ref()?.id;
-    let by_client_id = report.client_id.as_ref().and_then(|id| OrderNo::of_client_id(session, id));
+    let (orders, session) = (&turn.state().orders, &turn.state().info.as_ref()?.id);
+    let by_client_id = report.client_id.as_ref().and_then(|id| orders.by_client_id(session, id));
     by_client_id
         .and_then(|no| turn.order(no))
         .or_else(|| turn.order(turn.state().orders.by_venue_id(report.venue_order.as_ref()?)?))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bulk;
 use super::ending::fail;
 use super::reports::apply_report;
 use super::send::send_again;
@@ -28,6 +29,9 @@ fn ask(turn: &mut Turn, no: OrderNo) {
     if turn.state().upkeep.lookups.contains_key(&no) {
         return;
     }
+    if order.state == OrderState::Unknown && bulk::is_at_work(turn) {
+        return;
+    }
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
         return;
     }
@@ -43,7 +47,7 @@ pub(in crate::engine) fn on_looked_up(
     result: &Result<Option<OrderReport>, CallError>,
 ) {
     turn.emit(Event::LookupMoved { no, asked_at: None });
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
     match result {
         Ok(Some(report)) => apply_report(turn, report, asked_at),
         Ok(None) => {
@@ -58,7 +62,7 @@ pub(in crate::engine) fn on_looked_up(
 
 /// The exchange answered and knows no such order. That proves absence only when a request that was
 /// still on its way would be refused by now: it carries a time stamp that is too old.
-fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
+pub(super) fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
     let window: Duration = turn.settings.orders.lookup_proof_after;
     // What waited for a slot of the adapter left later than it was sent here.
     let left = turn.state().upkeep.left.get(&order.no).copied().max(order.sent_at);

@@ -5,15 +5,18 @@
 //! id, only after proof that the exchange does not have it. Fills move an order, never a state word
 //! of the exchange alone.
 
+mod bulk;
 mod cancel;
 mod ending;
 mod entry;
 mod fills;
 mod lookup;
+mod lost;
 mod polling;
 mod reports;
 mod send;
 
+pub(super) use bulk::{on_order_history, recover, restart};
 pub(super) use cancel::{
     entries_of, leave_cancels, leave_revocations, on_cancelled, take_back, take_back_entries, wish_cancel,
     wish_cancel_entries,
@@ -24,4 +27,4 @@ pub(super) use fills::{apply_fill, on_order_fills};
 pub(super) use lookup::{leave_look_ups, look_up, on_looked_up};
 pub(super) use polling::{cleanup, due_work, on_open_orders, poll};
 pub(super) use reports::apply_report;
-pub(super) use send::{access_refused, attempt, on_left, on_placed, restart};
+pub(super) use send::{access_refused, attempt, on_left, on_placed};

@@ -63,7 +63,7 @@ pub(in crate::engine) fn on_open_orders(
     asked_at: SessionTime,
     result: &Result<Listing<OrderReport>, CallError>,
 ) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
     positions::read(turn, Chore::PollOrders, result);
     let list = match result {
         Ok(list) => list,
@@ -91,6 +91,7 @@ pub(in crate::engine) fn on_open_orders(
         look_up(turn, no);
     }
     chores::done(turn, Chore::PollOrders);
+    super::bulk::after_open_orders(turn, asked_at, list.unreadable.is_empty());
 }
 
 /// Forgets orders that ended long ago, and signals that cannot come again.

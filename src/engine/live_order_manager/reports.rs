@@ -10,13 +10,17 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CancelOrder, Category, Event, Order, OrderNo, OrderReport, OrderState, Refusal, SessionTime, Severity,
+    AlertKind, CancelOrder, Category, Event, Order, OrderReport, OrderState, Refusal, SessionTime, Severity,
     VenueOrderState,
 };
 
 /// Applies a report; `as_of` is when its question left, or when the push arrived.
 pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_of: SessionTime) {
-    let Some(order) = find(turn, report) else {
+    let known = match find(turn, report) {
+        None => super::lost::take_back(turn, report),
+        known => known,
+    };
+    let Some(order) = known else {
         if matches!(report.category, Category::Liquidation | Category::CustodyClose | Category::Adl) {
             positions::on_system_order(turn, report);
         }
@@ -52,8 +56,8 @@ pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_
 
 /// Our order that a report speaks of: by our id, else by the exchange's.
 fn find(turn: &Turn, report: &OrderReport) -> Option<Arc<Order>> {
-    let session = &turn.state().info.as_ref()?.id;
-    let by_client_id = report.client_id.as_ref().and_then(|id| OrderNo::of_client_id(session, id));
+    let (orders, session) = (&turn.state().orders, &turn.state().info.as_ref()?.id);
+    let by_client_id = report.client_id.as_ref().and_then(|id| orders.by_client_id(session, id));
     by_client_id
         .and_then(|no| turn.order(no))
         .or_else(|| turn.order(turn.state().orders.by_venue_id(&report.venue_id)?))

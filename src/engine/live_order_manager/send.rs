@@ -76,27 +76,12 @@ pub(in crate::engine) fn on_placed(
     result: &Result<VenueOrderId, CallError>,
 ) {
     let Some(order) = turn.order(no) else { return };
-    circuit_breaker::count(turn, class_of(&order), result.as_ref().err());
+    circuit_breaker::count_since(turn, class_of(&order), result.as_ref().err(), order.sent_at);
     match result {
         Ok(venue_id) => accepted(turn, &order, venue_id),
         // A push or a look-up was faster than the answer: it knows better.
         Err(_) if order.state != OrderState::Submitting || order.attempts != attempt => {}
         Err(error) => refused(turn, &order, error),
-    }
-}
-
-/// After a restart: what was on its way may have arrived.
-pub(in crate::engine) fn restart(turn: &mut Turn) {
-    let sending: Vec<OrderNo> = turn
-        .state()
-        .orders
-        .working()
-        .filter(|order| order.state == OrderState::Submitting)
-        .map(|order| order.no)
-        .collect();
-    for no in sending {
-        turn.emit(Event::OrderLost { no, error: "the program ended while the order was on its way".to_owned() });
-        turn.look_up(no);
     }
 }
 

@@ -34,7 +34,7 @@ pub(in crate::engine) fn on_positions(
     asked_at: SessionTime,
     result: &Result<(Listing<PositionReport>, AccountReport), CallError>,
 ) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
     doubt::read(turn, Chore::SyncPositions, result);
     let (list, account) = match result {
         Ok(answer) => answer,
@@ -90,9 +90,9 @@ pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
 
 /// The fills came: applied, and what still differs is now the exchange's truth.
 pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillReport>, CallError>) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
     doubt::read(turn, Chore::FetchFills, result);
     let asked_at = turn.state().upkeep.chore(Chore::FetchFills).asked_at;
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), asked_at);
     match result {
         Ok(fills) => {
             rows::told(turn, "fills", fills, Severity::Warning);

@@ -1,19 +1,21 @@
 //! Operators' commands: taken once each, and done only when known to be.
 
 use super::flatten;
+use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker;
 use crate::engine::live_order_manager::{wish_cancel, wish_cancel_entries};
 use crate::engine::turn::Turn;
 use crate::engine::{chores, equity_watch, exits};
 use crate::model::{
-    Action, AlertId, BreakerState, CallClass, Chore, Command, CommandId, CommandStatus, Control, Event, LinkState,
-    Order, OrderNo, OrderState, Phase, PositionKey, StopPolicy,
+    Action, AlertId, AlertKind, BreakerState, CallClass, Chore, Command, CommandId, CommandStatus, Control, Event,
+    LinkState, Order, OrderNo, OrderState, Phase, PositionKey, Severity, StopPolicy,
 };
 
-/// A command came in. The same id again changes nothing: its record stands.
+/// A command came in. The same id again changes nothing: its record stands, and a sender that the record
+/// is too old for is told how it ended. The same id for something else is refused.
 pub(in crate::engine) fn on_command(turn: &mut Turn, command: &Command) {
-    if turn.state().command(&command.id).is_some() {
-        return;
+    if let Some(first) = turn.state().command_answer(&command.id, &command.action) {
+        return come_again(turn, command, first);
     }
     turn.emit(Event::CommandReceived { command: Box::new(command.clone()) });
     let (id, by) = (&command.id, command.by.as_str());
@@ -60,6 +62,22 @@ pub(in crate::engine) fn on_command(turn: &mut Turn, command: &Command) {
     }
 }
 
+/// The id is known.
+fn come_again(turn: &mut Turn, command: &Command, first: CommandStatus) {
+    if !turn.state().is_command_id_taken(&command.id, &command.action) {
+        if turn.state().command(&command.id).is_none() {
+            // Its record is gone: whoever asks hears it from here.
+            turn.emit(Event::CommandMoved { id: command.id.clone(), status: first, waiting_for: Vec::new() });
+        }
+        return;
+    }
+    let CommandStatus::Rejected { why } = first else { return };
+    turn.emit(Event::CommandRefused { command: Box::new(command.clone()), why: why.clone() });
+    let message = format!("command {} of {} refused: {why}", command.action.summary(), command.by);
+    let alert = NewAlert::happened(AlertKind::SignalRefused, "command id used again", Severity::Warning, message);
+    raise(turn, alert.detail("command_id", &command.id));
+}
+
 /// Moves on commands that wait for orders to end.
 pub(in crate::engine) fn progress(turn: &mut Turn) {
     let waiting: Vec<(CommandId, Vec<OrderNo>)> = turn
@@ -96,6 +114,15 @@ pub(in crate::engine) fn restart(turn: &mut Turn) {
     for id in lost {
         let status = CommandStatus::Unknown { why: "the program ended before it was done".to_owned() };
         turn.emit(Event::CommandMoved { id, status, waiting_for: Vec::new() });
+    }
+}
+
+/// No new exposure, because the engine itself found a reason. What works stays.
+pub(in crate::engine) fn pause_by_engine(turn: &mut Turn, reason: &str) {
+    if turn.state().control == Control::Running {
+        let event =
+            Event::ControlChanged { control: Control::Paused, by: "engine".to_owned(), reason: reason.to_owned() };
+        turn.emit(event);
     }
 }
 
@@ -138,10 +165,16 @@ fn cancel(turn: &mut Turn, id: &CommandId, by: &str, orders: &[OrderNo]) {
         };
         return rejected(turn, id, why);
     }
+    concerns(turn, id, orders);
     for no in &working_ones {
         wish_cancel(turn, *no, by);
     }
     wait_for(turn, id, &working_ones);
+}
+
+/// Keeps which orders a command is about: its answer counts all of them, whenever each one ends.
+fn concerns(turn: &mut Turn, id: &CommandId, orders: &[OrderNo]) {
+    turn.emit(Event::CommandConcerns { id: id.clone(), orders: orders.to_vec() });
 }
 
 /// Waits until these orders have ended; those that ended at once count already.
@@ -155,24 +188,25 @@ fn wait_for(turn: &mut Turn, id: &CommandId, orders: &[OrderNo]) {
     working(turn, id, format!("{} at the exchange", open.len()), open);
 }
 
-/// What became of the orders of a command, in words.
+/// What became of all orders of a command, in words: "5 of 7 cancelled, 2 filled first".
 fn result_of(turn: &Turn, id: &CommandId, last: &[OrderNo]) -> String {
-    let named = turn.state().command(id).map(|record| &record.command.action);
-    let orders: &[OrderNo] = match named {
-        Some(Action::Cancel { orders }) => orders,
-        _ => last,
-    };
+    let kept = turn.state().command(id).map(|record| record.orders.as_slice()).unwrap_or_default();
+    // Records of version 0.1.0 know only what they wait for.
+    let orders = if kept.is_empty() { last } else { kept };
     let count = |wanted: OrderState| {
         orders.iter().filter(|no| turn.state().orders.get(**no).is_some_and(|order| order.state == wanted)).count()
     };
-    let (cancelled, filled, failed) =
-        (count(OrderState::Cancelled), count(OrderState::Filled), count(OrderState::Failed));
-    let mut note = format!("{cancelled}/{} cancelled", orders.len());
-    if filled > 0 {
-        note.push_str(&format!(", {filled} filled first"));
-    }
-    if failed > 0 {
-        note.push_str(&format!(", {failed} failed"));
+    let mut note = format!("{} of {} cancelled", count(OrderState::Cancelled), orders.len());
+    let forgotten = orders.iter().filter(|no| turn.state().orders.get(**no).is_none()).count();
+    let others = [
+        (count(OrderState::Filled), "filled first"),
+        (count(OrderState::Failed), "failed"),
+        (forgotten, "ended long ago"),
+    ];
+    for (number, what) in others {
+        if number > 0 {
+            note.push_str(&format!(", {number} {what}"));
+        }
     }
     note
 }
@@ -197,6 +231,7 @@ fn wait_for_entries(turn: &mut Turn, id: &CommandId, entries: &[OrderNo]) {
     if entries.is_empty() {
         return done(turn, id, "no entry worked");
     }
+    concerns(turn, id, entries);
     wait_for(turn, id, entries);
 }
 

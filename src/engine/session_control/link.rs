@@ -1,13 +1,14 @@
 //! The link to the exchange, the journal, and parts of the program that fail.
 
 use crate::engine::alerting::{NewAlert, clear, raise};
-use crate::engine::chores;
 use crate::engine::turn::Turn;
+use crate::engine::{chores, circuit_breaker};
 use crate::model::{AlertKind, Chore, Event, LinkState, Severity};
 
 /// The streams are up (again): whatever was missed is asked for.
 pub(in crate::engine) fn on_connected(turn: &mut Turn) {
     turn.emit(Event::LinkMoved { link: LinkState::Up });
+    circuit_breaker::on_login(turn);
     clear(turn, AlertKind::FeedLost, "stream");
     resync_soon(turn);
 }

@@ -5,24 +5,32 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, live_order_manager as orders};
 use crate::model::{
-    AlertKind, CallClass, CallError, Chore, ContractSpec, ErrorClass, Event, OrderState, Phase, PositionMode,
-    SessionInfo, Severity,
+    AlertKind, CallClass, CallError, Chore, ContractSpec, ErrorClass, Event, Order, Phase, PositionMode, SessionInfo,
+    SessionTime, Severity,
 };
 
 /// The program started, on a new session or a recovered one.
 pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Option<&str>) {
     let recovered = turn.state().info.as_ref().map(|known| known.starts);
+    let last_fact = last_fact(turn);
     match recovered {
         None => turn.emit(Event::SessionStarted { info: Box::new(info.clone()) }),
         Some(starts) => {
-            turn.emit(Event::SessionResumed { starts: starts.saturating_add(1), exchange: info.exchange.clone() });
+            turn.emit(Event::SessionResumed {
+                starts: starts.saturating_add(1),
+                exchange: info.exchange.clone(),
+                incarnation: info.incarnation.clone(),
+            });
         }
     }
     turn.emit(Event::PhaseChanged { phase: Phase::Starting, reason: "asking the exchange what is open".to_owned() });
     if let Some(note) = note {
         raise(turn, NewAlert::happened(AlertKind::Recovered, "journal", Severity::Warning, note));
     }
-    orders::restart(turn);
+    circuit_breaker::forget_reads(turn);
+    if recovered.is_some() {
+        orders::restart(turn, last_fact);
+    }
     super::commands::restart(turn);
     for chore in [
         Chore::Clock,
@@ -37,6 +45,14 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
     }
 }
 
+/// The time of the newest fact that is known: of a snapshot, its orders tell.
+fn last_fact(turn: &Turn) -> SessionTime {
+    let state = turn.state();
+    let orders = state.orders.all(None).map(|order: &Order| order.updated_at).max();
+    let began = state.info.as_ref().map(|info| info.started_at);
+    orders.into_iter().chain(began).chain(state.equity.told_at).max().unwrap_or_default().max(state.now)
+}
+
 /// Asks what the start needs.
 pub(in crate::engine) fn ask(turn: &mut Turn, chore: Chore) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
@@ -48,7 +64,8 @@ pub(in crate::engine) fn ask(turn: &mut Turn, chore: Chore) {
 
 /// Contract details came.
 pub(in crate::engine) fn on_contracts(turn: &mut Turn, result: &Result<Vec<ContractSpec>, CallError>) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    let left_at = turn.state().upkeep.chore(Chore::Contracts).asked_at;
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), left_at);
     match result {
         Ok(specs) => {
             for spec in specs {
@@ -65,7 +82,8 @@ pub(in crate::engine) fn on_contracts(turn: &mut Turn, result: &Result<Vec<Contr
 
 /// The position mode came.
 pub(in crate::engine) fn on_position_mode(turn: &mut Turn, result: &Result<PositionMode, CallError>) {
-    circuit_breaker::count(turn, CallClass::Reads, result.as_ref().err());
+    let left_at = turn.state().upkeep.chore(Chore::PositionMode).asked_at;
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), left_at);
     match result {
         Ok(mode) => {
             if turn.state().position_mode != Some(*mode) {
@@ -84,7 +102,8 @@ pub(in crate::engine) fn on_synced(turn: &mut Turn) {
 }
 
 /// The session is ready when contracts, mode, open orders, positions and fills were told since the
-/// start, and what became of every order in flight is proven.
+/// start: positions are known and exits may leave. What became of orders that were in flight follows;
+/// until it is proven nothing opens in their contracts.
 pub(super) fn ready_when_known(turn: &mut Turn) {
     if turn.state().phase != Phase::Starting || turn.state().info.is_none() {
         return;
@@ -92,16 +111,18 @@ pub(super) fn ready_when_known(turn: &mut Turn) {
     let told = [Chore::Contracts, Chore::PositionMode, Chore::PollOrders, Chore::SyncPositions, Chore::FetchFills]
         .into_iter()
         .all(|chore| turn.state().upkeep.chore(chore).done_at.is_some());
-    let proven =
-        turn.state().orders.working().all(|order| !matches!(order.state, OrderState::Unknown | OrderState::Submitting));
-    if told && proven && !turn.state().contracts.is_empty() {
+    if told && !turn.state().contracts.is_empty() {
         let state = turn.state();
-        let reason = format!(
+        let unknown = state.orders.unknown().count();
+        let mut reason = format!(
             "{} contracts, {} positions, {} working orders",
             state.contracts.len(),
             state.positions.open_count(),
             state.orders.working_count()
         );
+        if unknown > 0 {
+            reason.push_str(&format!(", {unknown} of them UNKNOWN and asked for"));
+        }
         turn.emit(Event::PhaseChanged { phase: Phase::Ready, reason });
     }
 }

@@ -23,6 +23,12 @@ impl SessionState {
             | Event::FlattenMoved { .. }
             | Event::PositionModeLearned { .. }
             | Event::ContractLearned { .. } => self.apply_session(at, &record.event),
+            Event::OrderRecovered { order } => {
+                self.counters.orders = self.counters.orders.saturating_add(1);
+                if let Some(info) = &self.info {
+                    self.orders.recover(&info.id, order);
+                }
+            }
             Event::SignalDecided { .. } | Event::SignalRefused { .. } | Event::SignalsForgotten { .. } => {
                 self.apply_signal(at, &record.event);
             }
@@ -94,9 +100,13 @@ impl SessionState {
             | Event::AlertsAcknowledged { .. } => self.alerts.apply(at, &record.event),
             Event::BreakerMoved { .. }
             | Event::CallCounted { .. }
+            | Event::CallNeverLeft { .. }
             | Event::ProbeSent { .. }
             | Event::CallHeldBack { .. } => self.apply_breaker(at, &record.event),
-            Event::CommandReceived { .. } | Event::CommandMoved { .. } => self.apply_command(at, &record.event),
+            Event::CommandReceived { .. }
+            | Event::CommandConcerns { .. }
+            | Event::CommandRefused { .. }
+            | Event::CommandMoved { .. } => self.apply_command(at, &record.event),
             Event::Quoted { .. }
             | Event::VenuePositionSeen { .. }
             | Event::DoubtMoved { .. }
@@ -107,6 +117,10 @@ impl SessionState {
             | Event::ExitHeld { .. }
             | Event::ExitReleased { .. }
             | Event::ExitReadMoved { .. }
+            | Event::PriceDoubted { .. }
+            | Event::BulkMoved { .. }
+            | Event::LostOrderAsked { .. }
+            | Event::CopySeen { .. }
             | Event::LinkMoved { .. }
             | Event::ClockMeasured { .. }
             | Event::SilenceMoved { .. }
@@ -119,9 +133,18 @@ impl SessionState {
         match event {
             Event::SessionStarted { info } => {
                 self.info = Some((**info).clone());
+                self.last_start = Some(at);
+                if let Some(incarnation) = &info.incarnation {
+                    self.orders.begin_incarnation(incarnation);
+                }
             }
-            Event::SessionResumed { starts, exchange } => {
+            Event::SessionResumed { starts, exchange, incarnation } => {
+                self.last_start = Some(at);
+                if let Some(incarnation) = incarnation {
+                    self.orders.begin_incarnation(incarnation);
+                }
                 if let Some(info) = &mut self.info {
+                    info.incarnation.clone_from(incarnation);
                     info.starts = *starts;
                     info.exchange.clone_from(exchange);
                 }
@@ -148,6 +171,7 @@ impl SessionState {
                 if matches!(outcome, SignalOutcome::Rejected { .. }) {
                     self.counters.signals_refused = self.counters.signals_refused.saturating_add(1);
                 }
+                self.known_signals.remember_signal(signal.id.as_str(), signal.content(), outcome);
                 self.signals.insert(signal.id.clone(), SignalRecord { outcome: outcome.clone(), at });
             }
             Event::SignalRefused { .. } => {
@@ -225,11 +249,14 @@ impl SessionState {
                     ..std::mem::take(breaker)
                 };
             }
-            Event::CallCounted { class, failure } => {
+            Event::CallCounted { class, failure, same_round } => {
                 let breaker = self.breakers.entry(*class).or_default();
                 breaker.probing = false;
                 if let Some(failure) = failure {
-                    breaker.failures = breaker.failures.saturating_add(1);
+                    if !same_round {
+                        breaker.failures = breaker.failures.saturating_add(1);
+                        breaker.failed_at = Some(at);
+                    }
                     breaker.successes = 0;
                     breaker.failed_calls = breaker.failed_calls.saturating_add(1);
                     breaker.last_failure = Some(failure.clone());
@@ -239,6 +266,7 @@ impl SessionState {
                     breaker.succeeded_calls = breaker.succeeded_calls.saturating_add(1);
                 }
             }
+            Event::CallNeverLeft { class } => self.breakers.entry(*class).or_default().probing = false,
             Event::ProbeSent { class } => self.breakers.entry(*class).or_default().probing = true,
             Event::CallHeldBack { class } => {
                 let breaker = self.breakers.entry(*class).or_default();
@@ -257,14 +285,22 @@ impl SessionState {
                     status: CommandStatus::Accepted,
                     updated_at: at,
                     waiting_for: Vec::new(),
+                    orders: Vec::new(),
                 });
+                self.known_commands.remember_command(command.id.as_str(), command.action.content());
                 while self.commands.len() > KEPT_COMMANDS
                     && self.commands.front().is_some_and(|oldest| oldest.status.is_final())
                 {
                     self.commands.pop_front();
                 }
             }
+            Event::CommandConcerns { id, orders } => {
+                if let Some(record) = self.commands.iter_mut().rev().find(|record| record.command.id == *id) {
+                    record.orders.clone_from(orders);
+                }
+            }
             Event::CommandMoved { id, status, waiting_for } => {
+                self.known_commands.end_command(id.as_str(), status);
                 if let Some(record) = self.commands.iter_mut().rev().find(|record| record.command.id == *id) {
                     record.status = status.clone();
                     record.updated_at = at;
@@ -335,6 +371,27 @@ impl SessionState {
             }
             Event::ExitReleased { signal } => self.upkeep.held_exits.retain(|held| held.signal.id != *signal),
             Event::ExitReadMoved { asked } => self.upkeep.exit_read = *asked,
+            Event::PriceDoubted { symbol, doubt } => match doubt {
+                Some(doubt) => {
+                    self.upkeep.doubts.insert(symbol.clone(), (**doubt).clone());
+                }
+                None => {
+                    self.upkeep.doubts.remove(symbol);
+                }
+            },
+            Event::BulkMoved { bulk } => self.upkeep.bulk.clone_from(bulk),
+            Event::LostOrderAsked { client_id, asked_at } => match asked_at {
+                Some(asked_at) => {
+                    let asked = self.upkeep.lost_asked.entry(client_id.clone()).or_insert((*asked_at, 0));
+                    *asked = (*asked_at, asked.1.saturating_add(1));
+                }
+                None => {
+                    self.upkeep.lost_asked.remove(client_id);
+                }
+            },
+            Event::CopySeen { incarnation } => {
+                self.upkeep.copies.insert(incarnation.clone());
+            }
             Event::LinkMoved { link } => {
                 self.upkeep.link.state = link.clone();
                 self.upkeep.link.since = Some(at);

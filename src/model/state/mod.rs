@@ -6,6 +6,7 @@ mod apply;
 mod cross_margin;
 mod equity;
 mod fold;
+mod known;
 mod orders;
 mod positions;
 mod upkeep;
@@ -20,15 +21,16 @@ use serde::{Deserialize, Serialize};
 pub use alerts::{Alerts, KEPT_ALERTS};
 pub use equity::Equity;
 pub use fold::LastClose;
-pub use orders::Orders;
+pub use known::KnownIds;
+pub use orders::{OrderOrigin, Orders};
 pub use positions::{KEPT_CLOSED, Positions};
-pub use upkeep::{Link, Unanswered, Upkeep};
+pub use upkeep::{BulkRecovery, Link, PriceDoubt, Unanswered, Upkeep};
 pub use waiting::StartWait;
 
 use super::{
-    Breaker, CallClass, Chore, CommandId, CommandRecord, ContractSpec, Control, Flatten, Phase, PositionId,
-    PositionKey, PositionMode, Quote, RiskLimit, SessionInfo, SessionTime, SignalId, SignalRecord, Symbol, Target,
-    TrippedLimit, VenueView,
+    Action, Breaker, CallClass, Chore, ClientOrderId, CommandId, CommandRecord, CommandStatus, ContractSpec, Control,
+    Flatten, OrderNo, Phase, PositionId, PositionKey, PositionMode, Price, Quote, RiskLimit, SessionInfo, SessionTime,
+    SignalId, SignalOutcome, SignalRecord, Symbol, Target, TrippedLimit, VenueOrderId, VenueView,
 };
 
 /// Finished commands that are kept for the audit pane.
@@ -68,6 +70,15 @@ pub struct SessionState {
     /// order in which they came, whatever its hashes are.
     #[serde(with = "signal_map")]
     pub signals: IndexMap<SignalId, SignalRecord>,
+    /// Every signal id that was ever decided, with its content and outcome.
+    #[serde(default)]
+    pub known_signals: KnownIds,
+    /// Every command id that was ever taken, with its content and outcome.
+    #[serde(default)]
+    pub known_commands: KnownIds,
+    /// When the program last started on this session.
+    #[serde(default)]
+    pub last_start: Option<SessionTime>,
     /// Alerts.
     pub alerts: Alerts,
     /// Circuit breakers.
@@ -147,6 +158,57 @@ impl SessionState {
     /// Whether the positions are known and not older than a limit. When they are not, "none" is "?".
     pub fn positions_known(&self, now: SessionTime, limit: Duration) -> bool {
         self.positions_as_of().is_some_and(|as_of| now.since(as_of) <= limit)
+    }
+
+    /// What became of a signal when it came first, however long ago; `None` when its id is new.
+    pub fn signal_outcome(&self, id: &SignalId) -> Option<SignalOutcome> {
+        let kept = self.signals.get(id).map(|record| record.outcome.clone());
+        kept.or_else(|| self.known_signals.signal_outcome(id.as_str()))
+    }
+
+    /// What to answer to a command whose id was used before: how the first one ended or that it is open,
+    /// or a refusal when the first one asked for something else. `None` when the id is new.
+    pub fn command_answer(&self, id: &CommandId, action: &Action) -> Option<CommandStatus> {
+        let kept = self.command(id);
+        if kept.is_none() {
+            self.known_commands.content(id.as_str())?;
+        }
+        if self.is_command_id_taken(id, action) {
+            let what = kept.map_or_else(|| "another command".to_owned(), |record| record.command.action.summary());
+            let why = format!("id used for something else: {id} was {what}; give each command an id of its own");
+            return Some(CommandStatus::Rejected { why });
+        }
+        kept.map(|record| record.status.clone()).or_else(|| self.known_commands.command_status(id.as_str()))
+    }
+
+    /// Whether a command id was used before, for something else.
+    pub fn is_command_id_taken(&self, id: &CommandId, action: &Action) -> bool {
+        let kept = self.command(id).map(|record| record.command.action.content());
+        kept.or_else(|| self.known_commands.content(id.as_str())).is_some_and(|first| first != action.content())
+    }
+
+    /// The order that a person or a program names: by its client id, by the exchange's id, as `#12` or as
+    /// `12`.
+    pub fn order_named(&self, name: &str) -> Option<OrderNo> {
+        let session = self.info.as_ref().map(|info| &info.id);
+        let by_client_id = || self.orders.by_client_id(session?, &ClientOrderId::new(name).ok()?);
+        let by_venue_id = || self.orders.by_venue_id(&VenueOrderId::new(name).ok()?);
+        let by_number = || name.strip_prefix('#').unwrap_or(name).parse().ok().map(OrderNo);
+        let by_number = || by_number().filter(|no| self.orders.get(*no).is_some());
+        by_client_id().or_else(by_venue_id).or_else(by_number)
+    }
+
+    /// The client id of an order, kept, forgotten or about to be made; `None` before the session began.
+    pub fn client_id_of(&self, no: OrderNo) -> Option<ClientOrderId> {
+        self.info.as_ref().map(|info| self.orders.client_id_of(&info.id, no))
+    }
+
+    /// The higher of the latest price of a symbol and the one that was believed before it jumped: what
+    /// exposure is measured at.
+    pub fn exposure_price(&self, symbol: &Symbol) -> Option<Price> {
+        let latest = self.quote(symbol).and_then(Quote::risk_price);
+        let believed = self.upkeep.doubts.get(symbol).and_then(|doubt| doubt.believed.risk_price());
+        latest.max(believed)
     }
 
     /// The facts alone: a copy without quotes. Replaying the journal gives exactly this.

@@ -1,14 +1,19 @@
 //! The orders of the session and the sums that the risk gate needs of them.
 
+mod ours;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use ours::Begun;
+pub use ours::OrderOrigin;
+
 use crate::model::event::state_after;
 use crate::model::{
-    CancelWish, Contracts, Event, Fill, FillId, Order, OrderNo, OrderState, PositionKey, Price, Qty, SessionTime,
-    Symbol, VenueOrderId, VenueTime,
+    CancelWish, ClientOrderId, Contracts, Event, Fill, FillId, Order, OrderNo, OrderState, PositionKey, Price, Qty,
+    SessionTime, Symbol, VenueOrderId, VenueTime,
 };
 
 /// Orders by number, with the working ones indexed.
@@ -34,6 +39,15 @@ pub struct Orders {
     /// The fills that were applied to each order: the exchange may tell one of them again by another id.
     #[serde(default)]
     applied: BTreeMap<OrderNo, Vec<(VenueTime, Contracts, Price)>>,
+    /// The starts of the session, each with the first number that its orders could get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    begun: Vec<Begun>,
+    /// Numbers that were skipped when an order of ours was taken back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    unused: BTreeSet<u64>,
+    /// Orders that were taken back and whose id names another number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    aliases: BTreeMap<ClientOrderId, OrderNo>,
 }
 
 impl Orders {

@@ -1,12 +1,13 @@
 //! Chores, look-ups and the link: what the engine keeps in mind between steps. None of it is a
 //! fact; after a restart it starts afresh.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Chore, ChoreState, ClockOffset, Doubt, LinkState, OrderNo, PositionKey, SessionTime, Signal, Symbol,
+    Chore, ChoreState, ClientOrderId, ClockOffset, Doubt, Incarnation, LinkState, OrderNo, PositionKey, Quote,
+    SessionTime, Signal, Symbol,
 };
 
 /// Placements that are remembered: more than any exchange lets through in a window.
@@ -55,6 +56,28 @@ pub struct Unanswered {
     pub error: String,
 }
 
+/// A price that jumped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceDoubt {
+    /// The last prices that were believed.
+    pub believed: Quote,
+    /// The prices that are not believed yet.
+    pub doubted: Quote,
+    /// What is odd about them, for people.
+    pub why: String,
+}
+
+/// How far the recovery by lists of orders is: working ones first, then ended ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkRecovery {
+    /// From when on the list of ended orders is asked for after a start.
+    pub since: Option<SessionTime>,
+    /// When the last list of working orders was asked for.
+    pub open_asked_at: Option<SessionTime>,
+    /// Whether every row of that list was understood.
+    pub open_is_whole: bool,
+}
+
 /// What goes on between steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upkeep {
@@ -81,6 +104,18 @@ pub struct Upkeep {
     /// Questions about orders, fills and positions that are not answered.
     #[serde(default)]
     pub unanswered: BTreeMap<Chore, Unanswered>,
+    /// Prices that jumped and wait for a second tick.
+    #[serde(default)]
+    pub doubts: BTreeMap<Symbol, PriceDoubt>,
+    /// Recovery by lists.
+    #[serde(default)]
+    pub bulk: BulkRecovery,
+    /// Orders of ours that our journal does not know, asked for by their id: since when, and how often.
+    #[serde(default)]
+    pub lost_asked: BTreeMap<ClientOrderId, (SessionTime, u32)>,
+    /// Starts that are not ours and trade with our session's name.
+    #[serde(default)]
+    pub copies: BTreeSet<Incarnation>,
     /// The link.
     pub link: Link,
     /// What is wrong with the journal.

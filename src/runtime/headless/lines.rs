@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::once::key_given_twice;
 use super::reader::{InputLine, LONGEST};
-use crate::model::{Action, CommandId, Decimal, RawSignal, escape_controls};
+use crate::model::{Action, CommandId, Decimal, OrderNo, RawSignal, escape_controls};
 
 /// A line that is understood.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,8 +47,8 @@ struct Form<'a> {
     command: Option<&'a RawValue>,
 }
 
-/// Understands a line; `None` for an empty one.
-pub fn understand(line: &InputLine) -> Result<Option<Asked>, Mistake> {
+/// Understands a line; `None` for an empty one. `order` finds the order that a cancel names.
+pub fn understand(line: &InputLine, order: &dyn Fn(&str) -> Option<OrderNo>) -> Result<Option<Asked>, Mistake> {
     let text = line.text.trim();
     if text.is_empty() {
         return Ok(None);
@@ -69,11 +70,15 @@ pub fn understand(line: &InputLine) -> Result<Option<Asked>, Mistake> {
         message: at("it has no \"id\": give each line a text or number as its id".into()),
     })?;
     let mistake = |message: String| Mistake { id: Some(id.clone()), message: at(message) };
+    if let Some(key) = key_given_twice(text) {
+        let key = escape_controls(&key).into_owned();
+        return Err(mistake(format!("\"{key}\" is given twice: which one is meant cannot be told, write it once")));
+    }
     let wish = match (form.signal, form.command) {
         (Some(fields), None) => Wish::Signal(Box::new(signal(&id, fields).map_err(mistake)?)),
         (None, Some(raw)) => {
             let command_id = CommandId::new(&id).map_err(|error| mistake(error.to_string()))?;
-            Wish::Command(command_id, command(raw.get()).map_err(mistake)?)
+            Wish::Command(command_id, command(raw.get(), order).map_err(mistake)?)
         }
         (Some(_), Some(_)) => return Err(mistake("it has both \"signal\" and \"command\": write two lines".into())),
         (None, None) => return Err(mistake("it has neither \"signal\" nor \"command\"".into())),
@@ -132,16 +137,59 @@ fn signal(id: &str, fields: BTreeMap<String, &RawValue>) -> Result<RawSignal, St
     Ok(signal)
 }
 
-fn command(raw: &str) -> Result<Action, String> {
-    serde_json::from_str(raw).map_err(|error| {
+/// A cancel as it may be written: orders by number, by `#12`, by client id or by the exchange's id, one
+/// or several.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cancel<'a> {
+    #[serde(rename = "action")]
+    _action: String,
+    #[serde(borrow, default)]
+    orders: Vec<&'a RawValue>,
+    #[serde(borrow, alias = "order", alias = "order_no", alias = "exchange_order_id")]
+    order_id: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ActionName {
+    #[serde(default)]
+    action: String,
+}
+
+fn command(raw: &str, order: &dyn Fn(&str) -> Option<OrderNo>) -> Result<Action, String> {
+    let mistake = |error: serde_json::Error| {
         format!(
-            "the command {} is not understood: {}. Actions are cancel (orders), cancel_all (symbol), pause \
-             (cancel_entries), resume, halt, flatten, withdraw_exit (symbol, side), reset_breaker (class), reset_limit (limit), acknowledge (alerts) \
+            "the command {} is not understood: {}. Actions are cancel (orders or order_id), cancel_all (symbol), pause \
+             (cancel_entries), resume, halt, flatten, withdraw_exit (symbol, side), reset_breaker (class), \
+             reset_limit (limit), acknowledge (alerts) \
              and stop (policy)",
             shown(raw),
             escape_controls(&error.to_string())
         )
-    })
+    };
+    let is_cancel = serde_json::from_str::<ActionName>(raw).is_ok_and(|name| name.action == "cancel");
+    if !is_cancel {
+        return serde_json::from_str(raw).map_err(mistake);
+    }
+    let cancel: Cancel = serde_json::from_str(raw).map_err(mistake)?;
+    let mut orders = Vec::new();
+    for named in cancel.orders.into_iter().chain(cancel.order_id) {
+        let found = match serde_json::from_str::<u64>(named.get()) {
+            // A number is the order's own; only one that no order has can be the exchange's.
+            Ok(number) => order(&format!("#{number}")).or_else(|| order(&number.to_string())),
+            Err(_) => text_of(named.get()).and_then(|name| order(&name)),
+        };
+        orders.push(found.ok_or_else(|| {
+            format!(
+                "no order of this session is {}: name it by its order_id, its order_no, \"#12\" or the exchange's id",
+                shown(named.get())
+            )
+        })?);
+    }
+    if orders.is_empty() {
+        return Err("a cancel names no order: give \"order_id\", or \"orders\" as a list".into());
+    }
+    Ok(Action::Cancel { orders })
 }
 
 /// A JSON text without its quotes, or a JSON number with the digits that it was written with.
@@ -171,7 +219,50 @@ mod tests {
     use crate::model::StopPolicy;
 
     fn take(text: &str) -> Result<Option<Asked>, Mistake> {
-        understand(&InputLine { number: 7, text: text.into(), cut: false })
+        let order = |name: &str| match name {
+            "#4" | "4" | "k3f9a2xq0a1b2c4" | "814218083416790528" => Some(OrderNo(4)),
+            _ => None,
+        };
+        understand(&InputLine { number: 7, text: text.into(), cut: false }, &order)
+    }
+
+    #[test]
+    fn a_cancel_names_its_order_by_any_id_that_events_tell() {
+        let cancel = |fields: &str| take(&format!(r#"{{"id":"c1","command":{{"action":"cancel",{fields}}}}}"#));
+        for fields in [
+            r#""order_id":"k3f9a2xq0a1b2c4""#,
+            r##""order_id":"#4""##,
+            r#""order_id":"814218083416790528""#,
+            r#""order_id":814218083416790528"#,
+            r#""order_id":4"#,
+            r#""orders":[4]"#,
+            r#""orders":["k3f9a2xq0a1b2c4"]"#,
+        ] {
+            let action = Action::Cancel { orders: vec![OrderNo(4)] };
+            let wish = cancel(fields).unwrap().unwrap().wish;
+            assert_eq!(wish, Wish::Command(CommandId::new("c1").unwrap(), action), "{fields}");
+        }
+        for (fields, expected) in
+            [(r#""order_id":"nope""#, "no order of this session is \"nope\""), (r#""orders":[]"#, "names no order")]
+        {
+            let mistake = cancel(fields).unwrap_err();
+            assert!(mistake.message.contains(expected) && mistake.id.as_deref() == Some("c1"), "{}", mistake.message);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_given_twice_is_refused_by_name() {
+        for (text, key) in [
+            (r#"{"id":"a","signal":{"quantity":1,"quantity":2}}"#, "quantity"),
+            (r#"{"id":"a","signal":{"signal_type":"S1","side":"buy","signal_type":"E1"}}"#, "signal_type"),
+            (r#"{"id":"a","signal":{"metadata":{"x":1,"x":2}}}"#, "x"),
+            (r#"{"id":"a","signal":{"quant\u0069ty":1,"quantity":2}}"#, "quantity"),
+            (r#"{"id":"a","command":{"action":"pause","action":"halt"}}"#, "action"),
+        ] {
+            let mistake = take(text).unwrap_err();
+            assert!(mistake.message.contains(&format!("\"{key}\" is given twice")), "{text}: {}", mistake.message);
+        }
+        assert!(take(r#"{"id":"a","id":"b","signal":{}}"#).is_err());
     }
 
     fn signal_of(text: &str) -> RawSignal {

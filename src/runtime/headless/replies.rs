@@ -18,6 +18,8 @@ struct Pending {
     since: Instant,
     id: String,
     status: CommandStatus,
+    /// Asked for before, and answered as it was then: nothing was done anew.
+    repeated: bool,
     /// That it is not on disk yet was said.
     told: bool,
 }
@@ -39,7 +41,12 @@ impl Pendings {
 
     /// Keeps an outcome until the fact with this number is on disk.
     pub fn keep(&mut self, seq: u64, now: Instant, id: String, status: CommandStatus) {
-        self.0.push_back(Pending { seq, since: now, id, status, told: false });
+        self.0.push_back(Pending { seq, since: now, id, status, repeated: false, told: false });
+    }
+
+    /// The same of a command that came again.
+    pub fn keep_repeated(&mut self, seq: u64, now: Instant, id: String, status: CommandStatus) {
+        self.0.push_back(Pending { seq, since: now, id, status, repeated: true, told: false });
     }
 
     /// The answers that may be given now. One whose facts the disk does not take is told once as what
@@ -48,7 +55,8 @@ impl Pendings {
         let mut lines = Vec::new();
         self.0.retain_mut(|pending| {
             if pending.seq <= durable.safe {
-                lines.push(command(&pending.id, &pending.status));
+                let line = command(&pending.id, &pending.status);
+                lines.push(if pending.repeated { line.with("repeated", &true) } else { line });
                 return false;
             }
             let slow = now.saturating_duration_since(pending.since) >= SLOW;
@@ -119,7 +127,7 @@ pub fn signal(id: &str, answer: Option<SignalAnswer>, state: &SessionState) -> L
             let line = Line::new("answer").with("id", &id).with("signal_id", &signal_id);
             match &outcome {
                 SignalOutcome::Ordered { order } | SignalOutcome::Cancelling { order } => {
-                    let client_id = state.info.as_ref().map(|info| order.client_id(&info.id));
+                    let client_id = state.client_id_of(*order);
                     let what = if matches!(outcome, SignalOutcome::Ordered { .. }) { "ordered" } else { "cancelling" };
                     line.with("result", &"accepted")
                         .with("outcome", &what)

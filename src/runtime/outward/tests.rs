@@ -26,6 +26,7 @@ impl Story {
             label: "test".into(),
             started_at: SessionTime::from_secs(1),
             starts: 1,
+            incarnation: None,
         };
         story.tell(Event::SessionStarted { info: Box::new(info) });
         story
@@ -42,7 +43,7 @@ fn order(no: u64) -> Order {
     let session = SessionId::new("abc").unwrap();
     Order {
         no: OrderNo(no),
-        client_id: OrderNo(no).client_id(&session),
+        client_id: OrderNo(no).client_id(&session, None),
         venue_id: None,
         signal_id: None,
         strategy: StrategyId::new("test").unwrap(),

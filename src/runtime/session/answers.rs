@@ -68,8 +68,8 @@ pub fn answer_to(id: &str, events: &[Record], state: &SessionState) -> Option<Si
     }
     // A second delivery: the first one's outcome stands.
     let known = SignalId::new(id).ok()?;
-    let record = state.signals.get(&known)?;
-    Some(SignalAnswer::Decided { outcome: record.outcome.clone(), id: known })
+    let outcome = state.signal_outcome(&known)?;
+    Some(SignalAnswer::Decided { outcome, id: known })
 }
 
 fn decision(record: &Record) -> Option<(&str, SignalAnswer)> {

@@ -128,6 +128,8 @@ impl Exchange for Fake {
             refusal: Refusal::Unspecified,
             version: 1,
             updated_at: VenueTime::ZERO,
+            created_at: None,
+            limit: None,
         };
         let placed = self.placed.lock().unwrap();
         self.read(placed.iter().enumerate().map(report).collect::<Vec<_>>().into())
@@ -253,6 +255,7 @@ impl Bench {
             label: "test".into(),
             started_at: clock.now(),
             starts: 1,
+            incarnation: None,
         };
         let (tell_durable, durable) = TellDurable::channel();
         let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway)

@@ -133,7 +133,7 @@ pub fn signal_row(
         maybe_number(decision.risk_score),
         text(outcome),
         maybe_number(order),
-        maybe(order.and_then(|no| Some(OrderNo(no).client_id(&state.info.as_ref()?.id)))),
+        maybe(order.and_then(|no| state.client_id_of(OrderNo(no)))),
         maybe(reason),
         checks,
         word(&signal.indicator_values),

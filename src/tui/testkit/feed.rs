@@ -283,7 +283,7 @@ impl Feed {
             Fact::Alert { .. } | Fact::Acknowledged { .. } | Fact::Cleared { .. } => alert(state, at, fact),
             Fact::Dropped { total } => vec![Event::ObserverDropped { observer: "metrics".to_owned(), total: *total }],
             Fact::Breaker { class, state, failures, reason } => {
-                let failed = || Event::CallCounted { class: *class, failure: Some(reason.clone()) };
+                let failed = || Event::CallCounted { class: *class, failure: Some(reason.clone()), same_round: false };
                 let mut events: Vec<Event> = (0..*failures).map(|_| failed()).collect();
                 events.push(Event::BreakerMoved { class: *class, state: *state, reason: reason.clone() });
                 events
@@ -355,6 +355,7 @@ fn session(at: SessionTime, environment: Environment, label: &str, capital: Deci
         label: label.to_owned(),
         started_at: at,
         starts: 1,
+        incarnation: None,
     };
     let mut events = vec![
         Event::SessionStarted { info: Box::new(info) },
@@ -475,7 +476,7 @@ fn order(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
     let size = state.contracts.get(&symbol).map_or(Decimal::ONE, |spec| spec.contract_size);
     let order = Order {
         no,
-        client_id: no.client_id(&session),
+        client_id: no.client_id(&session, None),
         venue_id: None,
         signal_id: None,
         strategy,

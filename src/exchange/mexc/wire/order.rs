@@ -26,6 +26,8 @@ pub struct RawOrder<'a> {
     version: Option<Int>,
     update_time: Option<Int>,
     create_time: Option<Int>,
+    price: Option<Dec>,
+    order_type: Option<Int>,
 }
 
 impl RawOrder<'_> {
@@ -58,6 +60,8 @@ impl RawOrder<'_> {
             refusal: self.error_code.map_or(Refusal::Unspecified, |Int(number)| order_refusal(number)),
             version: self.version.map_or(0, |Int(number)| u64::try_from(number).unwrap_or(0)),
             updated_at: VenueTime::from_millis(updated),
+            created_at: self.create_time.map(|Int(millis)| VenueTime::from_millis(millis)),
+            limit: price(self.price).filter(|_| !matches!(self.order_type, Some(Int(5)))),
         })
     }
 }

@@ -1,0 +1,165 @@
+//! A price must make sense before it may carry an entry or lift a limit.
+
+use std::time::Duration;
+
+use perpdeck::model::{Price, Push, Quote, Side, VenueTime};
+
+use crate::harness::*;
+
+impl Bench {
+    fn tick_of(&mut self, name: &str, price: &str, change: impl FnOnce(&mut Quote)) {
+        let price = Some(Price(d(price)));
+        let mut quote = Quote {
+            symbol: symbol(name),
+            last: price,
+            mark: price,
+            bid: price,
+            ask: price,
+            funding_rate: None,
+            at: venue(self.now),
+        };
+        change(&mut quote);
+        self.push(Push::Quote(quote));
+    }
+
+    fn mark_of(&self, name: &str) -> Price {
+        self.state().quote(&symbol(name)).unwrap().mark.unwrap()
+    }
+
+    fn wait(&mut self, millis: u64) {
+        self.now = self.now.plus(Duration::from_millis(millis));
+    }
+}
+
+#[test]
+fn one_bad_tick_lifts_no_size_limit_whatever_fields_it_garbles() {
+    let garble: [(&str, fn(&mut Quote)); 4] = [
+        ("all", |_| {}),
+        ("last and mark", |quote| {
+            quote.bid = Some(Price(d("49999")));
+            quote.ask = Some(Price(d("50001")));
+        }),
+        ("mark", |quote| {
+            quote.last = Some(Price(d("50000")));
+            quote.bid = Some(Price(d("49999")));
+            quote.ask = Some(Price(d("50001")));
+        }),
+        ("mark alone", |quote| {
+            quote.last = None;
+            quote.bid = None;
+            quote.ask = None;
+        }),
+    ];
+    for (name, garble) in garble {
+        let mut bench = Bench::ready();
+        bench.wait(500);
+        bench.tick_of("BTC_USDT", "10", garble);
+        let outcome = bench.signal("s1", "S1", "BTC_USDT", "buy", "0.4");
+        assert!(reason(&outcome).contains("waiting for a second tick"), "{name}: {outcome:?}");
+        assert!(bench.placed().is_empty(), "{name}");
+        // The next tick is back: at once as before.
+        bench.wait(50);
+        bench.tick_of("BTC_USDT", "50010", |_| {});
+        assert!(reason(&bench.signal("s2", "S1", "BTC_USDT", "buy", "0.4")).contains("size"), "{name}");
+        ordered(bench.signal("s3", "S1", "BTC_USDT", "buy", "0.01"));
+    }
+}
+
+#[test]
+fn a_jump_is_believed_when_a_second_tick_says_the_same() {
+    let mut bench = Bench::ready();
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "40000", |_| {});
+    assert!(reason(&bench.signal("s1", "S1", "BTC_USDT", "buy", "0.01")).contains("jumped from 50000 to 40000"));
+    bench.wait(100);
+    bench.tick_of("BTC_USDT", "40100", |_| {});
+    assert!(
+        reason(&bench.signal("s2", "S1", "BTC_USDT", "buy", "0.01")).contains("second tick"),
+        "too soon to be a second"
+    );
+    bench.wait(100);
+    bench.tick_of("BTC_USDT", "40050", |_| {});
+    ordered(bench.signal("s3", "S1", "BTC_USDT", "buy", "0.01"));
+    // Two bad ticks that say different things confirm nothing.
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "10", |_| {});
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "90000", |_| {});
+    assert!(reason(&bench.signal("s4", "S1", "BTC_USDT", "buy", "0.01")).contains("second tick"));
+}
+
+#[test]
+fn a_market_that_stays_wide_is_doubted_once_and_not_for_ever() {
+    let mut bench = Bench::ready();
+    let wide = |quote: &mut Quote| {
+        quote.bid = Some(Price(d("51500")));
+        quote.ask = Some(Price(d("51600")));
+    };
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "50000", wide);
+    let outcome = bench.signal("s1", "S1", "BTC_USDT", "buy", "0.001");
+    assert!(reason(&outcome).contains("outside bid 51500 and ask 51600"), "{outcome:?}");
+    for n in 0..4 {
+        bench.wait(500);
+        bench.tick_of("BTC_USDT", "50000", wide);
+        ordered(bench.signal(&format!("t{n}"), "S1", "BTC_USDT", "buy", "0.001"));
+    }
+}
+
+#[test]
+fn a_doubted_price_warns_and_makes_no_limit_wider_elsewhere() {
+    let mut bench = Bench::ready_with(|settings| {
+        settings.risk.max_position_pct = d("100");
+        settings.risk.symbol_concentration_pct = d("100");
+    });
+    bench.open_position("s1", "BTC_USDT", "buy", "0.1", "50000");
+    let report = bench.position_report("BTC_USDT", Side::Long, "1000", "50000", "40000", "1000");
+    bench.push(Push::Position(report));
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "500000", |_| {});
+    // 45,000 USDT of profit that may not be there would allow five times as much of another contract.
+    let outcome = bench.signal("s2", "S1", "ETH_USDT", "buy", "10");
+    assert!(reason(&outcome).contains("of equity"), "{outcome:?}");
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "40500", |_| {});
+    bench.wait(100);
+    bench.tick_of("BTC_USDT", "40500", |_| {});
+    assert!(!bench.alerts(perpdeck::model::AlertKind::LiquidationNear).is_empty(), "it may always warn");
+}
+
+#[test]
+fn a_stamp_of_the_far_future_is_not_fresh_for_ever() {
+    let mut bench = Bench::ready();
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "50000", |quote| quote.at = VenueTime::from_secs(253_370_764_800));
+    let limit = bench.engine.settings().risk.max_price_age;
+    bench.pass(limit + secs(1));
+    assert!(reason(&bench.signal("s1", "S1", "BTC_USDT", "buy", "0.001")).contains("s old"));
+    // And it does not lock out the ticks that follow it.
+    bench.tick_of("BTC_USDT", "50020", |_| {});
+    assert_eq!(bench.mark_of("BTC_USDT"), Price(d("50020")));
+    ordered(bench.signal("s2", "S1", "BTC_USDT", "buy", "0.001"));
+}
+
+#[test]
+fn an_older_tick_never_replaces_a_newer_one() {
+    let mut bench = Bench::ready();
+    bench.wait(2_000);
+    bench.tick_of("BTC_USDT", "50100", |_| {});
+    let earlier = venue(bench.now).minus(Duration::from_millis(1));
+    bench.wait(100);
+    bench.tick_of("BTC_USDT", "49900", |quote| quote.at = earlier);
+    assert_eq!(bench.mark_of("BTC_USDT"), Price(d("50100")));
+}
+
+#[test]
+fn quotes_of_contracts_that_nobody_knows_are_kept_within_bounds() {
+    let mut bench = Bench::ready();
+    for n in 0..1_000 {
+        bench.tick_of(&format!("X{n}_USDT"), "1", |_| {});
+    }
+    assert!(bench.state().quotes.len() <= 256, "{}", bench.state().quotes.len());
+    bench.wait(500);
+    bench.tick_of("BTC_USDT", "50050", |_| {});
+    assert_eq!(bench.mark_of("BTC_USDT"), Price(d("50050")));
+}
