@@ -43,6 +43,10 @@ impl Disk for Limited {
     }
 
     fn free(&mut self, session: &Process) {
+        // A limit ends with its process.
+        if !Path::new(&format!("/proc/{}", session.id())).exists() {
+            return;
+        }
         Self::limit(session, "unlimited");
     }
 

@@ -143,3 +143,25 @@ fn trouble(state: &SessionState, canvas: &Canvas<'_>) -> Vec<Field> {
     }
     fields
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Chore, ChoreState, Event, Record};
+    use crate::tui::testkit::Stage;
+    use crate::tui::theme::Depth;
+
+    #[test]
+    fn a_start_that_does_not_come_about_says_in_the_bar_what_it_waits_for() {
+        let mut stage = Stage::new((120, 40), "cockpit", Depth::TrueColour, false).unwrap();
+        let bar = |stage: &mut Stage| stage.screen().first().cloned().unwrap_or_default();
+        assert!(bar(&mut stage).contains("STARTING") && !bar(&mut stage).contains("waits for"));
+        let at = stage.now().session;
+        let chore = |chore, state| Record { seq: 0, at, event: Event::ChoreMoved { chore, state } };
+        let told = ChoreState { done_at: Some(at), ..ChoreState::default() };
+        let failed = ChoreState { error: Some("key refused\u{1b}[2J (402)".into()), ..ChoreState::default() };
+        stage.records(vec![chore(Chore::Contracts, told), chore(Chore::PositionMode, failed)]);
+        let said = bar(&mut stage);
+        assert!(said.contains("STARTING waits for position mode: key refused"), "{said}");
+        assert!(!said.contains('\u{1b}'), "{said}");
+    }
+}
