@@ -98,7 +98,11 @@ fn compare(scenario: &str, fault: Option<&str>) {
                 Push::Disconnected { reason, .. }
                 | Push::Skipped { last: reason, .. }
                 | Push::Failed { what: reason } => panic!("{reason}"),
-                Push::Quote(_) | Push::Clock(_) | Push::LiquidationNotice { .. } | Push::Connected => {}
+                Push::Quote(_)
+                | Push::Clock(_)
+                | Push::Silenced { .. }
+                | Push::LiquidationNotice { .. }
+                | Push::Connected => {}
             }
         }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use perpdeck::clock::Clock;
 use perpdeck::exchange::mexc::{Adapter, SetupError};
 use perpdeck::exchange::{Departure, Exchange};
-use perpdeck::model::{CallError, ErrorClass, Push};
+use perpdeck::model::{CallError, ErrorClass, Push, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -87,7 +87,8 @@ fn redirects_are_not_followed() {
             let leads = Answer::Say { status, headers: vec![("location", target.clone())], body: String::new() };
             stub.answers(OPEN_ORDERS, vec![leads]);
             let error = stub.networked().await.open_orders().await.unwrap_err();
-            assert_eq!(error.class, ErrorClass::Fatal, "{error}");
+            // Something before the exchange says so, not the exchange: nothing is known for good.
+            assert_eq!((error.class, error.refusal), (ErrorClass::Retryable, Refusal::Edge), "{error}");
         }
         assert_eq!(elsewhere.seen("/elsewhere").len(), 0);
     });
@@ -130,6 +131,7 @@ fn a_stream_that_cannot_connect_says_so_and_tries_again() {
         let stub = Stub::new(Clock::wall());
         let adapter = stub.networked().await;
         let mut pushes = adapter.stream(vec![]);
+        assert!(matches!(pushes.recv().await, Some(Push::Clock(_))), "measured before the first login");
         for expected in 1..=2 {
             match pushes.recv().await {
                 Some(Push::Disconnected { reason, attempt }) => {

@@ -8,9 +8,10 @@ use perpdeck::config::{ExchangeSettings, PaperPeer};
 use perpdeck::exchange::mexc::{Adapter, Options};
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{ErrorClass, Push};
+use perpdeck::simulator::{Credentials, Scenario, Server, Settings};
 use sha2::{Digest, Sha256};
 
-use super::stub::{CREATE, OPEN_ORDERS, Stub, cancel, entry, ok, real};
+use super::stub::{CREATE, KEY, OPEN_ORDERS, SECRET, Stub, cancel, entry, ok, real};
 
 const IDENTITY: &str = "/sim/identity";
 
@@ -76,5 +77,26 @@ fn a_simulator_proves_itself_once_and_any_peer_is_taken_only_when_it_was_said() 
         adapter.open_orders().await.unwrap();
         assert_eq!(stub.seen(OPEN_ORDERS).len(), 3);
         assert_eq!(stub.seen(IDENTITY).len(), 0, "nobody else is asked");
+    });
+}
+
+#[test]
+fn the_simulator_is_believed_and_a_session_goes_on_over_its_sockets() {
+    real(async {
+        let credentials = Credentials::new(KEY, SECRET);
+        let settings = Settings::new(7, Scenario::load("calm").unwrap(), credentials);
+        let server = Server::start(&settings, "127.0.0.1:0".parse().unwrap(), Clock::wall()).await.unwrap();
+        let options =
+            Options { settings: ExchangeSettings::default(), ..Stub::options(&server.rest_url(), &server.ws_url()) };
+        let adapter = Adapter::new(options, Clock::wall(), None).unwrap();
+        assert_eq!(adapter.positions().await.unwrap().rows, []);
+        let mut pushes = adapter.stream(vec![]);
+        loop {
+            match pushes.recv().await.unwrap() {
+                Push::Connected => break,
+                Push::Disconnected { reason, .. } => panic!("{reason}"),
+                _ => {}
+            }
+        }
     });
 }
