@@ -104,7 +104,7 @@ impl History {
         if live.len() >= ROWS {
             return live.split_off(live.len().saturating_sub(ROWS));
         }
-        let mut out = self.earlier(seconds.max(60), from, to, ROWS.saturating_sub(live.len()));
+        let mut out = self.earlier(seconds.max(60), from, to, ROWS.saturating_sub(live.len()).saturating_add(1));
         // The candle in which it started has a part before and a part after.
         if let (Some(before), Some(after)) = (out.last().copied(), live.first_mut().filter(|b| self.began(b.time)))
             && before.time == after.time
@@ -117,7 +117,8 @@ impl History {
             out.pop();
         }
         out.extend(live);
-        out
+        let more = out.len().saturating_sub(ROWS);
+        out.split_off(more)
     }
 
     /// The candle that is being made.

@@ -85,7 +85,7 @@ fn check(venue: &Venue) {
         assert!(held.hold.is_positive() && held.margin >= Usdt::ZERO);
         assert!(venue.frozen_vol(leg) <= held.hold, "reservations fit what is held");
         let liquidates = held.exposure(venue.instrument(&leg.0).unwrap()).liquidates(venue.markets[&leg.0].fair);
-        assert!(held.cross || !liquidates || venue.now == held.updated, "nobody survives liquidation");
+        assert!(held.cross || !liquidates || venue.stamp() == held.updated, "nobody survives liquidation");
     }
     let nets: BTreeMap<Leg, Contracts> = venue.fills.iter().fold(BTreeMap::new(), |mut nets, fill| {
         let net = nets.entry((fill.symbol.clone(), fill.side.leg_is_long())).or_default();
