@@ -61,12 +61,11 @@ fn with_odd_row(rows: &[&str], list: List, fault: &Fault) -> String {
     let mut out: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
     let at = rows.iter().position(|row| wanted(&row));
     let odd = fault.spec.odd.unwrap_or(Odd::Null);
-    match at.and_then(|at| out.get_mut(at)) {
-        Some(row) => *row = spoilt(row, odd),
-        None => {
-            let symbol = fault.spec.symbol.as_ref().map_or("PEPE_USDT", Symbol::as_str);
-            out.push(spoilt(&made_up(list, symbol), odd));
-        }
+    if let Some(row) = at.and_then(|at| out.get_mut(at)) {
+        *row = spoilt(row, odd);
+    } else {
+        let symbol = fault.spec.symbol.as_ref().map_or("PEPE_USDT", Symbol::as_str);
+        out.push(spoilt(&made_up(list, symbol), odd));
     }
     array(out)
 }

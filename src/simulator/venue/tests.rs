@@ -153,7 +153,7 @@ fn resting_orders_fill_as_maker_when_the_book_crosses_them_in_parts() {
     fault(&mut venue, FaultSpec { amount: Some(d("1000000")), ..FaultSpec::new(FaultKind::Transfer) });
     let xrp = symbol("XRP_USDT");
     let bid = venue.markets[&xrp].book.bid().unwrap();
-    let id = place(&mut venue, limit("XRP_USDT", Side::OpenLong, bid, 60_000)).unwrap();
+    let id = place(&mut venue, limit("XRP_USDT", Side::OpenLong, bid, 150_000)).unwrap();
     assert_eq!(venue.orders[&id].state, State::Open);
     let mut partial = false;
     for _ in 0..2_000 {
