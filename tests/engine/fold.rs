@@ -191,7 +191,7 @@ impl World {
 
     fn answer(&mut self, request: Request) {
         match request {
-            Request::Revoke { .. } => {}
+            Request::Revoke { .. } | Request::OrderHistory { .. } => {}
             Request::Place { no, order, .. } => {
                 let size = order.contracts.0;
                 let key = PositionKey { symbol: order.symbol.clone(), side: order.intent.side };
