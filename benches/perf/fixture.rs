@@ -40,6 +40,7 @@ pub fn info(now: SessionTime) -> SessionInfo {
         label: "bench".to_owned(),
         started_at: now,
         starts: 1,
+        identity: None,
     }
 }
 

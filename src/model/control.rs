@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommandId, OrderNo, PositionKey, SessionId, SessionTime};
+use super::{CommandId, Identity, OrderNo, PositionKey, SessionId, SessionTime};
 
 /// Whether new exposure is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,9 @@ pub struct SessionInfo {
     pub started_at: SessionTime,
     /// How often it was started, the first time included.
     pub starts: u32,
+    /// What its data belongs to; `None` in facts of before it was kept.
+    #[serde(default)]
+    pub identity: Option<Identity>,
 }
 
 /// What a stop does with working orders.

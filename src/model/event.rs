@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, AlertId, AlertKey, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause, Command, CommandId,
-    CommandStatus, ContractSpec, Contracts, Control, Decimal, Fill, Flatten, LinkState, LiquidationWatch, Order,
+    CommandStatus, ContractSpec, Contracts, Control, Decimal, Fill, Flatten, Identity, LinkState, LiquidationWatch, Order,
     OrderNo, OrderState, Phase, Position, PositionId, PositionMode, Price, Qty, Quote, RawSignal, RiskLimit,
     SessionInfo, SessionTime, Severity, Signal, SignalId, SignalOutcome, Target, TargetEnd, Usdt, VenueFigures,
     VenueOrderId, VenuePositionId, VenueTime, VenueView,
@@ -56,6 +56,18 @@ pub enum Event {
         starts: u32,
         /// The exchange's address now.
         exchange: String,
+    },
+    /// The environment, exchange and account to which the data belong are known now; a start that
+    /// differs is refused from here on.
+    IdentityBound {
+        /// What they belong to.
+        identity: Box<Identity>,
+    },
+    /// Facts before this one were stamped by a clock that was ahead; time goes on from this fact's. All
+    /// times in the state that lie ahead of it are brought back to it: facts are ordered by number.
+    ClockSetBack {
+        /// The latest time that was spoken of.
+        from: SessionTime,
     },
     /// The session moved on in its life.
     PhaseChanged {

@@ -9,6 +9,7 @@ mod contract;
 mod control;
 mod event;
 mod fill;
+mod identity;
 mod ids;
 mod money;
 mod order;
@@ -16,6 +17,7 @@ mod past;
 mod position;
 mod quote;
 mod risk;
+mod schema;
 mod side;
 mod signal;
 mod sink;
@@ -33,6 +35,7 @@ pub use contract::{ContractSpec, RiskTier, SizeError};
 pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
 pub use event::{Account, Event, Record};
 pub use fill::{Category, Fill};
+pub use identity::{EMBEDDED, Identity};
 pub use ids::{
     AlertId, ClientOrderId, CommandId, FillId, IdError, OrderNo, PositionId, SessionId, SignalId, StrategyId, Symbol,
     VenueOrderId, VenuePositionId,
@@ -48,6 +51,7 @@ pub use position::{
 };
 pub use quote::Quote;
 pub use risk::{CheckResult, RiskCheck, RiskLimit, RiskVerdict, TrippedLimit};
+pub use schema::{EVENT_SCHEMA, FOLD, read_event};
 pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
 pub use sink::{SinkPhase, SinkStatus, SinkTable};

@@ -126,6 +126,7 @@ impl Bench {
             label: "test".to_owned(),
             started_at: self.now,
             starts: 1,
+            identity: None,
         };
         self.step(Input::Start { info: Box::new(info), note: None });
     }

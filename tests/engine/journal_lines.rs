@@ -46,6 +46,8 @@ fn samples() -> Vec<Event> {
     };
     events.extend([
         Event::SessionResumed { starts: 2, exchange: text() },
+        Event::IdentityBound { identity: Box::new(Identity::embedded()) },
+        Event::ClockSetBack { from: SessionTime::from_secs(5) },
         Event::PhaseChanged { phase: Phase::Stopped, reason: text() },
         Event::ControlChanged { control: Control::Halted, by: text(), reason: text() },
         Event::FlattenMoved { flatten: Some(Box::new(flatten)) },

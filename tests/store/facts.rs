@@ -270,6 +270,7 @@ pub fn facts(rounds: u64) -> Vec<Record> {
         label: "calm".into(),
         started_at: facts.at(),
         starts: 1,
+        identity: None,
     };
     facts.add(Event::SessionStarted { info: Box::new(info) });
     for n in 1..=rounds {

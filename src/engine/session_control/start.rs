@@ -1,5 +1,7 @@
 //! The start: asks the exchange what is true before anything that opens exposure may leave.
 
+use std::time::Duration;
+
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
@@ -9,6 +11,9 @@ use crate::model::{
     SessionInfo, Severity,
 };
 
+/// Facts may lie so far ahead of the present clock before the state is brought back.
+const CLOCK_AHEAD: Duration = Duration::from_secs(1);
+
 /// The program started, on a new session or a recovered one.
 pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Option<&str>) {
     let recovered = turn.state().info.as_ref().map(|known| known.starts);
@@ -17,6 +22,19 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
         Some(starts) => {
             turn.emit(Event::SessionResumed { starts: starts.saturating_add(1), exchange: info.exchange.clone() });
         }
+    }
+    if let Some(identity) = &info.identity
+        && turn.state().info.as_ref().is_some_and(|known| known.identity.as_ref() != Some(identity))
+    {
+        turn.emit(Event::IdentityBound { identity: Box::new(identity.clone()) });
+    }
+    if let Some(latest) = turn.state().latest().filter(|latest| *latest > turn.now.plus(CLOCK_AHEAD)) {
+        turn.emit(Event::ClockSetBack { from: latest });
+        let what = format!(
+            "the last facts were stamped with times up to {latest}, which have not come yet: the clock of this machine \
+             was ahead then, or is behind now. The session goes on by the present clock; facts are ordered by number"
+        );
+        raise(turn, NewAlert::happened(AlertKind::Recovered, "clock", Severity::Warning, &what));
     }
     turn.emit(Event::PhaseChanged { phase: Phase::Starting, reason: "asking the exchange what is open".to_owned() });
     if let Some(note) = note {
@@ -35,6 +53,11 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
     ] {
         chores::soon(turn, chore);
     }
+}
+
+/// The start found something that a person must know.
+pub(in crate::engine) fn on_found(turn: &mut Turn, subject: &str, severity: Severity, what: &str) {
+    raise(turn, NewAlert::happened(AlertKind::Recovered, subject, severity, what));
 }
 
 /// Asks what the start needs.

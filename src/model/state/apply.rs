@@ -18,6 +18,8 @@ impl SessionState {
         match &record.event {
             Event::SessionStarted { .. }
             | Event::SessionResumed { .. }
+            | Event::IdentityBound { .. }
+            | Event::ClockSetBack { .. }
             | Event::PhaseChanged { .. }
             | Event::ControlChanged { .. }
             | Event::FlattenMoved { .. }
@@ -124,6 +126,12 @@ impl SessionState {
                     info.exchange.clone_from(exchange);
                 }
             }
+            Event::IdentityBound { identity } => {
+                if let Some(info) = &mut self.info {
+                    info.identity = Some((**identity).clone());
+                }
+            }
+            Event::ClockSetBack { .. } => self.set_back(at),
             Event::PhaseChanged { phase, .. } => self.phase = *phase,
             Event::ControlChanged { control, by, reason } => {
                 self.control = *control;

@@ -7,6 +7,7 @@ mod cross_margin;
 mod equity;
 mod orders;
 mod positions;
+mod set_back;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};

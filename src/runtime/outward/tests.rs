@@ -26,6 +26,7 @@ impl Story {
             label: "test".into(),
             started_at: SessionTime::from_secs(1),
             starts: 1,
+            identity: None,
         };
         story.tell(Event::SessionStarted { info: Box::new(info) });
         story

@@ -248,6 +248,7 @@ impl Bench {
             label: "test".into(),
             started_at: clock.now(),
             starts: 1,
+            identity: None,
         };
         let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway);
         let ports = Ports { commands: take_commands, internal, pushes, signals, abandon: take_abandon };

@@ -30,6 +30,7 @@ impl Bench {
                 label: "test".into(),
                 started_at: SessionTime::ZERO,
                 starts: 4,
+                identity: None,
             }),
             ..SessionState::default()
         };

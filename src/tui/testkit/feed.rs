@@ -353,6 +353,7 @@ fn session(at: SessionTime, environment: Environment, label: &str, capital: Deci
         label: label.to_owned(),
         started_at: at,
         starts: 1,
+        identity: None,
     };
     let mut events = vec![
         Event::SessionStarted { info: Box::new(info) },
