@@ -16,12 +16,10 @@ pub enum JournalError {
         file: PathBuf,
         /// The line, from 1 on.
         line: u64,
-        /// Where the line begins; everything before is good.
-        byte: u64,
         /// What is wrong with it.
-        what: String,
+        what: Box<str>,
         /// What to do.
-        way_out: String,
+        way_out: Box<str>,
     },
     /// The segments, each good by itself, do not follow each other: one is missing, or stands in the
     /// place of another.
@@ -30,9 +28,9 @@ pub enum JournalError {
         /// The first file that is out of order.
         file: PathBuf,
         /// How.
-        what: String,
+        what: Box<str>,
         /// What to do; nothing of it destroys a good file.
-        way_out: String,
+        way_out: Box<str>,
     },
     /// The bodies are of a newer schema than the caller knows.
     #[error(
@@ -153,7 +151,7 @@ impl JournalError {
             )
         });
         let way_out = format!("Put a good copy of this file back.{rest}");
-        Self::Damaged { file: file.to_path_buf(), line, byte, what, way_out }
+        Self::Damaged { file: file.to_path_buf(), line, what: what.into(), way_out: way_out.into() }
     }
 
     /// An error of the file system, classed.

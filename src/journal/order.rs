@@ -24,8 +24,8 @@ pub fn check_names(segments: &[(u64, PathBuf)]) -> Result<(), JournalError> {
     if let Some((_, _, other)) = wrong.iter().find(|(other, begins, _)| (*other, *begins) == (holds, named)) {
         return Err(JournalError::Order {
             file: file.clone(),
-            what: format!("{begins}: it and {} have each other's names", name_of(other)),
-            way_out: format!("Give them their own names back: {}", way_out::swap(file, other)),
+            what: format!("{begins}: it and {} have each other's names", name_of(other)).into(),
+            way_out: format!("Give them their own names back: {}", way_out::swap(file, other)).into(),
         });
     }
     let own = file.with_file_name(file_name(holds));
@@ -34,7 +34,7 @@ pub fn check_names(segments: &[(u64, PathBuf)]) -> Result<(), JournalError> {
     } else {
         format!("Give it its own name back: {}", way_out::rename(file, &own))
     };
-    Err(JournalError::Order { file: file.clone(), what: begins, way_out })
+    Err(JournalError::Order { file: file.clone(), what: begins.into(), way_out: way_out.into() })
 }
 
 /// Says why `next` does not go on where `file` ends, when `file` is good by itself; else `seen`, the
@@ -93,13 +93,13 @@ fn explained(file: &Path, next: &Path) -> Option<JournalError> {
             )
         };
         let way_out = format!("Put the missing file back from where it was moved to, or from a copy{rest}");
-        return Some(JournalError::Order { file: next.to_path_buf(), what, way_out });
+        return Some(JournalError::Order { file: next.to_path_buf(), what: what.into(), way_out: way_out.into() });
     }
     let what = format!(
         "{there} does not go on where {here} ends: one of the two is of another journal, or an older copy of itself"
     );
     let way_out = format!("Put the right file back from where it was moved to, or from a copy{rest}");
-    Some(JournalError::Order { file: next.to_path_buf(), what, way_out })
+    Some(JournalError::Order { file: next.to_path_buf(), what: what.into(), way_out: way_out.into() })
 }
 
 fn name_of(file: &Path) -> String {

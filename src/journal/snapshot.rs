@@ -76,10 +76,7 @@ pub fn read(file: &Path, due: u64) -> Result<(Snapshot, Sum), String> {
     let parse = || -> Option<(Snapshot, Sum)> {
         let (seq, rest) = rest.split_once(",\"chain\":\"")?;
         let (chain, rest) = rest.split_once('"')?;
-        let (stamp, rest) = match stamped {
-            true => rest.strip_prefix(",\"stamp\":\"")?.split_once('"')?,
-            false => ("", rest),
-        };
+        let (stamp, rest) = if stamped { rest.strip_prefix(",\"stamp\":\"")?.split_once('"')? } else { ("", rest) };
         let body = rest.strip_prefix(",\"body\":")?.to_owned();
         let snapshot = Snapshot { seq: seq.parse().ok()?, stamp: stamp.to_owned(), body };
         Some((snapshot, Sum::read(chain.as_bytes())?))

@@ -67,7 +67,9 @@ pub fn verify(dir: &Path, known: u32) -> Result<Verified, JournalError> {
     for (seq, file) in snapshots {
         let problem = match snapshot::read(&file, seq) {
             Err(why) => Some(why),
-            Ok(_) if seq > last => Some(format!("it stands on entry {seq}, the entries that were read end with {last}")),
+            Ok(_) if seq > last => {
+                Some(format!("it stands on entry {seq}, the entries that were read end with {last}"))
+            }
             Ok((_, chain)) if !sums.contains(&(seq, chain)) => {
                 Some("it stands on another entry than the journal has".to_owned())
             }
@@ -107,7 +109,13 @@ fn walk(
     for (first, file) in segments {
         let header = Scan::open(file, None)?.header();
         let bytes = std::fs::metadata(file).map_err(|source| JournalError::io("read", file, source))?.len();
-        found.segments.push(SegmentReport { file: file.clone(), first: *first, entries: 0, bytes, schema: header.schema });
+        found.segments.push(SegmentReport {
+            file: file.clone(),
+            first: *first,
+            entries: 0,
+            bytes,
+            schema: header.schema,
+        });
     }
     let Verified { segments: reports, first, last, entries, .. } = found;
     let proved = prove(segments, known, &mut |entry, sum| {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, AlertId, AlertKey, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause, Command, CommandId,
-    CommandStatus, ContractSpec, Contracts, Control, Decimal, Fill, Flatten, Identity, LinkState, LiquidationWatch, Order,
-    OrderNo, OrderState, Phase, Position, PositionId, PositionMode, Price, Qty, Quote, RawSignal, RiskLimit,
+    CommandStatus, ContractSpec, Contracts, Control, Decimal, Fill, Flatten, Identity, LinkState, LiquidationWatch,
+    Order, OrderNo, OrderState, Phase, Position, PositionId, PositionMode, Price, Qty, Quote, RawSignal, RiskLimit,
     SessionInfo, SessionTime, Severity, Signal, SignalId, SignalOutcome, Target, TargetEnd, Usdt, VenueFigures,
     VenueOrderId, VenuePositionId, VenueTime, VenueView,
 };

@@ -95,7 +95,10 @@ mod tests {
     fn a_paper_exchange_may_change_its_port_and_nothing_else() {
         let of = |url: &str, key: &str| Identity::apart(Environment::Paper, url, Some(key.into()));
         assert_eq!(of("http://127.0.0.1:4000", "k").difference(&of("http://localhost:5000", "k")), None);
-        assert_eq!(of("http://127.0.0.1:4000", "k").difference(&of("http://127.0.0.1:4000", "l")).unwrap().0, "account");
+        assert_eq!(
+            of("http://127.0.0.1:4000", "k").difference(&of("http://127.0.0.1:4000", "l")).unwrap().0,
+            "account"
+        );
         assert_eq!(of("http://127.0.0.1:4000", "k").difference(&Identity::embedded()).unwrap().0, "exchange");
         let live = Identity::apart(Environment::Live, "http://127.0.0.1:4000", Some("k".into()));
         assert_eq!(of("http://127.0.0.1:4000", "k").difference(&live).unwrap().0, "environment");

@@ -44,6 +44,13 @@ fn name_the_owner(event: &mut Map<String, Value>) -> Result<(), String> {
     Ok(())
 }
 
+/// The name of an event alone.
+#[derive(Deserialize)]
+struct Name<'a> {
+    #[serde(borrow)]
+    event: std::borrow::Cow<'a, str>,
+}
+
 /// Reads a fact that was written under a schema.
 ///
 /// # Errors
@@ -55,11 +62,6 @@ pub fn read_event(schema: u32, text: &str) -> Result<Event, String> {
     }
     if schema > EVENT_SCHEMA {
         return Err(format!("it has schema {schema}, this program knows up to {EVENT_SCHEMA}"));
-    }
-    #[derive(Deserialize)]
-    struct Name<'a> {
-        #[serde(borrow)]
-        event: std::borrow::Cow<'a, str>,
     }
     let name: Name<'_> = serde_json::from_str(text).map_err(shown)?;
     let mut name = name.event.into_owned();

@@ -41,7 +41,7 @@ pub fn identity_of(venue: &Venue) -> Identity {
 ///
 /// # Errors
 /// [`OtherOwner`].
-pub fn check(dir: &Path, known: Option<&SessionInfo>, here: Identity) -> Result<Identity, OtherOwner> {
+pub fn check(dir: &Path, known: Option<&SessionInfo>, here: Identity) -> Result<Identity, Box<OtherOwner>> {
     let Some(known) = known.map(|info| {
         // Facts of a program that kept none, under the present schema: the environment is known at least.
         let environment = info.environment;
@@ -50,7 +50,7 @@ pub fn check(dir: &Path, known: Option<&SessionInfo>, here: Identity) -> Result<
         return Ok(here);
     };
     match known.difference(&here) {
-        Some((what, ..)) => Err(OtherOwner { dir: dir.to_path_buf(), what, known, here }),
+        Some((what, ..)) => Err(Box::new(OtherOwner { dir: dir.to_path_buf(), what, known, here })),
         None => Ok(Identity { account: known.account.or(here.account), ..known }),
     }
 }

@@ -28,8 +28,8 @@ use crate::engine::{Engine, Input};
 use crate::exchange::Exchange;
 use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
 use crate::model::{
-    Action, Command, CommandId, Environment, Identity, PastReader, Phase, SessionInfo, SessionState, SessionTime, Severity,
-    StopPolicy, Symbol,
+    Action, Command, CommandId, Environment, Identity, PastReader, Phase, SessionInfo, SessionState, SessionTime,
+    Severity, StopPolicy, Symbol,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
 use crate::store::questdb::{Conf, PastOfQuestDb, QuestDbError};
@@ -210,7 +210,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     let look_at = anchor.map(|anchor| anchor.seq);
     let mut recovered = recovery::recover_looking_at(&data_dir.journal(), segment_bytes, look_at)?;
     let here = belonging::identity_of(&launch.venue);
-    let identity = belonging::check(data_dir.root(), recovered.state.info.as_ref(), here).map_err(Box::new)?;
+    let identity = belonging::check(data_dir.root(), recovered.state.info.as_ref(), here)?;
     data_dir.take_over()?;
     recovered.note = join(data_dir.take_note(), recovered.note.take());
     let witness = anchor.and_then(|anchor| {

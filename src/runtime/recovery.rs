@@ -59,11 +59,7 @@ pub fn recover(dir: &Path, segment_bytes: u64) -> Result<Recovered, RecoveryErro
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_looking_at(
-    dir: &Path,
-    segment_bytes: u64,
-    look_at: Option<u64>,
-) -> Result<Recovered, RecoveryError> {
+pub fn recover_looking_at(dir: &Path, segment_bytes: u64, look_at: Option<u64>) -> Result<Recovered, RecoveryError> {
     let options = Options { look_at, ..journal_options(segment_bytes) };
     let mut kept: Option<SessionState> = None;
     // A snapshot is a cache: one that cannot be read is passed over, never a reason not to start.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
-    Command, CommandId, CommandStatus, Contracts, Control, Event, Flatten, FlattenStep, LinkState, LiquidationWatch,
-    OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity, Side,
-    SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
+    Command, CommandId, CommandStatus, Contracts, Control, Event, Flatten, FlattenStep, Identity, LinkState,
+    LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity,
+    Side, SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;

@@ -26,9 +26,8 @@ fn outlive(refusal: &Value) -> (Duration, u64) {
     assert!(session.tell(&signal("out", "E1", "BTC_USDT", "sell", "")));
     let answer = session.answer("out").expect("an answer");
     assert_eq!(answer["result"], "accepted", "{refusal}: {answer}");
-    let closed = session.until_within(REFUSED_FOR.saturating_sub(begun.elapsed()), |line| {
-        line["event"] == "position_closed"
-    });
+    let closed =
+        session.until_within(REFUSED_FOR.saturating_sub(begun.elapsed()), |line| line["event"] == "position_closed");
     assert!(closed.is_none(), "{refusal}: nothing gets through");
     let sent = exchange.seen("place_close");
     exchange.heal();

@@ -9,6 +9,7 @@ use crate::model::{
 
 impl SessionState {
     /// Applies an event. Total: an event about something that is not known changes nothing.
+    #[expect(clippy::too_many_lines, reason = "one line or two for each kind of event")]
     pub fn apply(&mut self, record: &Record) {
         let at = record.at;
         self.now = self.now.max(at);

@@ -44,6 +44,10 @@ impl SessionState {
         if let Some(flatten) = &mut self.flatten {
             held(&mut flatten.step_since, at);
         }
+        for target in self.targets.values_mut() {
+            held(&mut target.since, at);
+            held_if_any(&mut target.next_try_at, at);
+        }
         self.orders.set_back(at);
         self.positions.set_back(at);
         self.alerts.set_back(at);

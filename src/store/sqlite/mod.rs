@@ -77,7 +77,8 @@ impl Projections {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
         // Its log and its shared memory get the rights of the file.
-        private::make_file(path).map_err(|error| StoreError::Failed { path: path.to_path_buf(), why: error.to_string() })?;
+        private::make_file(path)
+            .map_err(|error| StoreError::Failed { path: path.to_path_buf(), why: error.to_string() })?;
         let connection = Connection::open(path).map_err(fail)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(fail)?;
         connection.set_prepared_statement_cache_capacity(32);

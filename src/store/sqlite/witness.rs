@@ -67,7 +67,9 @@ pub fn confront(
     };
     Some(match keep_aside(database, now) {
         Ok(aside) => format!("{what}. That database is kept as {}", aside.display()),
-        Err(error) => format!("{what}. It could not be kept under another name ({error}): copy it before it is used again"),
+        Err(error) => {
+            format!("{what}. It could not be kept under another name ({error}): copy it before it is used again")
+        }
     })
 }
 
@@ -83,8 +85,12 @@ pub fn keep_aside(database: &Path, now: SessionTime) -> std::io::Result<PathBuf>
     }
     let stem = database.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let stamp: String = now.exact().chars().filter(char::is_ascii_alphanumeric).collect();
-    let aside = (1_u32..)
-        .map(|count| if count == 1 { format!("{stem}-{stamp}.sqlite") } else { format!("{stem}-{stamp}-{count}.sqlite") })
+    let aside = (1_u32..10_000)
+        .map(
+            |count| {
+                if count == 1 { format!("{stem}-{stamp}.sqlite") } else { format!("{stem}-{stamp}-{count}.sqlite") }
+            },
+        )
         .map(|name| database.with_file_name(name))
         .find(|path| !path.exists())
         .unwrap_or_else(|| database.with_extension("aside.sqlite"));
