@@ -227,6 +227,14 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     let mut snapshot = recovered.state.clone();
     snapshot.phase = Phase::Starting;
     let origin = origin(&launch, recovered.last_at);
+    if launch.speed == Speed::Times(1.0) && books_ahead(&launch.venue, wall_time()) {
+        let told = format!(
+            "the books of the paper exchange go up to a time that has not come yet: its market plays on from there \
+             ({origin}), and signals that carry the present time are stale. For the present time use another data \
+             directory"
+        );
+        recovered.note = join(recovered.note.take(), Some(told));
+    }
     // Else the engine would hold on to a time that has not come.
     recovered.state.now = recovered.state.now.min(origin);
     snapshot.now = recovered.state.now;
@@ -309,8 +317,17 @@ fn origin(launch: &Launch, last_at: Option<SessionTime>) -> SessionTime {
         _ => wall_time(),
     };
     let real = recorded.is_none() && launch.speed == Speed::Times(1.0);
-    let last_at = last_at.filter(|last| !real || last.since(begins) <= AHEAD);
+    let wrong = |last: SessionTime| real && last.since(begins) > AHEAD && !books_ahead(&launch.venue, begins);
+    let last_at = last_at.filter(|last| !wrong(*last));
     last_at.map_or(begins, |last| begins.max(last.plus(std::time::Duration::from_micros(1))))
+}
+
+/// Whether the books of the embedded exchange end in the future: its market plays on from there, and the
+/// session with it.
+fn books_ahead(venue: &Venue, now: SessionTime) -> bool {
+    let Venue::Embedded(settings) = venue else { return false };
+    let end = simulator::session_start(settings).ok().flatten();
+    end.is_some_and(|end| SessionTime::from_micros(end.micros()).since(now) > AHEAD)
 }
 
 struct Parts {

@@ -96,8 +96,8 @@ fn a_segment_of_another_journal_is_not_taken_for_damage() {
     let (_temp, dir, names) = journal();
     let other = tempdir().unwrap();
     let (mut journal, _) = perpdeck::journal::Journal::open(other.path(), super::support::options(300)).unwrap();
-    for _ in 0..12 {
-        journal.append(0, "{\"another\":\"journal whose lines are about as long\"}").unwrap();
+    for seq in 1..=12 {
+        journal.append(0, &super::support::body(seq)).unwrap();
         journal.sync().unwrap();
     }
     drop(journal);

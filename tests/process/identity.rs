@@ -95,8 +95,9 @@ fn a_paper_exit_in_flight_at_a_kill_is_never_sent_live() {
     let process = session(&dir, Some(&live), "key", true, None);
     refused(process, "environment", "paper, exchange 127.0.0.1, account 2c70e12b", "live, exchange 127.0.0.1:");
     let after = ledger::fetch(&live);
-    assert_eq!(after["positions"], before["positions"]);
-    assert_eq!(after["orders"], before["orders"]);
+    assert_eq!(after["positions"][0]["holdVol"], before["positions"][0]["holdVol"]);
+    assert_eq!(after["requests"], before["requests"], "nothing was asked for");
+    assert_eq!(after["orders"].as_array().unwrap().len(), before["orders"].as_array().unwrap().len());
     // Where it belongs it goes on and is sent.
     let mut process = session(&dir, Some(&paper), "key", false, None);
     process.event("ready").expect("it starts again");
