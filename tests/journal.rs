@@ -10,3 +10,7 @@ mod damage;
 mod failing_disk;
 #[path = "journal/history.rs"]
 mod history;
+#[path = "journal/order.rs"]
+mod order;
+#[path = "journal/schema.rs"]
+mod schema;

@@ -16,8 +16,12 @@ mod disk;
 mod exchange;
 #[path = "process/exits.rs"]
 mod exits;
+#[path = "process/formats.rs"]
+mod formats;
 #[path = "process/history.rs"]
 mod history;
+#[path = "process/identity.rs"]
+mod identity;
 #[path = "process/kill.rs"]
 mod kill;
 #[path = "process/ledger.rs"]

@@ -41,6 +41,7 @@ pub fn info(now: SessionTime) -> SessionInfo {
         started_at: now,
         starts: 1,
         incarnation: None,
+        identity: None,
     }
 }
 

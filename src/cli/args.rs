@@ -36,6 +36,9 @@ pub enum Command {
     /// Look after the projections that people query, and their copy in QuestDB
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Look into the journal, which holds every fact
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -257,6 +260,21 @@ pub enum StoreCommand {
     /// Fold the projections anew from the journal
     Rebuild {
         /// One JSON object in place of a sentence
+        #[arg(long)]
+        json: bool,
+        /// The session's data directory
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+}
+
+/// What to do with the journal.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Prove every line: say what the journal holds, or where it is damaged and what to do; exit code 1
+    /// when it is damaged. Changes nothing
+    Verify {
+        /// One JSON object in place of sentences
         #[arg(long)]
         json: bool,
         /// The session's data directory

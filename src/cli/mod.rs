@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod failure;
 mod history;
+mod journal;
 mod look;
 mod questdb;
 mod run;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, ConfigCommand, StoreCommand};
+use args::{Cli, Command, ConfigCommand, JournalCommand, StoreCommand};
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
@@ -35,6 +36,7 @@ pub fn run() -> ExitCode {
         Some(Command::Store(StoreCommand::Resync { since, questdb, data_dir })) => {
             questdb::resync(&since, &questdb, data_dir)
         }
+        Some(Command::Journal(JournalCommand::Verify { json, data_dir })) => journal::verify(data_dir, json),
         Some(Command::Config(ConfigCommand::Show { origin, config })) => config::show(config.as_deref(), origin),
         Some(Command::Themes) => {
             look::themes();

@@ -19,12 +19,14 @@ pub fn rebuild(data_dir: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     }
     // Taken for this process, so that no session writes them at the same time.
     let dir = DataDir::open(&root).map_err(|error| Failure::new(error.to_string()))?;
-    let facts = store::rebuild(&dir.journal(), &dir.projections()).map_err(|error| Failure::new(error.to_string()))?;
+    let store::Rebuilt { facts, witness } =
+        store::rebuild(&dir.journal(), &dir.projections()).map_err(|error| Failure::new(error.to_string()))?;
     let database = projections_of(&root).display().to_string();
     let text = if json {
-        serde_json::json!({ "database": database, "facts": facts }).to_string()
+        serde_json::json!({ "database": database, "facts": facts, "witness": witness }).to_string()
     } else {
-        format!("{facts} facts folded into {database}")
+        let told = witness.map_or_else(String::new, |told| format!("\nperpdeck: {told}"));
+        format!("{facts} facts folded into {database}{told}")
     };
     // A reader that stops reading has seen enough.
     let _ = writeln!(std::io::stdout(), "{text}");

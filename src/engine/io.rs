@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{
     AccountReport, CallError, CancelOrder, CancelOutcome, ClientOrderId, ClockOffset, Command, ContractSpec, Evidence,
     FillReport, Listing, OrderNo, OrderReport, PlaceOrder, PositionId, PositionKey, PositionMode, PositionReport, Push,
-    RawSignal, Record, SessionInfo, SessionTime, Symbol, VenueOrderId, VenueTime,
+    RawSignal, Record, SessionInfo, SessionTime, Severity, Symbol, VenueOrderId, VenueTime,
 };
 
 /// Everything that can happen to a session.
@@ -18,6 +18,15 @@ pub enum Input {
         info: Box<SessionInfo>,
         /// What recovery had to report: a torn journal tail.
         note: Option<String>,
+    },
+    /// The start found something in the data directory that a person must know.
+    Found {
+        /// In what: `history database`.
+        subject: String,
+        /// How bad it is.
+        severity: Severity,
+        /// What, and what to do.
+        what: String,
     },
     /// Time passed.
     Tick,

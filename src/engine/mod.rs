@@ -100,6 +100,7 @@ fn take(turn: &mut Turn, input: Input) {
             session_control::on_start(turn, &info, note.as_deref());
             chores::run(turn);
         }
+        Input::Found { subject, severity, what } => session_control::on_found(turn, &subject, severity, &what),
         Input::Tick => {
             chores::run(turn);
             equity_watch::roll_day(turn, turn.venue_now());

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::private;
+
 /// A disk to write on. Reading goes past it: what matters is what reached the files.
 pub trait Disk: Send {
     /// Opens a file that exists, for writing.
@@ -59,11 +61,11 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(File::options().write(true).open(path)?))
+        Ok(Box::new(private::options().write(true).open(path)?))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(File::create(path)?))
+        Ok(Box::new(private::options().write(true).create(true).truncate(true).open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

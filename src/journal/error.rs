@@ -3,27 +3,56 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::FORMAT_VERSION;
+use super::private::PrivateError;
+use super::{FORMAT_VERSION, segment, way_out};
 
 /// Why the journal could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The content of a file is not what was written.
-    #[error("the journal is damaged: {}, line {line}: {what}. Nothing was changed. {}", file.display(), way_out(file, *byte))]
+    #[error("the journal is damaged: {}, line {line}: {what}. Nothing was changed. {way_out}", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
         /// The line, from 1 on.
         line: u64,
-        /// Where the line begins; everything before is good.
-        byte: u64,
         /// What is wrong with it.
-        what: String,
+        what: Box<str>,
+        /// What to do.
+        way_out: Box<str>,
     },
+    /// The segments, each good by itself, do not follow each other: one is missing, or stands in the
+    /// place of another.
+    #[error("the journal does not fit together: {}: {what}. Nothing was changed. {way_out}", file.display())]
+    Order {
+        /// The first file that is out of order.
+        file: PathBuf,
+        /// How.
+        what: Box<str>,
+        /// What to do; nothing of it destroys a good file.
+        way_out: Box<str>,
+    },
+    /// The bodies are of a newer schema than the caller knows.
+    #[error(
+        "{} holds facts of schema {found}, this program knows up to schema {known}. Use the version of perpdeck that \
+         wrote it, or another data directory",
+        file.display()
+    )]
+    Schema {
+        /// The file.
+        file: PathBuf,
+        /// The schema that it names.
+        found: u32,
+        /// The newest that the caller knows.
+        known: u32,
+    },
+    /// A folder or file is not this user's alone, or a link.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// A file that must be there is not, or ends too early.
     #[error(
-        "the journal in {} is not complete: {what}. Nothing was changed. Put the missing files back, or start \
-         with another data directory",
+        "the journal in {} is not complete: {what}. Nothing was changed. Put the missing files back from where they \
+         were moved to, or from a copy; or start with another data directory",
         dir.display()
     )]
     Incomplete {
@@ -106,6 +135,25 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Damage of a line that begins at `byte`. `due` is the entry that should stand there; `None` for
+    /// the header.
+    pub(super) fn damaged(file: &Path, line: u64, byte: u64, due: Option<u64>, what: String) -> Self {
+        let dir = file.parent().unwrap_or(Path::new("."));
+        let number = segment::number_of(file).unwrap_or(1);
+        let command = match due {
+            Some(due) => way_out::keep_until(dir, due.saturating_sub(1), number, Some((file, byte))),
+            None => way_out::keep_until(dir, number.saturating_sub(1), number.saturating_sub(1), None),
+        };
+        let rest = command.map_or_else(String::new, |command| {
+            format!(
+                " Without one, what stands before this line can still be used; this copies everything first: \
+                 {command}. The exchange is then asked what became of what is missing"
+            )
+        });
+        let way_out = format!("Put a good copy of this file back.{rest}");
+        Self::Damaged { file: file.to_path_buf(), line, what: what.into(), way_out: way_out.into() }
+    }
+
     /// An error of the file system, classed.
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
@@ -117,17 +165,4 @@ impl JournalError {
             _ => Self::Io { doing, path, source },
         }
     }
-}
-
-/// What a person can do about a damaged line that begins at `byte`.
-fn way_out(file: &Path, byte: u64) -> String {
-    let keep = if byte == 0 {
-        "move this segment and".to_string()
-    } else {
-        format!("run: truncate -s {byte} '{}' and move", file.display())
-    };
-    format!(
-        "Put a good copy of this file back. Without one, what stands before this line can still be used: {keep} all \
-         later segments and snapshots out of the directory; the exchange is then asked what became of what is missing"
-    )
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 
-use super::{Entry, JournalError};
+use super::JournalError;
 
 /// The largest record, bytes; more is a mistake of the caller.
 pub const BODY_MAX: usize = 16 * 1024 * 1024;
@@ -117,23 +117,34 @@ pub fn check_body(body: &str) -> Result<(), JournalError> {
     }
 }
 
+/// A line that was proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// When it was recorded.
+    pub at: i64,
+    /// What it holds.
+    pub body: &'a str,
+    /// Its sum.
+    pub sum: Sum,
+}
+
 /// Reads and proves a line without its line end.
 ///
 /// # Errors
 /// What is wrong.
-pub fn decode(line: &[u8], due: u64, before: Sum) -> Result<(Entry, Sum), String> {
+pub fn decode(line: &[u8], due: u64, before: Sum) -> Result<Line<'_>, String> {
     let (content, sum) = unseal(line, before)?;
     let text = std::str::from_utf8(content).map_err(|_| "it is not text".to_string())?;
-    let parse = || -> Option<Entry> {
+    let parse = || -> Option<(u64, Line<'_>)> {
         let (seq, rest) = text.strip_prefix("{\"seq\":")?.split_once(",\"at\":\"")?;
         let (at, body) = rest.split_once("\",\"body\":")?;
-        Some(Entry { seq: seq.parse().ok()?, at: read_time(at)?, body: body.to_string() })
+        Some((seq.parse().ok()?, Line { at: read_time(at)?, body, sum }))
     };
-    let entry = parse().ok_or("it does not have the form of an entry")?;
-    if entry.seq != due {
-        return Err(format!("it is entry {}, but {due} is due", entry.seq));
+    let (seq, line) = parse().ok_or("it does not have the form of an entry")?;
+    if seq != due {
+        return Err(format!("it is entry {seq}, but {due} is due"));
     }
-    Ok((entry, sum))
+    Ok(line)
 }
 
 fn write_time(out: &mut Vec<u8>, micros: i64) -> Result<(), String> {
@@ -209,7 +220,7 @@ mod tests {
             let mut out = Vec::new();
             let sum = encode(&mut out, seq, at, &body, Sum::START).unwrap();
             let line = out.strip_suffix(b"\n").unwrap();
-            prop_assert_eq!(decode(line, seq, Sum::START), Ok((Entry { seq, at, body }, sum)));
+            prop_assert_eq!(decode(line, seq, Sum::START), Ok(Line { at, body: &body, sum }));
             prop_assert!(decode(line, seq, sum).is_err());
         }
     }

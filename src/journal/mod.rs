@@ -1,8 +1,8 @@
 //! A durable log of records. It knows bytes, not trading.
 //!
 //! A journal is a directory of segments, `segment-<first seq>.jsonl`. The first line of a segment is
-//! its header (format version, number of its first entry, end of the segment before it); every other
-//! line is one entry:
+//! its header (format version, number of its first entry, end of the segment before it, schema of the
+//! bodies when it is not 1); every other line is one entry:
 //!
 //! ```text
 //! {"seq":1,"at":"2026-11-23T14:22:07.418123Z","body":{...},"sum":"9f1c03ab"}
@@ -30,10 +30,14 @@ mod disk;
 mod error;
 mod line;
 mod open;
+mod order;
+pub mod private;
 mod read;
 mod scan;
 mod segment;
 mod snapshot;
+mod verify;
+mod way_out;
 mod writer;
 
 pub use disk::{Disk, DiskFile, RealDisk};
@@ -41,10 +45,15 @@ pub use error::JournalError;
 pub use open::{IgnoredSnapshot, Opened, Torn};
 pub use read::{Entries, read, read_from};
 pub use snapshot::Snapshot;
+pub use verify::{SegmentReport, SnapshotReport, Verified, verify};
 pub use writer::{Hold, Journal, Options, hold};
 
 /// The version of the format that this program reads and writes.
 pub const FORMAT_VERSION: u64 = 1;
+
+/// The schema of bodies in segments that do not name one. What a schema means is the caller's business:
+/// the journal only keeps the number with each entry and refuses one that is newer than the caller's.
+pub const FIRST_SCHEMA: u32 = 1;
 
 /// One record of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +62,8 @@ pub struct Entry {
     pub seq: u64,
     /// When it was recorded, microseconds since 1970-01-01T00:00:00Z.
     pub at: i64,
+    /// The schema that its body was written in.
+    pub schema: u32,
     /// One JSON object.
     pub body: String,
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::line::Sum;
 use super::scan::{Scan, Step};
-use super::{Entry, JournalError, segment};
+use super::{Entry, JournalError, order, segment};
 
 /// All entries of a journal, in order.
 ///
@@ -31,39 +31,44 @@ pub fn read_from(dir: &Path, seq: u64) -> Result<Entries, JournalError> {
 pub struct Entries {
     from: u64,
     left: VecDeque<(u64, PathBuf)>,
-    current: Option<Scan>,
-    /// Where the segment before ended: number of the entry that is due, sum of the last line.
-    ended: Option<(u64, Sum)>,
+    current: Option<(Scan, PathBuf)>,
+    /// Where the segment before ended: number of the entry that is due, sum of the last line, its file.
+    ended: Option<(u64, Sum, PathBuf)>,
     done: bool,
 }
 
 impl Entries {
     fn advance(&mut self) -> Result<Option<Entry>, JournalError> {
         loop {
-            let Some(scan) = self.current.as_mut() else {
+            let Some((scan, file)) = self.current.as_mut() else {
                 let Some((_, file)) = self.left.pop_front() else { return Ok(None) };
                 let limit = match self.left.front() {
                     Some((_, next)) => Some(Scan::open(next, None)?.header().before),
                     None => None,
                 };
-                let scan = Scan::open(&file, limit)?;
+                let scan = Scan::open(&file, limit).map_err(|error| match self.left.front() {
+                    Some((_, next)) => order::explain(&file, next, error),
+                    None => error,
+                })?;
                 let header = scan.header();
-                if self.ended.is_some_and(|ended| ended != (header.first, header.chain)) {
-                    return Err(JournalError::Damaged {
-                        file,
-                        line: 1,
-                        byte: 0,
-                        what: "it does not go on where the segment before it ends".into(),
-                    });
+                if let Some((due, sum, before)) = &self.ended
+                    && (*due, *sum) != (header.first, header.chain)
+                {
+                    let what = "it does not go on where the segment before it ends".into();
+                    let seen = JournalError::damaged(&file, 1, 0, None, what);
+                    return Err(order::explain(before, &file, seen));
                 }
-                self.current = Some(scan);
+                self.current = Some((scan, file));
                 continue;
             };
-            match scan.step()? {
+            match scan.step().map_err(|error| match self.left.front() {
+                Some((_, next)) => order::explain(file, next, error),
+                None => error,
+            })? {
                 Step::Entry(entry) if entry.seq < self.from => {}
                 Step::Entry(entry) => return Ok(Some(entry)),
                 Step::End | Step::Tail(_) => {
-                    self.ended = Some((scan.due(), scan.sum()));
+                    self.ended = Some((scan.due(), scan.sum(), std::mem::take(file)));
                     self.current = None;
                 }
             }

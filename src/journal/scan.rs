@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::line::{Sum, decode};
+use super::line::{Line, Sum, decode};
 use super::segment::Header;
-use super::{Entry, JournalError};
+use super::{Entry, JournalError, private};
 
 /// A segment that is being read.
 pub struct Scan {
@@ -23,6 +23,8 @@ pub struct Scan {
     /// Sum of the line before it.
     sum: Sum,
     due: u64,
+    /// Whether entries come with their bodies.
+    bodies: bool,
 }
 
 /// What stands at the place that was read.
@@ -51,12 +53,12 @@ impl Scan {
     /// Damage, another version, or errors of the file system.
     pub fn open(file: &Path, limit: Option<u64>) -> Result<Self, JournalError> {
         let io = |source| JournalError::io("read", file, source);
-        let handle = File::open(file).map_err(io)?;
+        let handle = private::options().read(true).open(file).map_err(io)?;
         let length = handle.metadata().map_err(io)?.len();
         let mut reader = BufReader::with_capacity(256 * 1024, handle);
         let mut buffer = Vec::new();
         reader.read_until(b'\n', &mut buffer).map_err(io)?;
-        let damaged = |what: String| JournalError::Damaged { file: file.to_path_buf(), line: 1, byte: 0, what };
+        let damaged = |what: String| JournalError::damaged(file, 1, 0, None, what);
         let Some(line) = buffer.strip_suffix(b"\n") else {
             return Err(damaged("the header is not whole".into()));
         };
@@ -67,7 +69,16 @@ impl Scan {
             return Err(damaged(format!("the file has {length} bytes, the segment after it says {limit}")));
         }
         let offset = size(&buffer);
-        Ok(Self { reader, file: file.to_path_buf(), header, limit, buffer, line: 2, offset, sum, due: header.first })
+        let file = file.to_path_buf();
+        let due = header.first;
+        Ok(Self { reader, file, header, limit, buffer, line: 2, offset, sum, due, bodies: true })
+    }
+
+    /// Proves only: the bodies of the entries are left empty.
+    #[must_use]
+    pub fn without_bodies(mut self) -> Self {
+        self.bodies = false;
+        self
     }
 
     /// The header.
@@ -113,7 +124,8 @@ impl Scan {
         let Some(line) = self.buffer.strip_suffix(b"\n") else {
             return self.tail().map(Step::Tail);
         };
-        let (entry, sum) = decode(line, self.due, self.sum).map_err(|what| self.damaged(what))?;
+        let line = decode(line, self.due, self.sum).map_err(|what| self.damaged(what))?;
+        let (entry, sum) = (self.entry(line), line.sum);
         self.advance(sum, size(&self.buffer));
         if self.limit.is_some_and(|limit| self.offset > limit) {
             return Err(self.damaged("the segment after this one begins within this line".into()));
@@ -129,8 +141,8 @@ impl Scan {
         let zeros = self.buffer.iter().rev().take_while(|b| **b == 0).count();
         let kept = self.buffer.len().saturating_sub(zeros);
         let piece = self.buffer.get(..kept).unwrap_or_default();
-        if let Ok((entry, sum)) = decode(piece, self.due, self.sum) {
-            let whole = size(piece);
+        if let Ok(line) = decode(piece, self.due, self.sum) {
+            let (entry, sum, whole) = (self.entry(line), line.sum, size(piece));
             self.advance(sum, whole);
             return Ok(Tail { entry: Some(entry), cut: u64::try_from(zeros).unwrap_or(u64::MAX) });
         }
@@ -145,6 +157,11 @@ impl Scan {
         Ok(Tail { entry: None, cut: size(&self.buffer) })
     }
 
+    fn entry(&self, line: Line<'_>) -> Entry {
+        let body = if self.bodies { line.body.to_owned() } else { String::new() };
+        Entry { seq: self.due, at: line.at, schema: self.header.schema, body }
+    }
+
     fn advance(&mut self, sum: Sum, bytes: u64) {
         self.sum = sum;
         self.offset = self.offset.saturating_add(bytes);
@@ -153,7 +170,7 @@ impl Scan {
     }
 
     fn damaged(&self, what: String) -> JournalError {
-        JournalError::Damaged { file: self.file.clone(), line: self.line, byte: self.offset, what }
+        JournalError::damaged(&self.file, self.line, self.offset, Some(self.due), what)
     }
 }
 

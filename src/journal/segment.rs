@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::line::{Sum, seal, unseal};
-use super::{FORMAT_VERSION, JournalError};
+use super::{FIRST_SCHEMA, FORMAT_VERSION, JournalError};
 
 /// The first line of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +15,15 @@ pub struct Header {
     pub chain: Sum,
     /// How many bytes of the segment before count; the rest of it was written anew in this one.
     pub before: u64,
+    /// What the bodies of its entries mean; segments that do not say it have schema 1.
+    pub schema: u32,
 }
 
 impl Header {
     /// The header of a journal's first segment.
-    pub const START: Self = Self { first: 1, chain: Sum::START, before: 0 };
+    pub const fn start(schema: u32) -> Self {
+        Self { first: 1, chain: Sum::START, before: 0, schema }
+    }
 
     /// The line, with its line end, and its sum.
     pub fn encode(&self) -> (Vec<u8>, Sum) {
@@ -30,6 +34,9 @@ impl Header {
             self.before
         )
         .into_bytes();
+        if self.schema != FIRST_SCHEMA {
+            out.extend_from_slice(format!(",\"schema\":{}", self.schema).as_bytes());
+        }
         let sum = seal(&mut out, 0, Sum::START);
         (out, sum)
     }
@@ -39,7 +46,7 @@ impl Header {
     /// # Errors
     /// What is wrong: another version, or damage.
     pub fn decode(line: &[u8], file: &Path) -> Result<(Self, Sum), JournalError> {
-        let damaged = |what: String| JournalError::Damaged { file: file.to_path_buf(), line: 1, byte: 0, what };
+        let damaged = |what: String| JournalError::damaged(file, 1, 0, None, what);
         let text = std::str::from_utf8(line).unwrap_or_default();
         let version = text
             .strip_prefix("{\"perpdeck_journal\":")
@@ -54,8 +61,13 @@ impl Header {
             let (_, rest) = text.split_once(",\"first\":")?;
             let (first, rest) = rest.split_once(",\"chain\":\"")?;
             let (chain, rest) = rest.split_once("\",\"before\":")?;
-            let (before, _) = rest.split_once(',')?;
-            Some(Self { first: first.parse().ok()?, chain: Sum::read(chain.as_bytes())?, before: before.parse().ok()? })
+            let (before, rest) = rest.split_once(',')?;
+            let schema = match rest.strip_prefix("\"schema\":") {
+                Some(rest) => rest.split_once(',')?.0.parse().ok()?,
+                None => FIRST_SCHEMA,
+            };
+            let (first, before) = (first.parse().ok()?, before.parse().ok()?);
+            Some(Self { first, chain: Sum::read(chain.as_bytes())?, before, schema })
         };
         parse().map(|header| (header, sum)).ok_or_else(|| damaged("the header does not have its form".into()))
     }
@@ -64,6 +76,11 @@ impl Header {
 /// The name of the segment that begins with this entry.
 pub fn file_name(first: u64) -> String {
     format!("segment-{first:020}.jsonl")
+}
+
+/// The number in the name of a segment.
+pub fn number_of(file: &Path) -> Option<u64> {
+    file.file_name()?.to_str()?.strip_prefix("segment-")?.strip_suffix(".jsonl")?.parse().ok()
 }
 
 /// The segments of a journal by their first entry, in order.

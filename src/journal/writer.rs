@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, RealDisk};
 use super::line::{self, Sum};
-use super::open::{self, Opened};
+use super::open::{self, Judge, Opened};
 use super::scan::size;
 use super::segment::{self, Header};
-use super::{JournalError, snapshot};
+use super::{FIRST_SCHEMA, JournalError, private, snapshot};
 
 /// Bytes since the last fdatasync at which [`Journal::flush`] does one by itself, so that what
 /// [`Journal::recover`] must keep in memory stays small.
@@ -26,11 +26,23 @@ pub struct Options {
     /// How much history before the last snapshot is proved at the start, bytes, newest first. What
     /// is older is proved when it is read.
     pub prove_bytes: u64,
+    /// The schema of the bodies that are appended, and the newest that is read.
+    pub schema: u32,
+    /// Which fold makes the snapshots: one that names another is not used. Empty: snapshots name none.
+    pub stamp: String,
+    /// An entry whose time is told at the open when it is among those that are proved.
+    pub look_at: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 * 1024 * 1024, prove_bytes: 1024 * 1024 * 1024 }
+        Self {
+            segment_bytes: 64 * 1024 * 1024,
+            prove_bytes: 1024 * 1024 * 1024,
+            schema: FIRST_SCHEMA,
+            stamp: String::new(),
+            look_at: None,
+        }
     }
 }
 
@@ -78,13 +90,30 @@ impl Journal {
     /// # Errors
     /// As [`Journal::open`].
     pub fn open_on(dir: &Path, options: Options, disk: Box<dyn Disk>) -> Result<(Self, Opened), JournalError> {
-        fs::create_dir_all(dir).map_err(|source| JournalError::io("create", dir, source))?;
+        Self::open_judged(dir, options, disk, &mut |_| Ok(()))
+    }
+
+    /// Opens a journal on a given disk. `judge` says of a snapshot whether its state can be used; of
+    /// the one that is used it was asked last.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_judged(
+        dir: &Path,
+        options: Options,
+        disk: Box<dyn Disk>,
+        judge: Judge<'_>,
+    ) -> Result<(Self, Opened), JournalError> {
+        private::not_a_link(dir)?;
+        private::make_folder(dir).map_err(|source| JournalError::io("create", dir, source))?;
+        let tightened = private::settle(dir, is_ours)?;
         let lock = lock(dir)?;
-        let (opened, end) = open::examine(dir, &options)?;
+        let (mut opened, end) = open::examine(dir, &options, judge)?;
+        opened.tightened = tightened;
         remove_unfinished(dir);
         let (file, path, header, mark) = match end {
             None => {
-                let header = Header::START;
+                let header = Header::start(options.schema);
                 let (bytes, sum) = header.encode();
                 let path = dir.join(segment::file_name(header.first));
                 let file = publish(disk.as_ref(), dir, &path, &bytes)?;
@@ -161,6 +190,10 @@ impl Journal {
     /// fdatasync.
     pub fn flush(&mut self) -> Result<(), JournalError> {
         self.check()?;
+        if self.header.schema != self.options.schema && !self.unsynced.is_empty() {
+            // A segment has one schema: what is new begins another one.
+            return self.begin_segment();
+        }
         self.write_out()?;
         if self.unsynced.len() >= UNSYNCED_SOFT || self.end() >= self.options.segment_bytes {
             self.make_durable()?;
@@ -210,7 +243,7 @@ impl Journal {
         let path = self.dir.join(snapshot::file_name(seq));
         // In a segment that has no entry yet the last entry is the one that its header is chained to.
         let stands_on = if self.next_seq == self.header.first { self.header.chain } else { self.sum };
-        publish(self.disk.as_ref(), &self.dir, &path, &snapshot::encode(seq, stands_on, body))?;
+        publish(self.disk.as_ref(), &self.dir, &path, &snapshot::encode(seq, stands_on, &self.options.stamp, body))?;
         let snapshots = snapshot::list(&self.dir)?;
         for (_, old) in snapshots.iter().rev().skip(2) {
             // A snapshot that stays costs room, nothing else.
@@ -259,10 +292,11 @@ impl Journal {
     fn begin_segment(&mut self) -> Result<(), JournalError> {
         let fresh = self.synced.next_seq == self.header.first;
         // A segment without a durable entry is replaced by one of the same name.
+        let schema = self.options.schema;
         let header = if fresh {
-            self.header
+            Header { schema, ..self.header }
         } else {
-            Header { first: self.synced.next_seq, chain: self.synced.sum, before: self.synced.offset }
+            Header { first: self.synced.next_seq, chain: self.synced.sum, before: self.synced.offset, schema }
         };
         let (mut bytes, mut sum) = header.encode();
         for entry in self.unsynced.split_inclusive(|b| *b == b'\n') {
@@ -321,7 +355,8 @@ pub fn hold(dir: &Path) -> Result<Hold, JournalError> {
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let io = |source| JournalError::io("open", &path, source);
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    private::not_a_link(&path)?;
+    let mut file = private::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {
             // Who holds it, for the message that a second process shows.
@@ -335,6 +370,11 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         }
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+/// Whether a file of a journal has this name.
+fn is_ours(name: &str) -> bool {
+    name == "lock" || name.starts_with("segment-") || name.starts_with("snapshot-")
 }
 
 /// Removes what a crash left of a file that was being put in place.

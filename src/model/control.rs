@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CommandId, Incarnation, OrderNo, PositionKey, SessionId, SessionTime};
+use super::{CommandId, Identity, Incarnation, OrderNo, PositionKey, SessionId, SessionTime};
 
 /// Whether new exposure is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,9 @@ pub struct SessionInfo {
     /// Which start this is, in the client ids of its orders; `None` before version 0.2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<Incarnation>,
+    /// What its data belongs to; `None` in facts of before it was kept.
+    #[serde(default)]
+    pub identity: Option<Identity>,
 }
 
 /// What a stop does with working orders.

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, Chore, ChoreState, ClientOrderId, ClockOffset,
     CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill, Flatten,
-    Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position, PositionId, PositionKey,
-    PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity, Signal,
-    SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
-    VenueView,
+    Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position, PositionId,
+    PositionKey, PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity,
+    Signal, SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId,
+    VenueTime, VenueView,
 };
 
 /// An event with its place in the session.
@@ -60,6 +60,18 @@ pub enum Event {
         /// The start in the client ids of its orders.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         incarnation: Option<Incarnation>,
+    },
+    /// The environment, exchange and account to which the data belong are known now; a start that
+    /// differs is refused from here on.
+    IdentityBound {
+        /// What they belong to.
+        identity: Box<Identity>,
+    },
+    /// Facts before this one were stamped by a clock that was ahead; time goes on from this fact's. All
+    /// times in the state that lie ahead of it are brought back to it: facts are ordered by number.
+    ClockSetBack {
+        /// The latest time that was spoken of.
+        from: SessionTime,
     },
     /// The session moved on in its life.
     PhaseChanged {

@@ -10,6 +10,7 @@ mod contract;
 mod control;
 mod event;
 mod fill;
+mod identity;
 mod ids;
 mod money;
 mod order;
@@ -17,6 +18,7 @@ mod past;
 mod position;
 mod quote;
 mod risk;
+mod schema;
 mod side;
 mod signal;
 mod sink;
@@ -35,6 +37,7 @@ pub use contract::{ContractSpec, RiskTier, SizeError};
 pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
 pub use event::{Account, Event, Record};
 pub use fill::{Category, Fill};
+pub use identity::{EMBEDDED, Identity};
 pub use ids::{
     AlertId, ClientIdParts, ClientOrderId, CommandId, FillId, IdError, Incarnation, OrderNo, PositionId, SessionId,
     SignalId, StrategyId, Symbol, VenueOrderId, VenuePositionId,
@@ -51,6 +54,7 @@ pub use position::{
 };
 pub use quote::Quote;
 pub use risk::{CheckResult, RiskCheck, RiskLimit, RiskVerdict, TrippedLimit};
+pub use schema::{EVENT_SCHEMA, FOLD, read_event};
 pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
 pub use sink::{SinkPhase, SinkStatus, SinkTable};

@@ -1,18 +1,24 @@
 //! The data directory of a session: what lies where, which version wrote it, and that only one
 //! process works on it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The version of the layout that this program reads and writes.
-pub const LAYOUT_VERSION: &str = "1";
+use crate::journal::private::{self, PrivateError};
+use crate::model::escape_controls;
+
+/// The version of the layout that this program writes; it reads this one and all before it. 1 is that
+/// of version 0.1.0, which refuses what has a later one.
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// A data directory that this process holds until it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,
     _lock: File,
+    outdated: bool,
+    note: Option<String>,
 }
 
 /// Why a data directory cannot be used.
@@ -29,7 +35,7 @@ pub enum DataDirError {
     },
     /// Another layout version.
     #[error(
-        "the data directory {} has version {found}, this program reads and writes version {LAYOUT_VERSION}. Use the \
+        "the data directory {} has version {found}, this program reads versions 1 to {LAYOUT_VERSION}. Use the \
          version of perpdeck that wrote it, or another directory with --data-dir DIR",
         path.display()
     )]
@@ -52,6 +58,9 @@ pub enum DataDirError {
         /// The process that holds it, when it is known.
         holder: Option<u32>,
     },
+    /// It is not this user's alone, or a link stands in it.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
     /// It cannot be written.
     #[error("the data directory {} cannot be written: {source}. {}", path.display(), way_out(source))]
     Unwritable {
@@ -84,23 +93,74 @@ impl DataDir {
                 _ => DataDirError::Unwritable { path, source },
             }
         };
-        fs::create_dir_all(root).map_err(unwritable(root))?;
-        let lock = lock(root)?;
+        private::make_folder(root).map_err(unwritable(root))?;
         let version_file = root.join("VERSION");
-        match fs::read_to_string(&version_file) {
-            Ok(found) if found.trim() == LAYOUT_VERSION => {}
-            Ok(found) => {
-                let found = crate::model::escape_controls(found.trim().get(..32).unwrap_or(found.trim())).into_owned();
+        let is_new = !version_file.exists();
+        let tightened = private::settle(root, is_ours)?;
+        let lock = lock(root)?;
+        let found = match read_version(&version_file) {
+            Ok(found) => found,
+            Err(error) => return Err(unwritable(&version_file)(error)),
+        };
+        let mut notes = Vec::new();
+        if tightened > 0 && !is_new {
+            notes.push(format!(
+                "{} was open to other users of this machine ({tightened} folders and files); now only to you",
+                root.display()
+            ));
+        }
+        let write = || {
+            let text = format!("{LAYOUT_VERSION}\n");
+            private::write_whole(&version_file, text.as_bytes()).map_err(unwritable(&version_file))
+        };
+        let outdated = match found.as_deref().map(|text| (text, text.parse::<u32>())) {
+            None => {
+                write()?;
+                false
+            }
+            // A power cut after its first start leaves version 0.1.0 with this. What the journal is, its
+            // own files say.
+            Some(("", _)) => {
+                write()?;
+                notes.push("its file VERSION was empty, as a power cut leaves it; it was written anew".to_owned());
+                false
+            }
+            Some((_, Ok(LAYOUT_VERSION))) => false,
+            Some((_, Ok(version))) if (1..LAYOUT_VERSION).contains(&version) => true,
+            Some((text, _)) => {
+                let found = escape_controls(&text.chars().take(32).collect::<String>()).into_owned();
                 return Err(DataDirError::Version { path: root.to_path_buf(), found });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::write(&version_file, format!("{LAYOUT_VERSION}\n")).map_err(unwritable(&version_file))?;
-            }
-            Err(error) => return Err(unwritable(&version_file)(error)),
+        };
+        let note = (!notes.is_empty()).then(|| format!("the data directory: {}", notes.join("; ")));
+        let dir = Self { root: root.to_path_buf(), _lock: lock, outdated, note };
+        for folder in [dir.logs(), dir.journal(), dir.simulator()] {
+            private::not_a_link(&folder)?;
         }
-        let dir = Self { root: root.to_path_buf(), _lock: lock };
-        fs::create_dir_all(dir.logs()).map_err(unwritable(root))?;
+        private::make_folder(&dir.logs()).map_err(unwritable(root))?;
+        private::settle(&dir.logs(), |_| true)?;
         Ok(dir)
+    }
+
+    /// Marks what an older version wrote as this version's: to be called when it was understood, before
+    /// it is written to.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn take_over(&mut self) -> Result<(), DataDirError> {
+        if !self.outdated {
+            return Ok(());
+        }
+        let path = self.root.join("VERSION");
+        private::write_whole(&path, format!("{LAYOUT_VERSION}\n").as_bytes())
+            .map_err(|source| DataDirError::Unwritable { path, source })?;
+        self.outdated = false;
+        Ok(())
+    }
+
+    /// What a person should know: rights were taken from others, a file was repaired. Told once.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.note.take()
     }
 
     /// The directory itself.
@@ -139,11 +199,29 @@ pub fn projections_of(root: &Path) -> PathBuf {
     root.join("projections.sqlite")
 }
 
+/// Whether a file directly in a data directory is ours.
+fn is_ours(name: &str) -> bool {
+    matches!(name, "VERSION" | "VERSION.tmp" | "LOCK" | "journal" | "sim" | "log")
+        || name.starts_with("projections") && name.contains(".sqlite")
+}
+
+/// What the version file says; `None` when there is none.
+fn read_version(file: &Path) -> io::Result<Option<String>> {
+    let mut text = Vec::new();
+    match private::options().read(true).open(file) {
+        Ok(handle) => handle.take(4_096).read_to_end(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let text = String::from_utf8_lossy(&text);
+    Ok(Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()))
+}
+
 fn lock(root: &Path) -> Result<File, DataDirError> {
     let path = root.join("LOCK");
     let unwritable = |source| DataDirError::Unwritable { path: path.clone(), source };
     let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
+        private::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => {
             // Only for the message that a second process shows.
@@ -161,6 +239,9 @@ fn lock(root: &Path) -> Result<File, DataDirError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -180,8 +261,50 @@ mod tests {
         fs::write(temp.path().join("VERSION"), "7\u{1b}[2J\n").unwrap();
         let error = DataDir::open(temp.path()).unwrap_err().to_string();
         assert!(error.contains("has version 7\\u{1b}[2J"), "{error}");
-        assert!(error.contains("writes version 1"), "{error}");
+        assert!(error.contains("reads versions 1 to 2"), "{error}");
         assert!(!temp.path().join("log").exists());
+    }
+
+    #[test]
+    fn an_older_version_is_taken_over_only_when_it_was_understood() {
+        let temp = tempfile::tempdir().unwrap();
+        let version = temp.path().join("VERSION");
+        fs::write(&version, "1\n").unwrap();
+        fs::set_permissions(&version, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut dir = DataDir::open(temp.path()).unwrap();
+        assert_eq!(fs::read_to_string(&version).unwrap(), "1\n");
+        assert!(dir.take_note().unwrap().contains("was open to other users"));
+        dir.take_over().unwrap();
+        drop(dir);
+        assert_eq!(fs::read_to_string(&version).unwrap(), "2\n");
+        assert_eq!(DataDir::open(temp.path()).unwrap().take_note(), None, "told once");
+    }
+
+    #[test]
+    fn a_version_file_that_a_power_cut_emptied_is_written_anew_and_told() {
+        for left in ["", "\n", "\0\0"] {
+            let temp = tempfile::tempdir().unwrap();
+            fs::write(temp.path().join("VERSION"), left).unwrap();
+            let mut dir = DataDir::open(temp.path()).unwrap();
+            assert!(dir.take_note().unwrap().contains("VERSION was empty"));
+            drop(dir);
+            assert_eq!(fs::read_to_string(temp.path().join("VERSION")).unwrap(), "2\n");
+            assert!(!temp.path().join("VERSION.tmp").exists());
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_any_file_or_folder_is_refused_by_name() {
+        for name in ["VERSION", "LOCK", "projections.sqlite", "journal", "sim", "log"] {
+            let temp = tempfile::tempdir().unwrap();
+            let (root, victim) = (temp.path().join("data"), temp.path().join("victim"));
+            fs::create_dir(&root).unwrap();
+            fs::write(&victim, "precious").unwrap();
+            std::os::unix::fs::symlink(&victim, root.join(name)).unwrap();
+            let error = DataDir::open(&root).unwrap_err().to_string();
+            assert!(error.contains(&format!("/data/{name} is a link")), "{error}");
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, watch};
 
 use super::archive::Archive;
+use super::belonging::{self, OtherOwner};
 use super::bus::{DEFAULT_CAPACITY, EventBus, Interest, Subscription, Subscriptions};
 use super::data_dir::{DataDir, DataDirError, projections_of};
 use super::durable::{Durable, TellDurable};
@@ -29,12 +30,12 @@ use crate::engine::{Engine, Input};
 use crate::exchange::Exchange;
 use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
 use crate::model::{
-    Action, Command, CommandId, Environment, PastReader, Phase, SessionInfo, SessionState, SessionTime, SinkStatus,
-    StopPolicy, Symbol, escape_controls,
+    Action, Command, CommandId, Environment, Identity, PastReader, Phase, SessionInfo, SessionState, SessionTime,
+    Severity, SinkStatus, StopPolicy, Symbol, escape_controls,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
 use crate::store::questdb::{Conf, PastOfQuestDb, QuestDbError};
-use crate::store::{PastOfSqlite, Projector, StoreError};
+use crate::store::{PastOfSqlite, Projector, StoreError, witness};
 
 /// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
 const VIRTUAL_START: SessionTime = SessionTime::from_secs(1_767_225_600);
@@ -93,6 +94,9 @@ pub enum LaunchError {
     /// The journal.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// The data are of another environment, exchange or account.
+    #[error(transparent)]
+    OtherOwner(#[from] Box<OtherOwner>),
     /// The embedded exchange.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
@@ -214,8 +218,19 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     let sink = Configured::of(&launch.settings.questdb)?;
     let view = sink.as_ref().map(Configured::view);
     let questdb = sink.as_ref().map(Configured::conf);
-    let data_dir = DataDir::open(&launch.data_dir)?;
-    let recovered = recovery::recover(&data_dir.journal(), launch.settings.journal.segment_bytes)?;
+    let mut data_dir = DataDir::open(&launch.data_dir)?;
+    let anchor = witness::anchor(&data_dir.projections());
+    let segment_bytes = launch.settings.journal.segment_bytes;
+    let look_at = anchor.map(|anchor| anchor.seq);
+    let mut recovered = recovery::recover_looking_at(&data_dir.journal(), segment_bytes, look_at)?;
+    let here = belonging::identity_of(&launch.venue);
+    let identity = belonging::check(data_dir.root(), recovered.state.info.as_ref(), here)?;
+    data_dir.take_over()?;
+    recovered.note = join(data_dir.take_note(), recovered.note.take());
+    let witness = anchor.and_then(|anchor| {
+        let last = recovered.journal.last_seq();
+        witness::confront(&data_dir.projections(), anchor, last, recovered.looked_at, wall_time())
+    });
     kill_point("after-recovery");
     let bus = EventBus::new();
     let subscriptions = bus.subscriptions();
@@ -230,6 +245,17 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     let mut snapshot = recovered.state.clone();
     snapshot.phase = Phase::Starting;
     let origin = origin(&launch, recovered.last_at);
+    if launch.speed == Speed::Times(1.0) && books_ahead(&launch.venue, wall_time()) {
+        let told = format!(
+            "the books of the paper exchange go up to a time that has not come yet: its market plays on from there \
+             ({origin}), and signals that carry the present time are stale. For the present time use another data \
+             directory"
+        );
+        recovered.note = join(recovered.note.take(), Some(told));
+    }
+    // Else the engine would hold on to a time that has not come.
+    recovered.state.now = recovered.state.now.min(origin);
+    snapshot.now = recovered.state.now;
     let (tell_clock, clock) = std::sync::mpsc::sync_channel(1);
     let (until_over, over) = std::sync::mpsc::channel::<()>();
     let root = data_dir.root().to_path_buf();
@@ -237,6 +263,8 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         launch,
         data_dir,
         recovered,
+        identity,
+        witness,
         bus,
         subscriptions: subscriptions.clone(),
         intake: intake.clone(),
@@ -288,8 +316,19 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     })
 }
 
+fn join(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The last fact may lie so far ahead of the present before it no longer counts.
+const AHEAD: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// When session time begins: with the recorded prices, or now, or at a fixed time under virtual time;
-/// but never before the last fact.
+/// but not before the last fact. In real time a last fact that has not come yet was stamped by a wrong
+/// clock, and the present counts.
 fn origin(launch: &Launch, last_at: Option<SessionTime>) -> SessionTime {
     let recorded = match &launch.venue {
         Venue::Embedded(settings) => settings.start_time(),
@@ -301,13 +340,27 @@ fn origin(launch: &Launch, last_at: Option<SessionTime>) -> SessionTime {
         (None, Speed::Max, Venue::Embedded(_)) => VIRTUAL_START,
         _ => wall_time(),
     };
+    let real = recorded.is_none() && launch.speed == Speed::Times(1.0);
+    let wrong = |last: SessionTime| real && last.since(begins) > AHEAD && !books_ahead(&launch.venue, begins);
+    let last_at = last_at.filter(|last| !wrong(*last));
     last_at.map_or(begins, |last| begins.max(last.plus(std::time::Duration::from_micros(1))))
+}
+
+/// Whether the books of the embedded exchange end in the future: its market plays on from there, and the
+/// session with it.
+fn books_ahead(venue: &Venue, now: SessionTime) -> bool {
+    let Venue::Embedded(settings) = venue else { return false };
+    let end = simulator::session_start(settings).ok().flatten();
+    end.is_some_and(|end| SessionTime::from_micros(end.micros()).since(now) > AHEAD)
 }
 
 struct Parts {
     launch: Launch,
     data_dir: DataDir,
     recovered: Recovered,
+    identity: Identity,
+    /// What the projections know that the journal does not.
+    witness: Option<String>,
     bus: EventBus,
     subscriptions: Subscriptions,
     intake: Intake,
@@ -339,7 +392,19 @@ enum Keep {
 
 impl Parts {
     async fn run(self, clock: Clock, mut waiting: Waiting) -> Result<Ended, LaunchError> {
-        let Self { launch, data_dir, recovered, bus, subscriptions, intake, commands, tell_durable, sink } = self;
+        let Self {
+            launch,
+            data_dir,
+            recovered,
+            identity,
+            witness,
+            bus,
+            subscriptions,
+            intake,
+            commands,
+            tell_durable,
+            sink,
+        } = self;
         let Launch { settings, venue, speed, strategy, label, symbols, .. } = launch;
         let (tell, internal) = mpsc::unbounded_channel();
         let seed = match (&venue, speed) {
@@ -369,7 +434,13 @@ impl Parts {
             started_at: clock.now(),
             starts: 1,
             incarnation: Some(incarnation),
+            identity: Some(identity),
         };
+        if let Some(what) = witness {
+            let subject = "history database".to_owned();
+            // Taken right after the start itself.
+            let _ = tell.send(Input::Found { subject, severity: Severity::Critical, what });
+        }
         let inline = speed == Speed::Max || !settings.journal.sync;
         let scribe = Scribe::new(recovered.journal, if inline { Manner::InPlace } else { Manner::Durable })?;
         let symbols = with_known(symbols, &recovered.state);

@@ -2,6 +2,7 @@
 //! signal intake, the built-in strategy, and the headless surface.
 
 mod archive;
+mod belonging;
 mod bus;
 mod data_dir;
 mod durable;
@@ -24,6 +25,7 @@ pub mod strategy;
 mod watched;
 
 pub use archive::{Archive, PastAnswer};
+pub use belonging::OtherOwner;
 pub use bus::{DEFAULT_CAPACITY, EventBus, Interest, ShutDown, Subscription, Subscriptions};
 pub use data_dir::{DataDir, DataDirError, LAYOUT_VERSION, journal_of, projections_of};
 pub use durable::{Durable, TellDurable};
@@ -34,7 +36,7 @@ pub use intake::{Intake, IntakeError, SignalAnswer, Submitted};
 pub use kill::KILL_POINTS;
 pub use launch::{Launch, LaunchError, Running, Venue, start};
 pub use outward::{Line, Outward};
-pub use recovery::{Recovered, RecoveryError, recover};
+pub use recovery::{Recovered, RecoveryError, journal_options, recover};
 pub use scribe::{Manner, Scribe};
 pub use session::{Ended, Ports, Session};
 pub use sink::SinkView;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::journal::{Journal, JournalError, Options};
-use crate::model::{Event, Record, SessionState, SessionTime, escape_controls};
+use crate::journal::{Journal, JournalError, Opened, Options, RealDisk, Snapshot};
+use crate::model::{EVENT_SCHEMA, FOLD, SessionState, SessionTime, escape_controls};
+use crate::store::{StoreError, record_of};
 
 /// A session taken from its journal.
 pub struct Recovered {
@@ -11,8 +12,10 @@ pub struct Recovered {
     pub journal: Journal,
     /// The facts folded; a fresh state when the journal is empty.
     pub state: SessionState,
-    /// Time of the last fact; the session's clock must not start before it.
+    /// Time of the last fact.
     pub last_at: Option<SessionTime>,
+    /// Time of the entry that was asked for, when it was read.
+    pub looked_at: Option<SessionTime>,
     /// What a person should know: a torn end was cut, a snapshot was not usable.
     pub note: Option<String>,
 }
@@ -38,14 +41,61 @@ pub enum RecoveryError {
     },
 }
 
+/// How the journal of a session is kept: the schema of its facts, the fold of its snapshots.
+pub fn journal_options(segment_bytes: u64) -> Options {
+    Options { segment_bytes, schema: EVENT_SCHEMA, stamp: FOLD.to_owned(), ..Options::default() }
+}
+
 /// Opens the journal in `dir` and folds it.
 ///
 /// # Errors
 /// Damage, another version, another process, a directory that cannot be written. Nothing on disk
 /// was changed then.
 pub fn recover(dir: &Path, segment_bytes: u64) -> Result<Recovered, RecoveryError> {
-    let options = Options { segment_bytes, ..Options::default() };
-    let (journal, opened) = Journal::open(dir, options)?;
+    recover_looking_at(dir, segment_bytes, None)
+}
+
+/// The same; the time of one entry is told beside it, when it was read.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_looking_at(dir: &Path, segment_bytes: u64, look_at: Option<u64>) -> Result<Recovered, RecoveryError> {
+    let options = Options { look_at, ..journal_options(segment_bytes) };
+    let mut kept: Option<SessionState> = None;
+    // A snapshot is a cache: one that cannot be read is passed over, never a reason not to start.
+    let mut judge = |snapshot: &Snapshot| {
+        let state: SessionState =
+            serde_json::from_str(&snapshot.body).map_err(|error| escape_controls(&error.to_string()).into_owned())?;
+        if state.seq != snapshot.seq {
+            return Err(format!("it says that it stands on fact {}", state.seq));
+        }
+        kept = Some(state);
+        Ok(())
+    };
+    let (journal, opened) = Journal::open_judged(dir, options, Box::new(RealDisk), &mut judge)?;
+    let mut state = kept
+        .filter(|state| opened.snapshot.as_ref().is_some_and(|snapshot| snapshot.seq == state.seq))
+        .unwrap_or_default();
+    let shown = dir.display().to_string();
+    for entry in opened.entries()? {
+        let entry = entry?;
+        let meaning = |what: String| RecoveryError::Meaning { dir: shown.clone(), seq: entry.seq, what };
+        let record = record_of(&entry).map_err(|error| match error {
+            StoreError::NoEvent { why, .. } => meaning(why),
+            other => meaning(other.to_string()),
+        })?;
+        if !record.event.is_fact() {
+            return Err(meaning("it holds a quote, which does not belong there".into()));
+        }
+        state.apply(&record);
+    }
+    let last_at = opened.last_at.map(SessionTime::from_micros).or_else(|| state.latest());
+    let note = note(&opened, dir);
+    Ok(Recovered { journal, state, last_at, looked_at: opened.looked_at.map(SessionTime::from_micros), note })
+}
+
+/// What a person should know of an open, in one line.
+fn note(opened: &Opened, dir: &Path) -> Option<String> {
     let mut notes = Vec::new();
     if let Some(torn) = &opened.torn {
         notes.push(format!(
@@ -56,54 +106,26 @@ pub fn recover(dir: &Path, segment_bytes: u64) -> Result<Recovered, RecoveryErro
         ));
     }
     for ignored in &opened.ignored {
-        notes.push(format!("the snapshot {} was not used: {}", ignored.file.display(), ignored.why));
+        notes.push(format!(
+            "the snapshot {} was not used ({}); the facts themselves were folded instead",
+            ignored.file.display(),
+            ignored.why
+        ));
     }
-    let shown = dir.display().to_string();
-    let mut state = match &opened.snapshot {
-        Some(snapshot) => {
-            let state: SessionState = serde_json::from_str(&snapshot.body).map_err(|error| RecoveryError::Meaning {
-                dir: shown.clone(),
-                seq: snapshot.seq,
-                what: format!("the snapshot after it: {}", escape_controls(&error.to_string())),
-            })?;
-            if state.seq != snapshot.seq {
-                let what = format!("the snapshot after it says that it stands on fact {}", state.seq);
-                return Err(RecoveryError::Meaning { dir: shown, seq: snapshot.seq, what });
-            }
-            state
-        }
-        None => SessionState::default(),
-    };
-    let mut last_at = None;
-    for entry in &opened.entries {
-        let meaning = |what: String| RecoveryError::Meaning { dir: shown.clone(), seq: entry.seq, what };
-        let event: Event = serde_json::from_str(&entry.body)
-            .map_err(|error| meaning(escape_controls(&error.to_string()).into_owned()))?;
-        if !event.is_fact() {
-            return Err(meaning("it holds a quote, which does not belong there".into()));
-        }
-        let record = Record { seq: entry.seq, at: SessionTime::from_micros(entry.at), event };
-        last_at = Some(record.at);
-        state.apply(&record);
+    if opened.tightened > 0 {
+        notes.push(format!(
+            "{} files and folders of {} could be read by other users of this machine; now only by you",
+            opened.tightened,
+            dir.display()
+        ));
     }
-    let last_at = last_at.or_else(|| newest_time(&state));
-    Ok(Recovered { journal, state, last_at, note: (!notes.is_empty()).then(|| notes.join("; ")) })
-}
-
-/// The latest time that a state without events after it speaks of.
-fn newest_time(state: &SessionState) -> Option<SessionTime> {
-    let started = state.info.as_ref().map(|info| info.started_at)?;
-    let orders = state.orders.all(None).map(|order| order.updated_at).max();
-    let told = state.equity.told_at;
-    let alerts = state.alerts.all().map(|alert| alert.updated_at).max();
-    let control = state.control_since;
-    [Some(started), orders, told, alerts, control].into_iter().flatten().max()
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RiskLimit;
+    use crate::model::{Event, Record, RiskLimit};
 
     fn fact(seq: u64) -> Record {
         let event = Event::LimitTripped { limit: RiskLimit::DailyLoss, reason: format!("reason {seq}") };

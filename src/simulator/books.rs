@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::candles::Candles;
 use super::error::SimulatorError;
 use super::venue::{Answer, Beginning, Command, RULES, Venue};
-use crate::journal::{Journal, Options};
+use crate::journal::{Journal, JournalError, Options};
 use crate::model::SessionTime;
 
 /// How often quiet markets are written down, in session time; what is lost by a kill is at most
@@ -39,10 +39,11 @@ impl Books {
         let Some(dir) = dir else {
             return Ok(Self::with(Venue::new(beginning, candles, now), None, now));
         };
-        let (journal, opened) = Journal::open(dir, Options::default())
-            .map_err(|source| SimulatorError::Journal { dir: dir.into(), problem: source.to_string() })?;
+        let failed = |source: JournalError| SimulatorError::Journal { dir: dir.into(), problem: source.to_string() };
+        let (journal, opened) = Journal::open(dir, Options::default()).map_err(failed)?;
         let mut venue: Option<Venue> = None;
-        for entry in &opened.entries {
+        for entry in opened.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
             let at = SessionTime::from_micros(entry.at);
             let command: Command = serde_json::from_str(&entry.body).map_err(|error| SimulatorError::Record {
                 dir: dir.into(),

@@ -48,6 +48,18 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The database held what the journal does not.
+    #[error(
+        "the history database {} does not agree with the journal: it was kept as {} and made anew from the journal",
+        path.display(),
+        aside.display()
+    )]
+    KeptAside {
+        /// The database.
+        path: PathBuf,
+        /// Its name now.
+        aside: PathBuf,
+    },
     /// Facts were handed over that do not follow.
     #[error("fact {got} came where {due} is due")]
     Gap {
@@ -76,6 +88,6 @@ impl StoreError {
 
     /// Whether trying again later may help.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::Failed { .. } | Self::Gap { .. })
+        matches!(self, Self::Locked { .. } | Self::Failed { .. } | Self::Gap { .. } | Self::KeptAside { .. })
     }
 }

@@ -6,4 +6,6 @@ pub mod questdb;
 mod sqlite;
 
 pub use error::StoreError;
-pub use sqlite::{PastOfSqlite, Projections, Projector, ProjectorStatus, Sent, TABLES, Table, rebuild, record_of};
+pub use sqlite::{
+    PastOfSqlite, Projections, Projector, ProjectorStatus, Rebuilt, Sent, TABLES, Table, rebuild, record_of, witness,
+};

@@ -133,6 +133,7 @@ impl Bench {
             started_at: self.now,
             starts: 1,
             incarnation: Some(Incarnation::new(incarnation).unwrap()),
+            identity: None,
         };
         self.step(Input::Start { info: Box::new(info), note: None });
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
-    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, Flatten, FlattenStep, Incarnation, LinkState,
-    LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime, Severity,
-    Side, SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
+    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, Flatten, FlattenStep, Identity, Incarnation,
+    LinkState, LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime,
+    Severity, Side, SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;
@@ -47,6 +47,8 @@ fn samples() -> Vec<Event> {
     events.extend([
         Event::SessionResumed { starts: 2, exchange: text(), incarnation: None },
         Event::SessionResumed { starts: 3, exchange: text(), incarnation: Incarnation::new("0a1b2c").ok() },
+        Event::IdentityBound { identity: Box::new(Identity::embedded()) },
+        Event::ClockSetBack { from: SessionTime::from_secs(5) },
         Event::PhaseChanged { phase: Phase::Stopped, reason: text() },
         Event::ControlChanged { control: Control::Halted, by: text(), reason: text() },
         Event::FlattenMoved { flatten: Some(Box::new(flatten)) },

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use perpdeck::journal::{Journal, JournalError, Options, read};
 use tempfile::tempdir;
 
-use super::support::{Faults, append, entries, open, options, segments};
+use super::support::{Faults, all, append, entries, open, options, segments};
 
 #[test]
 fn a_full_disk_is_an_error_and_the_journal_stays_whole() {
@@ -26,7 +26,7 @@ fn a_full_disk_is_an_error_and_the_journal_stays_whole() {
             for path in segments(dir.path()) {
                 fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
             }
-            let found = open(copy.path()).unwrap().1.entries;
+            let found = all(&open(copy.path()).unwrap().1);
             assert!(found.len() >= 2);
             assert_eq!(found, entries(1..=found.len().try_into().unwrap()));
             assert_eq!(journal.durable_seq(), 2);
@@ -36,7 +36,7 @@ fn a_full_disk_is_an_error_and_the_journal_stays_whole() {
         }
         assert_eq!(journal.durable_seq(), 5);
         drop(journal);
-        assert_eq!(open(dir.path()).unwrap().1.entries, entries(1..=5));
+        assert_eq!(all(&open(dir.path()).unwrap().1), entries(1..=5));
     }
 }
 
@@ -71,7 +71,7 @@ fn after_a_failed_fdatasync_nothing_is_durable_until_it_was_written_anew() {
         let mut changed = content[..ends[2]].to_vec();
         changed.extend_from_slice(rest);
         fs::write(old, changed).unwrap();
-        assert_eq!(open(dir.path()).unwrap().1.entries, entries(1..=6));
+        assert_eq!(all(&open(dir.path()).unwrap().1), entries(1..=6));
         let all: Result<Vec<_>, _> = read(dir.path()).unwrap().collect();
         assert_eq!(all.unwrap(), entries(1..=6));
     }
@@ -91,7 +91,7 @@ fn recovery_of_a_segment_without_a_durable_entry_replaces_it() {
     journal.recover().unwrap();
     drop(journal);
     assert_eq!(segments(dir.path()).len(), 1);
-    assert_eq!(open(dir.path()).unwrap().1.entries, entries(1..=2));
+    assert_eq!(all(&open(dir.path()).unwrap().1), entries(1..=2));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_rotation_that_fails_half_way_loses_nothing() {
     journal.recover().unwrap();
     journal.sync().unwrap();
     drop(journal);
-    assert_eq!(open(dir.path()).unwrap().1.entries, entries(1..=4));
+    assert_eq!(all(&open(dir.path()).unwrap().1), entries(1..=4));
 }
 
 #[test]

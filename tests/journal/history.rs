@@ -5,7 +5,7 @@ use std::fs;
 use perpdeck::journal::{Journal, Options, read, read_from};
 use tempfile::tempdir;
 
-use super::support::{append, entries, files, open, options, segments, written};
+use super::support::{all, append, entries, files, open, options, segments, written};
 
 #[test]
 fn lines_are_json_that_other_tools_read() {
@@ -24,7 +24,7 @@ fn segments_follow_each_other_and_readers_start_anywhere() {
     let dir = tempdir().unwrap();
     written(dir.path(), 20, 300);
     assert!(segments(dir.path()).len() > 4);
-    assert_eq!(open(dir.path()).unwrap().1.entries, entries(1..=20));
+    assert_eq!(all(&open(dir.path()).unwrap().1), entries(1..=20));
     for from in 1..=21 {
         let rest: Result<Vec<_>, _> = read_from(dir.path(), from).unwrap().collect();
         assert_eq!(rest.unwrap(), entries(from..=20));
@@ -60,13 +60,13 @@ fn the_newest_good_snapshot_is_used_and_history_stays() {
         files(dir.path()).into_iter().filter(|(path, _)| path.extension().unwrap() == "json").collect();
     assert_eq!(snapshots.len(), 2, "the two newest");
     let opened = open(dir.path()).unwrap().1;
-    assert_eq!(opened.snapshot.unwrap().body, "{\"upto\":9}");
-    assert_eq!(opened.entries, entries(10..=10));
+    assert_eq!(opened.snapshot.as_ref().unwrap().body, "{\"upto\":9}");
+    assert_eq!(all(&opened), entries(10..=10));
     // The newest is damaged: the one before it stands in.
     fs::write(&snapshots[1].0, "{}").unwrap();
     let opened = open(dir.path()).unwrap().1;
-    assert_eq!(opened.snapshot.unwrap().body, "{\"upto\":6}");
-    assert_eq!(opened.entries, entries(7..=10));
+    assert_eq!(opened.snapshot.as_ref().unwrap().body, "{\"upto\":6}");
+    assert_eq!(all(&opened), entries(7..=10));
     assert_eq!(opened.ignored.len(), 1);
     // A snapshot of another journal is not taken for ours.
     let other = tempdir().unwrap();
@@ -79,7 +79,7 @@ fn the_newest_good_snapshot_is_used_and_history_stays() {
     fs::copy(other.path().join(name), &snapshots[0].0).unwrap();
     let opened = open(dir.path()).unwrap().1;
     assert_eq!(opened.snapshot, None);
-    assert_eq!(opened.entries, entries(1..=10));
+    assert_eq!(all(&opened), entries(1..=10));
     let all: Result<Vec<_>, _> = read(dir.path()).unwrap().collect();
     assert_eq!(all.unwrap(), entries(1..=10));
 }
@@ -90,7 +90,7 @@ fn what_a_crash_left_half_made_is_removed() {
     written(dir.path(), 2, u64::MAX);
     let half = dir.path().join("segment-00000000000000000003.jsonl.tmp");
     fs::write(&half, "half").unwrap();
-    assert_eq!(open(dir.path()).unwrap().1.entries, entries(1..=2));
+    assert_eq!(all(&open(dir.path()).unwrap().1), entries(1..=2));
     assert!(!half.exists());
 }
 
@@ -105,5 +105,5 @@ fn what_is_not_a_record_is_refused_and_takes_no_number() {
     append(&mut journal, 1);
     journal.sync().unwrap();
     drop(journal);
-    assert_eq!(open(dir.path()).unwrap().1.entries, entries(1..=1));
+    assert_eq!(all(&open(dir.path()).unwrap().1), entries(1..=1));
 }

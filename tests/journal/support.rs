@@ -15,7 +15,7 @@ pub fn body(n: u64) -> String {
 }
 
 pub fn entry(seq: u64) -> Entry {
-    Entry { seq, at: AT + i64::try_from(seq).unwrap(), body: body(seq) }
+    Entry { seq, at: AT + i64::try_from(seq).unwrap(), schema: 1, body: body(seq) }
 }
 
 pub fn entries(range: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
@@ -40,6 +40,11 @@ pub fn written(dir: &Path, count: u64, segment_bytes: u64) {
         append(&mut journal, 1);
         journal.sync().unwrap();
     }
+}
+
+/// All entries after the snapshot.
+pub fn all(opened: &Opened) -> Vec<Entry> {
+    opened.entries().unwrap().map(|entry| entry.unwrap()).collect()
 }
 
 pub fn open(dir: &Path) -> Result<(Journal, Opened), JournalError> {

@@ -82,7 +82,7 @@ fn fills(ledger: &Value, data_dir: &Path, about: &str) {
     type Deal = (Decimal, Decimal, Option<Decimal>);
     let mut here: BTreeMap<String, Deal> = BTreeMap::new();
     for entry in perpdeck::journal::read(&perpdeck::runtime::journal_of(data_dir)).unwrap() {
-        let event: Event = serde_json::from_str(&entry.unwrap().body).unwrap();
+        let event = perpdeck::store::record_of(&entry.unwrap()).unwrap().event;
         if let Event::Filled { fill } = event {
             let deal = (fill.contracts.0.normalize(), fill.price.0.normalize(), fill.fee.map(|fee| fee.0.normalize()));
             assert!(here.insert(fill.id.to_string(), deal).is_none(), "{about}: {} is applied twice", fill.id);

@@ -274,6 +274,7 @@ pub fn facts(rounds: u64) -> Vec<Record> {
         started_at: facts.at(),
         starts: 1,
         incarnation: None,
+        identity: None,
     };
     facts.add(Event::SessionStarted { info: Box::new(info) });
     for n in 1..=rounds {

@@ -1,5 +1,7 @@
 //! The start: asks the exchange what is true before anything that opens exposure may leave.
 
+use std::time::Duration;
+
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
@@ -8,6 +10,9 @@ use crate::model::{
     AlertKind, CallClass, CallError, Chore, ContractSpec, ErrorClass, Event, Order, Phase, PositionMode, SessionInfo,
     SessionTime, Severity,
 };
+
+/// Facts may lie so far ahead of the present clock before the state is brought back.
+const CLOCK_AHEAD: Duration = Duration::from_secs(1);
 
 /// The program started, on a new session or a recovered one.
 pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Option<&str>) {
@@ -22,6 +27,19 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
                 incarnation: info.incarnation.clone(),
             });
         }
+    }
+    if let Some(identity) = &info.identity
+        && turn.state().info.as_ref().is_some_and(|known| known.identity.as_ref() != Some(identity))
+    {
+        turn.emit(Event::IdentityBound { identity: Box::new(identity.clone()) });
+    }
+    if let Some(latest) = turn.state().latest().filter(|latest| *latest > turn.now.plus(CLOCK_AHEAD)) {
+        turn.emit(Event::ClockSetBack { from: latest });
+        let what = format!(
+            "the last facts were stamped with times up to {latest}, which have not come yet: the clock of this machine \
+             was ahead then, or is behind now. The session goes on by the present clock; facts are ordered by number"
+        );
+        raise(turn, NewAlert::happened(AlertKind::Recovered, "clock", Severity::Warning, &what));
     }
     turn.emit(Event::PhaseChanged { phase: Phase::Starting, reason: "asking the exchange what is open".to_owned() });
     if let Some(note) = note {
@@ -51,6 +69,11 @@ fn last_fact(turn: &Turn) -> SessionTime {
     let orders = state.orders.all(None).map(|order: &Order| order.updated_at).max();
     let began = state.info.as_ref().map(|info| info.started_at);
     orders.into_iter().chain(began).chain(state.equity.told_at).max().unwrap_or_default().max(state.now)
+}
+
+/// The start found something that a person must know.
+pub(in crate::engine) fn on_found(turn: &mut Turn, subject: &str, severity: Severity, what: &str) {
+    raise(turn, NewAlert::happened(AlertKind::Recovered, subject, severity, what));
 }
 
 /// Asks what the start needs.

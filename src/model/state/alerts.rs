@@ -47,6 +47,10 @@ impl Alerts {
         AlertId(self.last_id.saturating_add(1))
     }
 
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Alert> {
+        self.by_id.values_mut()
+    }
+
     pub(super) fn apply(&mut self, at: SessionTime, event: &Event) {
         match event {
             Event::AlertRaised { alert } => {

@@ -9,6 +9,7 @@ use crate::model::{
 
 impl SessionState {
     /// Applies an event. Total: an event about something that is not known changes nothing.
+    #[expect(clippy::too_many_lines, reason = "one line or two for each kind of event")]
     pub fn apply(&mut self, record: &Record) {
         let at = record.at;
         self.now = self.now.max(at);
@@ -18,6 +19,8 @@ impl SessionState {
         match &record.event {
             Event::SessionStarted { .. }
             | Event::SessionResumed { .. }
+            | Event::IdentityBound { .. }
+            | Event::ClockSetBack { .. }
             | Event::PhaseChanged { .. }
             | Event::ControlChanged { .. }
             | Event::FlattenMoved { .. }
@@ -149,6 +152,12 @@ impl SessionState {
                     info.exchange.clone_from(exchange);
                 }
             }
+            Event::IdentityBound { identity } => {
+                if let Some(info) = &mut self.info {
+                    info.identity = Some((**identity).clone());
+                }
+            }
+            Event::ClockSetBack { .. } => self.set_back(at),
             Event::PhaseChanged { phase, .. } => self.phase = *phase,
             Event::ControlChanged { control, by, reason } => {
                 self.control = *control;

@@ -9,6 +9,7 @@ mod fold;
 mod known;
 mod orders;
 mod positions;
+mod set_back;
 mod upkeep;
 mod waiting;
 

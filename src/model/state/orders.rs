@@ -161,6 +161,10 @@ impl Orders {
             .collect()
     }
 
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Arc<Order>> {
+        self.by_no.values_mut()
+    }
+
     pub(super) fn begin_session_at(&mut self, at: VenueTime) {
         self.session_from = self.session_from.or(Some(at));
     }

@@ -96,6 +96,14 @@ impl Positions {
         self.closed.iter().rev().find(|closed| closed.key == *key && closed.cause == CloseCause::Liquidated)
     }
 
+    pub(super) fn open_mut(&mut self) -> impl Iterator<Item = &mut Position> {
+        self.open.values_mut()
+    }
+
+    pub(super) fn closed_mut(&mut self) -> impl Iterator<Item = &mut ClosedPosition> {
+        self.closed.iter_mut()
+    }
+
     pub(super) fn insert(&mut self, position: &Position) {
         self.last_id = self.last_id.max(position.id.0);
         self.largest.insert(position.id, position.quantity);

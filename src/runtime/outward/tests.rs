@@ -27,6 +27,7 @@ impl Story {
             started_at: SessionTime::from_secs(1),
             starts: 1,
             incarnation: None,
+            identity: None,
         };
         story.tell(Event::SessionStarted { info: Box::new(info) });
         story

@@ -256,6 +256,7 @@ impl Bench {
             started_at: clock.now(),
             starts: 1,
             incarnation: None,
+            identity: None,
         };
         let (tell_durable, durable) = TellDurable::channel();
         let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway)
@@ -359,9 +360,7 @@ async fn a_stop_leaves_a_journal_that_leads_to_the_same_state() {
     assert_eq!(recovered.state.facts(), ended.state.facts(), "from the snapshot that a stop writes");
     let mut folded = SessionState::default();
     for entry in crate::journal::read(&journal).unwrap() {
-        let entry = entry.unwrap();
-        let event = serde_json::from_str(&entry.body).unwrap();
-        folded.apply(&Record { seq: entry.seq, at: SessionTime::from_micros(entry.at), event });
+        folded.apply(&crate::store::record_of(&entry.unwrap()).unwrap());
     }
     assert_eq!(folded.facts(), ended.state.facts(), "and from the facts alone");
 }

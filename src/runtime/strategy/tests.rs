@@ -31,6 +31,7 @@ impl Bench {
                 started_at: SessionTime::ZERO,
                 starts: 4,
                 incarnation: None,
+                identity: None,
             }),
             ..SessionState::default()
         };

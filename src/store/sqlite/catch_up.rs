@@ -3,28 +3,28 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Projections;
+use super::{Projections, witness};
 use crate::journal::{self, Entry};
-use crate::model::{Event, Record, SessionTime};
+use crate::model::{Record, SessionTime, read_event};
 use crate::store::StoreError;
 
 /// Facts folded in one transaction.
 const BATCH: usize = 1_000;
 
-/// The record that an entry of the journal holds: its body is an event.
+/// The record that an entry of the journal holds: its body is an event, of this version or an older
+/// one. Recovery, projections and tests all read entries by this.
 ///
 /// # Errors
 /// When it is none that this version knows.
 pub fn record_of(entry: &Entry) -> Result<Record, StoreError> {
-    let event: Event = serde_json::from_str(&entry.body)
-        .map_err(|error| StoreError::NoEvent { seq: entry.seq, why: error.to_string() })?;
+    let event = read_event(entry.schema, &entry.body).map_err(|why| StoreError::NoEvent { seq: entry.seq, why })?;
     Ok(Record { seq: entry.seq, at: SessionTime::from_micros(entry.at), event })
 }
 
 impl Projections {
     /// Folds what the journal has beyond what is folded, and says up to which fact. When the journal
-    /// does not hold the facts that were folded (it was cut, or is another one), everything is
-    /// folded anew.
+    /// does not hold the facts that were folded (it was cut, or is another one), the database is kept
+    /// aside and everything is folded anew.
     ///
     /// # Errors
     /// Of the journal and of the database.
@@ -38,7 +38,7 @@ impl Projections {
     /// As [`Projections::catch_up`].
     pub(super) fn catch_up_while(&mut self, journal_dir: &Path, goes_on: impl Fn() -> bool) -> Result<u64, StoreError> {
         if !self.stands_on(journal_dir)? {
-            self.clear()?;
+            self.renew(wall())?;
         }
         let mut batch = Vec::with_capacity(BATCH);
         for entry in journal::read_from(journal_dir, self.folded_to().saturating_add(1))? {
@@ -64,24 +64,46 @@ impl Projections {
     }
 }
 
-/// Makes the database anew from the journal and puts it in place when it is whole. Says up to which
-/// fact. No session may run on the journal meanwhile.
+/// What a rebuild did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// How many facts were folded.
+    pub facts: u64,
+    /// The old database knew what the journal does not: what that is, and where it is kept.
+    pub witness: Option<String>,
+}
+
+/// Makes the database anew from the journal and puts it in place when it is whole. An old one that knows
+/// more than the journal is kept aside. No session may run on the journal meanwhile.
 ///
 /// # Errors
 /// When a session runs, and those of the journal and of the database; the old database is as it was
 /// then.
-pub fn rebuild(journal_dir: &Path, database: &Path) -> Result<u64, StoreError> {
+pub fn rebuild(journal_dir: &Path, database: &Path) -> Result<Rebuilt, StoreError> {
     let _lock = journal::hold(journal_dir)?;
     let fresh = beside(database, ".rebuild");
     let failed = |error: std::io::Error| StoreError::Failed { path: database.to_path_buf(), why: error.to_string() };
     remove(&fresh).map_err(failed)?;
     let mut projections = Projections::open(&fresh)?;
-    let folded = projections.catch_up(journal_dir)?;
+    let facts = projections.catch_up(journal_dir)?;
     projections.save()?;
     projections.close()?;
+    let witness = match witness::anchor(database) {
+        Some(anchor) => {
+            let there = journal::read_from(journal_dir, anchor.seq)?.next().transpose()?;
+            let recorded = there.map(|entry| SessionTime::from_micros(entry.at));
+            witness::confront(database, anchor, facts, recorded, wall())
+        }
+        None => None,
+    };
     remove(database).map_err(failed)?;
     fs::rename(&fresh, database).map_err(failed)?;
-    Ok(folded)
+    Ok(Rebuilt { facts, witness })
+}
+
+/// The present, for the name of a file.
+fn wall() -> SessionTime {
+    crate::clock::wall_time()
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {

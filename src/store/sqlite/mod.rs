@@ -14,19 +14,21 @@ mod past;
 mod positions;
 mod projector;
 mod table;
+pub mod witness;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
-pub use catch_up::{rebuild, record_of};
+pub use catch_up::{Rebuilt, rebuild, record_of};
 pub use past::PastOfSqlite;
 pub use projector::{Projector, ProjectorStatus};
 pub use table::{Sent, Table};
 
 use super::StoreError;
-use crate::model::{Record, SessionState, SessionTime};
+use crate::journal::private;
+use crate::model::{FOLD, Record, SessionState, SessionTime};
 
 /// `PRAGMA application_id`: "prpd".
 const APPLICATION: i64 = 0x7072_7064;
@@ -64,6 +66,7 @@ pub struct Projections {
     connection: Connection,
     state: SessionState,
     saved: u64,
+    kept_aside: Option<PathBuf>,
 }
 
 impl Projections {
@@ -73,6 +76,9 @@ impl Projections {
     /// When it is locked, no database, of another program or a newer version, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let fail = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+        // Its log and its shared memory get the rights of the file.
+        private::make_file(path)
+            .map_err(|error| StoreError::Failed { path: path.to_path_buf(), why: error.to_string() })?;
         let connection = Connection::open(path).map_err(fail)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(fail)?;
         connection.set_prepared_statement_cache_capacity(32);
@@ -88,7 +94,8 @@ impl Projections {
         if tables > 0 && version > VERSION {
             return Err(unusable(format!("it has version {version}, this program writes version {VERSION}")));
         }
-        let mut projections = Self { path: path.to_path_buf(), connection, state: SessionState::default(), saved: 0 };
+        let (path, state) = (path.to_path_buf(), SessionState::default());
+        let mut projections = Self { path, connection, state, saved: 0, kept_aside: None };
         projections.prepare(tables > 0 && version < VERSION).map_err(fail)?;
         projections.load().map_err(fail)?;
         Ok(projections)
@@ -113,6 +120,7 @@ impl Projections {
              at INTEGER NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS fold_state (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, \
              state TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS fold_made_by (one INTEGER PRIMARY KEY CHECK (one = 1), fold TEXT NOT NULL) STRICT;
              CREATE INDEX IF NOT EXISTS orders_created ON orders (created_at);
              CREATE INDEX IF NOT EXISTS fills_order ON fills (order_no);
              CREATE INDEX IF NOT EXISTS positions_opened ON positions (opened_at);
@@ -131,7 +139,10 @@ impl Projections {
     fn load(&mut self) -> rusqlite::Result<()> {
         let saved: Option<String> =
             self.connection.query_row("SELECT state FROM fold_state", [], |row| row.get(0)).optional()?;
-        // A state of an older version that does not fit any more: fold from the beginning.
+        let made_by: Option<String> =
+            self.connection.query_row("SELECT fold FROM fold_made_by", [], |row| row.get(0)).optional()?;
+        // What another fold made, or does not fit any more: fold from the beginning, over the same rows.
+        let saved = saved.filter(|_| made_by.as_deref() == Some(FOLD));
         self.state = saved.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         self.saved = self.state.seq;
         Ok(())
@@ -212,19 +223,22 @@ impl Projections {
         Ok(())
     }
 
-    /// Empties all tables, to be folded from the beginning.
-    pub(super) fn clear(&mut self) -> Result<(), StoreError> {
+    /// Gives the database another name, because it holds what the journal does not, and begins an empty
+    /// one. Which name that is, [`Projections::kept_aside`] says.
+    pub(super) fn renew(&mut self, now: SessionTime) -> Result<(), StoreError> {
         let path = self.path.clone();
         let fail = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
-        let transaction = immediate(&mut self.connection).map_err(fail)?;
-        let others = ["folded", "fold_state", "sink_cursors", "sink_dead_letters"];
-        for table in TABLES.iter().map(|table| table.name).chain(others) {
-            transaction.execute(&format!("DELETE FROM {table}"), []).map_err(fail)?;
-        }
-        transaction.commit().map_err(fail)?;
-        self.state = SessionState::default();
-        self.saved = 0;
+        let old = std::mem::replace(&mut self.connection, Connection::open_in_memory().map_err(fail)?);
+        old.close().map_err(|(_, error)| fail(error))?;
+        let aside = witness::keep_aside(&path, now);
+        let failed = |error: std::io::Error| StoreError::Failed { path: path.clone(), why: error.to_string() };
+        *self = Self { kept_aside: Some(aside.map_err(failed)?), ..Self::open(&path)? };
         Ok(())
+    }
+
+    /// The name that a database got because it did not agree with the journal; told once.
+    pub fn kept_aside(&mut self) -> Option<PathBuf> {
+        self.kept_aside.take()
     }
 
     /// Moves everything into the one file, so that it can be renamed.
@@ -283,5 +297,6 @@ fn save_state(to: &Connection, state: &SessionState) -> rusqlite::Result<()> {
     let text = serde_json::to_string(state).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     to.prepare_cached("INSERT OR REPLACE INTO fold_state (one, seq, state) VALUES (1, ?1, ?2)")?
         .execute((i64::try_from(state.seq).unwrap_or(i64::MAX), text))?;
+    to.prepare_cached("INSERT OR REPLACE INTO fold_made_by (one, fold) VALUES (1, ?1)")?.execute([FOLD])?;
     Ok(())
 }

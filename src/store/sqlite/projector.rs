@@ -190,6 +190,9 @@ impl Worker {
             let goes_on = || !self.shared.ending.load(Ordering::SeqCst);
             let folded = projections.catch_up_while(&self.journal_dir, goes_on)?;
             self.shared.folded_to.store(folded, Ordering::SeqCst);
+            if let Some(aside) = projections.kept_aside() {
+                return Err(StoreError::KeptAside { path: self.database.clone(), aside });
+            }
         }
         Ok(())
     }

@@ -356,6 +356,7 @@ fn session(at: SessionTime, environment: Environment, label: &str, capital: Deci
         started_at: at,
         starts: 1,
         incarnation: None,
+        identity: None,
     };
     let mut events = vec![
         Event::SessionStarted { info: Box::new(info) },
