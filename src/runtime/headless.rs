@@ -110,13 +110,13 @@ pub async fn run(headless: Headless) -> std::io::Result<()> {
                     desk.tell(&update);
                     // A flood of events starves no command.
                     if let Ok(line) = input.try_recv() {
-                        desk.take(line);
+                        desk.take(&line);
                     }
                 }
                 None => break,
             },
             line = input.recv(), if input_open => match line {
-                Some(line) => desk.take(line),
+                Some(line) => desk.take(&line),
                 None => input_open = false,
             },
         }
@@ -217,8 +217,8 @@ impl Desk {
         self.writer.write(Class::Answer, line);
     }
 
-    fn take(&mut self, line: reader::InputLine) {
-        let asked = match lines::understand(&line) {
+    fn take(&mut self, line: &reader::InputLine) {
+        let asked = match lines::understand(line) {
             Ok(Some(asked)) => asked,
             Ok(None) => return,
             Err(mistake) => {
