@@ -111,13 +111,13 @@ pub async fn run(headless: Headless) -> std::io::Result<()> {
                     desk.tell(&update);
                     // A flood of events starves no command.
                     if let Ok(line) = input.try_recv() {
-                        desk.take(line);
+                        desk.take(&line);
                     }
                 }
                 None => break,
             },
             line = input.recv(), if input_open => match line {
-                Some(line) => desk.take(line),
+                Some(line) => desk.take(&line),
                 None => input_open = false,
             },
         }
@@ -223,8 +223,8 @@ impl Desk {
         self.writer.write(Class::Answer, line);
     }
 
-    fn take(&mut self, line: reader::InputLine) {
-        let understood = lines::understand(&line, &|name| self.outward.state().order_named(name));
+    fn take(&mut self, line: &reader::InputLine) {
+        let understood = lines::understand(line, &|name| self.outward.state().order_named(name));
         let asked = match understood {
             Ok(Some(asked)) => asked,
             Ok(None) => return,
