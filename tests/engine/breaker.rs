@@ -277,7 +277,7 @@ fn reads_of_one_bad_second_are_one_failure_however_many_there_are() {
     bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Err(not_sent()) });
     let late = bench.now;
     bench.now = bench.now.plus(secs(1));
-    bench.reply(Reply::Positions { asked_at: late.plus(std::time::Duration::from_millis(1)), result: Err(not_sent()) });
+    bench.reply(Reply::Positions { asked_at: late, result: Err(not_sent()) });
     assert_eq!(bench.state().breaker(CallClass::Reads).failures, 2);
 }
 

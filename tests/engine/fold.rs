@@ -248,6 +248,10 @@ impl World {
             Request::OpenOrders => {
                 self.bench.reply(Reply::OpenOrders { asked_at: self.bench.now, result: Ok(Vec::new().into()) });
             }
+            Request::OrderHistory { since } => {
+                let result = Err(error(perpdeck::model::ErrorClass::Fatal, false, "this exchange keeps no history"));
+                self.bench.reply(Reply::OrderHistory { asked_at: self.bench.now, since, result });
+            }
             Request::FillsSince { symbols, since } => {
                 let wanted = |fill: &&FillReport| symbols.contains(&fill.symbol) && fill.at >= since;
                 let fills = self.fills.iter().filter(wanted).cloned().collect();

@@ -116,7 +116,11 @@ fn orders_of_version_0_1_0_keep_their_ids_and_are_found_by_them() {
 
 /// What the exchange knows of an order that only `lost` has on record.
 fn report_of(lost: &Bench, no: OrderNo, state: VenueOrderState, filled: &str) -> OrderReport {
-    OrderReport { created_at: Some(venue(lost.order(no).created_at)), ..lost.report(no, state, filled, 3) }
+    OrderReport {
+        created_at: Some(venue(lost.order(no).created_at)),
+        venue_id: VenueOrderId::new(&format!("4700{}", no.0)).unwrap(),
+        ..lost.report(no, state, filled, 3)
+    }
 }
 
 /// A bench whose journal was cut before its newest order, which the exchange has, and that order.
@@ -190,7 +194,7 @@ fn a_lost_order_that_filled_is_asked_for_and_its_fills_are_ours() {
 #[test]
 fn an_id_of_the_same_start_that_is_taken_back_moves_the_counter_past_it() {
     // Under virtual time a restored copy starts with the incarnation that it had.
-    let mut bench = Bench::ready();
+    let bench = Bench::ready();
     let backup = facts(&bench);
     let mut bench = bench.on_as(replay(&backup), backup.clone(), "second");
     bench.answer_restart(Vec::new());

@@ -278,6 +278,10 @@ impl World {
                 let open = self.orders.iter().filter(|order| order.works()).map(Resting::report).collect();
                 self.bench.reply(Reply::OpenOrders { asked_at, result: bad.map_or(Ok(open), Err) });
             }
+            Request::OrderHistory { since } => {
+                let ended = self.orders.iter().filter(|order| !order.works()).map(Resting::report).collect();
+                self.bench.reply(Reply::OrderHistory { asked_at, since, result: bad.map_or(Ok(ended), Err) });
+            }
             Request::FillsSince { since, .. } => {
                 let fills = self.fills.iter().filter(|fill| fill.at >= since).cloned().collect();
                 self.bench.reply(Reply::Fills { result: bad.map_or(Ok(fills), Err) });

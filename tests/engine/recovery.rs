@@ -216,6 +216,8 @@ fn hundreds_of_orders_in_flight_are_recovered_by_lists_and_not_one_by_one() {
     again.answer_start(PositionMode::Hedge, Vec::new());
     again.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert_eq!(again.state().phase, Phase::Ready, "exits are allowed at once");
+    let since = venue(before.now.minus(secs(600)));
+    again.reply(Reply::OrderHistory { asked_at: again.now, since, result: Ok(Vec::new().into()) });
     assert!(reason(&again.signal("n1", "S1", "ETH_USDT", "buy", "0.001")).contains("UNKNOWN"));
     ordered(again.signal("n2", "S1", "BTC_USDT", "buy", "0.001"));
     let works: Vec<_> =

@@ -173,6 +173,9 @@ fn r14_r23_r24_a_refusal_says_all_that_failed_with_score_and_alerts() {
 fn a33_r15_r16_market_orders_are_judged_at_a_fresh_mark_price_and_exits_need_none() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    // Twice: a price that jumps waits for a second tick.
+    bench.quote("BTC_USDT", "100000");
+    bench.now = bench.now.plus(std::time::Duration::from_millis(200));
     bench.quote("BTC_USDT", "100000");
     assert_eq!(refused(bench.signal("s2", "S1", "BTC_USDT", "buy", "0.0101")), [RiskCheck::MaxPositionSize,]);
     bench.pass(secs(11));
