@@ -219,11 +219,15 @@ fn hundreds_of_orders_in_flight_are_recovered_by_lists_and_not_one_by_one() {
     let since = venue(before.now.minus(secs(600)));
     again.reply(Reply::OrderHistory { asked_at: again.now, since, result: Ok(Vec::new().into()) });
     assert!(reason(&again.signal("n1", "S1", "ETH_USDT", "buy", "0.001")).contains("UNKNOWN"));
-    ordered(again.signal("n2", "S1", "BTC_USDT", "buy", "0.001"));
-    let works: Vec<_> =
+    let other = ordered(again.signal("n2", "S1", "BTC_USDT", "buy", "0.001"));
+    again.accept(other);
+    let mut works: Vec<_> =
         orders.iter().step_by(3).map(|no| before.report(*no, VenueOrderState::Resting, "0", 1)).collect();
+    works.push(again.report(other, VenueOrderState::Resting, "0", 1));
     let ended: Vec<_> =
         orders.iter().skip(1).step_by(3).map(|no| before.report(*no, VenueOrderState::Cancelled, "0", 2)).collect();
+    // The login made the start ask once more.
+    again.open_orders(works.clone());
     let (mut single, mut queue) = (0, again.requests.clone());
     while again.state().orders.unknown().count() > 0 && again.now.since(begin) < secs(60) {
         for request in std::mem::take(&mut queue) {
