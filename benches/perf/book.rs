@@ -60,6 +60,7 @@ pub fn facts(now: SessionTime) -> Vec<Event> {
                 leverage: Some(3),
                 funding: Some(Usdt::ZERO),
             },
+            entry_price: None,
             version: 1,
             mark: Some(Price(d("50010"))),
             unrealised: Some(Usdt(d("0.12"))),
@@ -71,7 +72,7 @@ pub fn facts(now: SessionTime) -> Vec<Event> {
         facts.push(Event::OrderCreated {
             order: Box::new(Order {
                 no,
-                client_id: no.client_id(&session),
+                client_id: no.client_id(&session, None),
                 venue_id: None,
                 signal_id: None,
                 strategy: StrategyId::new("bench").unwrap(),

@@ -212,7 +212,7 @@ pub async fn signal_after_signal(intake: &Intake, push: &tokio::sync::mpsc::Send
         tokio::time::sleep(REST / 2).await;
         let report = OrderReport {
             venue_id: VenueOrderId::new(&venue_id(n as u64)).unwrap(),
-            client_id: Some(order.client_id(&session)),
+            client_id: Some(order.client_id(&session, None)),
             symbol: Symbol::new("BTC_USDT").unwrap(),
             intent: Intent::open(Side::Long),
             state: VenueOrderState::Cancelled,

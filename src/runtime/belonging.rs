@@ -82,6 +82,7 @@ mod tests {
             label: String::new(),
             started_at: crate::model::SessionTime::ZERO,
             starts: 1,
+            incarnation: None,
             identity: Some(Identity { account: None, ..here.clone() }),
         };
         assert_eq!(check(Path::new("d"), Some(&info), here.clone()).unwrap(), here);

@@ -93,6 +93,8 @@ impl Venue {
             average_price: None,
             category: Category::Normal,
             error_code: if whole { 0 } else { 21 },
+            created_at: None,
+            limit: None,
             refusal: if whole { Refusal::Unspecified } else { Refusal::RestCancelled },
             version: 3,
             updated_at: venue(self.bench.now),
