@@ -38,7 +38,10 @@ fn perpdeck_shows_a_session_and_a_signal_gives_the_terminal_back() {
 fn why_stopped(data: &std::path::Path) -> Option<String> {
     use perpdeck::model::{Event, Phase};
     let entries = perpdeck::journal::read(&perpdeck::runtime::journal_of(data)).unwrap();
-    let facts = entries.map(|entry| serde_json::from_str::<Event>(&entry.unwrap().body).unwrap());
+    let facts = entries.map(|entry| {
+        let entry = entry.unwrap();
+        perpdeck::model::read_event(entry.schema, &entry.body).unwrap()
+    });
     let reasons = facts.filter_map(|fact| match fact {
         Event::PhaseChanged { phase: Phase::Stopping, reason } => Some(reason),
         _ => None,

@@ -88,16 +88,16 @@ mod tests {
         Reading { boot: Duration::from_millis(boot_ms), monotonic: Duration::from_millis(monotonic_ms) }
     }
 
-    fn slept(whole_ms: u64, uncounted_ms: u64) -> Option<Slept> {
+    fn slept(whole_ms: u64, uncounted_ms: u64) -> Slept {
         let (whole, uncounted) = (Duration::from_millis(whole_ms), Duration::from_millis(uncounted_ms));
-        Some(Slept { whole, uncounted })
+        Slept { whole, uncounted }
     }
 
     #[test]
     fn a_suspend_is_what_the_monotonic_clock_did_not_count_and_is_told_once() {
         let mut sleeps = Sleeps::since(at(5_000, 1_000));
         assert_eq!(sleeps.look(at(6_000, 2_000)), None);
-        assert_eq!(sleeps.look(at(7_207_000, 3_000)), slept(7_200_000, 7_200_000));
+        assert_eq!(sleeps.look(at(7_207_000, 3_000)), Some(slept(7_200_000, 7_200_000)));
         assert_eq!(sleeps.look(at(7_208_000, 4_000)), None);
     }
 
@@ -105,15 +105,15 @@ mod tests {
     fn short_sleeps_add_up() {
         let mut sleeps = Sleeps::since(at(0, 0));
         assert_eq!(sleeps.look(at(1_700, 1_000)), None);
-        assert_eq!(sleeps.look(at(3_400, 2_000)), slept(1_400, 1_400));
+        assert_eq!(sleeps.look(at(3_400, 2_000)), Some(slept(1_400, 1_400)));
     }
 
     #[test]
     fn a_program_that_was_stopped_is_told_and_its_clock_needs_nothing() {
         let mut sleeps = Sleeps::since(at(0, 0));
         assert_eq!(sleeps.look(at(4_900, 4_900)), None);
-        assert_eq!(sleeps.look(at(11_000, 11_000)), slept(6_100, 0));
-        assert_eq!(sleeps.look(at(41_000, 31_000)), slept(30_000, 10_000), "stopped, and suspended meanwhile");
+        assert_eq!(sleeps.look(at(11_000, 11_000)), Some(slept(6_100, 0)));
+        assert_eq!(sleeps.look(at(41_000, 31_000)), Some(slept(30_000, 10_000)), "stopped, and suspended meanwhile");
     }
 
     #[test]

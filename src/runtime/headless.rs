@@ -2,7 +2,7 @@
 //! lines, each with an id, and each is answered.
 //!
 //! Nothing here waits for another: standard input and standard output have threads of their own,
-//! signals have theirs ([`stops`](super::stops)), and the desk between them never waits for a reader.
+//! signals have theirs (`stops`), and the desk between them never waits for a reader.
 
 mod lines;
 mod once;

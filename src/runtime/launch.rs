@@ -1,10 +1,14 @@
 //! Putting a session together: data directory, recovery, clock, exchange, engine, strategy.
 
+mod watchers;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
+
+use watchers::{stop_at_end, tell_market_over, tell_sink_end, tell_sleeps};
 
 use super::archive::Archive;
 use super::belonging::{self, OtherOwner};
@@ -24,14 +28,14 @@ use super::sink::{Configured, Sink, SinkView};
 use super::stops::stop_deadline;
 use super::strategy::{self, Momentum};
 use super::watched;
-use crate::clock::{Clock, Reading, Sleeps, Speed, wall_time};
+use crate::clock::{Clock, Speed, wall_time};
 use crate::config::{Credentials, Settings};
 use crate::engine::{Engine, Input};
 use crate::exchange::Exchange;
 use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
 use crate::model::{
-    Action, Command, CommandId, Environment, Identity, PastReader, Phase, SessionInfo, SessionState, SessionTime,
-    Severity, SinkStatus, StopPolicy, Symbol, escape_controls,
+    Command, Environment, Identity, PastReader, Phase, SessionInfo, SessionState, SessionTime, Severity, Symbol,
+    escape_controls,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
 use crate::store::questdb::{Conf, PastOfQuestDb, QuestDbError};
@@ -281,7 +285,8 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
             let clock = Clock::starting_at(origin, parts.launch.speed);
             // The starter waits for it.
             let _ = tell_clock.send(clock.clone());
-            parts.run(clock, waiting).await
+            // On the heap: it is most of a session.
+            Box::pin(parts.run(clock, waiting)).await
         });
         // Calls that are still under way have nobody to answer to.
         runtime.shutdown_background();
@@ -548,38 +553,6 @@ fn options(rest_url: &str, ws_url: &str, credentials: Credentials, settings: &Se
     }
 }
 
-async fn tell_market_over(mut ended: tokio::sync::watch::Receiver<bool>, tell: mpsc::UnboundedSender<ExchangeEnd>) {
-    if ended.wait_for(|over| *over).await.is_ok() {
-        // Nobody to tell: the session has ended.
-        let _ = tell.send(ExchangeEnd::MarketOver);
-    }
-}
-
-/// Notices that the machine slept or that this loop stood still: the clock is set right, and the engine
-/// told that everything it knows is as old as that.
-async fn tell_sleeps(clock: Clock, inputs: mpsc::UnboundedSender<Input>) {
-    /// Between two looks, real time.
-    const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
-    let mut sleeps = Sleeps::since(Reading::now());
-    loop {
-        tokio::time::sleep(LOOK).await;
-        if let Some(slept) = sleeps.look(Reading::now()) {
-            clock.add_sleep(slept.uncounted);
-            if inputs.send(Input::Suspended { slept: slept.whole }).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// The copy's thread holds the other end for as long as it lives.
-async fn tell_sink_end(mut view: watch::Receiver<SinkStatus>, inputs: mpsc::UnboundedSender<Input>) {
-    while view.changed().await.is_ok() {}
-    let what = "the copy to QuestDB ended by a defect; the next start sends what is missing".to_owned();
-    // In an orderly end the session is over before.
-    let _ = inputs.send(Input::Failure { what });
-}
-
 /// How an exchange was named, without user and password.
 fn named(venue: &Venue) -> String {
     match venue {
@@ -589,29 +562,6 @@ fn named(venue: &Venue) -> String {
             (None, Some((_, host))) => escape_controls(host).into_owned(),
             (_, None) => escape_controls(rest_url).into_owned(),
         },
-    }
-}
-
-/// A session on recorded prices ends with them; one whose exchange failed is told so.
-async fn stop_at_end(
-    mut ended: mpsc::UnboundedReceiver<ExchangeEnd>,
-    starts: u32,
-    policy: StopPolicy,
-    inputs: mpsc::UnboundedSender<Input>,
-    commands: CommandSender,
-) {
-    match ended.recv().await {
-        Some(ExchangeEnd::MarketOver) => {
-            if let Ok(id) = CommandId::new(&format!("market-over-{starts}")) {
-                let action = Action::Stop { policy };
-                // It has ended already when this does not arrive.
-                let _ = commands.send(Command { id, by: "end of the recorded market".into(), action });
-            }
-        }
-        Some(ExchangeEnd::Failed(what)) => {
-            let _ = inputs.send(Input::Failure { what });
-        }
-        None => {}
     }
 }
 

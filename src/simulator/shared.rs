@@ -117,7 +117,7 @@ impl Core {
 
     /// The fault that comes up for a call, if any; counts it.
     pub fn fault(&mut self, now: SessionTime, call: &Call<'_>) -> Result<Option<FaultSpec>, SimulatorError> {
-        let fault = self.ask(now, |spec| spec.is_of_calls(), Some(call))?;
+        let fault = self.ask(now, FaultSpec::is_of_calls, Some(call))?;
         Ok(fault.map(|fault| fault.spec))
     }
 

@@ -191,7 +191,7 @@ impl World {
 
     fn answer(&mut self, request: Request) {
         match request {
-            Request::Revoke { .. } | Request::OrderHistory { .. } => {}
+            Request::Revoke { .. } => {}
             Request::Place { no, order, .. } => {
                 let size = order.contracts.0;
                 let key = PositionKey { symbol: order.symbol.clone(), side: order.intent.side };
@@ -270,7 +270,7 @@ impl World {
             Request::Contracts => {
                 self.bench.reply(Reply::Contracts { result: Ok(NAMES.iter().map(|name| contract(name)).collect()) });
             }
-            Request::ServerTime | Request::OrderHistory { .. } => {}
+            Request::ServerTime => {}
         }
     }
 

@@ -63,6 +63,8 @@ pub struct Bench {
     pub log: Vec<Record>,
     /// Requests of the last step.
     pub requests: Vec<Request>,
+    /// Events of the last step.
+    pub last: Vec<Record>,
     /// Requests of all steps, until taken.
     pub asked_so_far: Vec<Request>,
     pub fills: u64,
@@ -92,6 +94,7 @@ impl Bench {
             now: SessionTime::from_secs(1_767_225_600),
             log: Vec::new(),
             requests: Vec::new(),
+            last: Vec::new(),
             asked_so_far: Vec::new(),
             fills: 0,
         };
@@ -117,6 +120,7 @@ impl Bench {
             now: self.now,
             log,
             requests: Vec::new(),
+            last: Vec::new(),
             asked_so_far: Vec::new(),
             fills: self.fills,
         };
@@ -166,6 +170,7 @@ impl Bench {
     pub fn step(&mut self, input: Input) {
         let mut out = Out::default();
         self.engine.step(self.now, input, &mut out);
+        self.last.clone_from(&out.events);
         self.log.extend(out.events);
         self.asked_so_far.extend(out.requests.iter().cloned());
         self.requests = out.requests;

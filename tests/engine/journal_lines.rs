@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
-    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, Flatten, FlattenStep, Identity, Incarnation,
-    LinkState, LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Qty, Record, RiskLimit, SessionTime,
-    Severity, Side, SignalOutcome, Usdt, VenueFigures, VenuePositionId, VenueTime, VenueView,
+    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, ExitStyle, Flatten, FlattenStep, Identity,
+    Incarnation, LinkState, LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Purpose, Qty, Record,
+    Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target, TargetEnd, Usdt, VenueFigures,
+    VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;
@@ -23,6 +24,22 @@ fn samples() -> Vec<Event> {
     let text = || "\u{1f4a5} \"quoted\" \\ text".to_owned();
     let id = PositionId(7);
     let command_id = CommandId::new("c1").unwrap();
+    let target = Target {
+        position: id,
+        key: key("BTC_USDT", Side::Long),
+        to: Contracts(d("2.5")),
+        purpose: Purpose::PartialExit,
+        by: text(),
+        since: SessionTime::from_secs(7),
+        signal_id: None,
+        strategy: StrategyId::new("s").unwrap(),
+        style: ExitStyle::ImmediateOrCancel,
+        part_max: Some(Contracts(d("10"))),
+        refusal: Some(Refusal::BeyondLiquidation),
+        refusals: 3,
+        next_try_at: Some(SessionTime::from_secs(8)),
+        waits_for: Some(text()),
+    };
     let price = Some(Price(d("12345678901234567890.12345")));
     let stamp = SessionTime::from_micros(1_767_225_600_123_456);
     let flatten = Flatten {
@@ -117,7 +134,24 @@ fn samples() -> Vec<Event> {
                 action: Action::ResetLimit { limit: RiskLimit::Drawdown },
             }),
         },
-        Event::CommandMoved { id: command_id, status: CommandStatus::Unknown { why: text() }, waiting_for: vec![no] },
+        Event::CommandMoved {
+            id: command_id.clone(),
+            status: CommandStatus::Unknown { why: text() },
+            waiting_for: vec![no],
+        },
+        Event::CommandConcerns { id: command_id.clone(), orders: vec![no] },
+        Event::CommandRefused {
+            command: Box::new(Command { id: command_id, by: text(), action: Action::Halt }),
+            why: text(),
+        },
+        Event::TargetMoved { target: Box::new(target.clone()) },
+        Event::TargetEnded { position: id, end: TargetEnd::Withdrawn, note: text() },
+        Event::OrderLeft { no, attempt: 1 },
+        Event::ExitReadMoved { asked: Some(stamp) },
+        Event::CallNeverLeft { class: CallClass::Entries },
+        Event::PriceDoubted { symbol: symbol("BTC_USDT"), doubt: None },
+        Event::LostOrderAsked { client_id: client_id("test0001start02"), asked_at: Some(stamp) },
+        Event::CopySeen { incarnation: Incarnation::new("0a1b2c").unwrap() },
         Event::VenuePositionSeen {
             view: Box::new(VenueView { report, as_of: stamp, word_at: stamp, listed: true, pushed: false }),
         },
@@ -146,6 +180,13 @@ fn samples() -> Vec<Event> {
             price: None,
         },
     ]);
+    let signal = bench.log.iter().find_map(|record| match &record.event {
+        Event::SignalDecided { signal, .. } => Some(signal.clone()),
+        _ => None,
+    });
+    let signal = signal.unwrap();
+    events.push(Event::ExitReleased { signal: signal.id.clone() });
+    events.push(Event::ExitHeld { signal, until: stamp });
     events
 }
 
@@ -162,5 +203,5 @@ fn every_kind_of_event_survives_its_line() {
         kinds.insert(value["event"].as_str().unwrap().to_owned());
     }
     // As many kinds as model/event.rs has.
-    assert_eq!(kinds.len(), 57, "{kinds:?}");
+    assert_eq!(kinds.len(), 74, "{kinds:?}");
 }

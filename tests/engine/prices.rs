@@ -33,7 +33,8 @@ impl Bench {
 
 #[test]
 fn one_bad_tick_lifts_no_size_limit_whatever_fields_it_garbles() {
-    let garble: [(&str, fn(&mut Quote)); 4] = [
+    type Garble = (&'static str, fn(&mut Quote));
+    let garble: [Garble; 4] = [
         ("all", |_| {}),
         ("last and mark", |quote| {
             quote.bid = Some(Price(d("49999")));

@@ -16,11 +16,12 @@ pub fn clock_ms() -> i64 {
 
 /// `perpdeck sim`, running.
 pub struct Exchange {
-    process: Process,
     /// Its address.
     pub rest: String,
     key: String,
     secret: String,
+    /// Ends with this.
+    _process: Process,
 }
 
 impl Exchange {
@@ -34,7 +35,7 @@ impl Exchange {
         let mut process = Process::start(perpdeck(&arguments, home));
         let ready = process.event("ready").expect("the exchange is up");
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
-        Self { rest: text("rest"), key: text("api_key"), secret: text("api_secret"), process }
+        Self { rest: text("rest"), key: text("api_key"), secret: text("api_secret"), _process: process }
     }
 
     /// A headless session on it.
@@ -73,11 +74,6 @@ impl Exchange {
         let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
         let rows = body["classes"].as_array().unwrap();
         rows.iter().find(|row| row["class"] == class).map_or(0, |row| row["count"].as_u64().unwrap())
-    }
-
-    /// Ends it at once.
-    pub fn kill(&self) {
-        self.process.signal("-KILL");
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {

@@ -69,8 +69,9 @@ fn holds(new: &Value, old: &Value, place: &str) {
     match (new, old) {
         (Value::Object(new), Value::Object(old)) => {
             for (key, old) in old {
-                // Since when fills count is the exchange's time now, and begins when that is measured.
-                if key == "fills_from" {
+                // Since when fills count is the exchange's time now, and begins when that is measured. The
+                // exit price of 0.1.0 was that of the last fill, it is that of all of them.
+                if key == "fills_from" || key == "exit_price" {
                     continue;
                 }
                 let new = new.get(key).unwrap_or_else(|| panic!("{place}.{key} is gone"));

@@ -27,7 +27,10 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// The facts that are on disk, also of a session that runs.
 fn facts(data_dir: &Path) -> Vec<Event> {
     let Ok(entries) = perpdeck::journal::read(&perpdeck::runtime::journal_of(data_dir)) else { return Vec::new() };
-    entries.map_while(Result::ok).filter_map(|entry| serde_json::from_str(&entry.body).ok()).collect()
+    entries
+        .map_while(Result::ok)
+        .filter_map(|entry| perpdeck::model::read_event(entry.schema, &entry.body).ok())
+        .collect()
 }
 
 fn is_done(data_dir: &Path, command: &str) -> bool {
@@ -38,11 +41,11 @@ fn is_done(data_dir: &Path, command: &str) -> bool {
 
 /// What the session's phases say of its end.
 fn why_stopped(data_dir: &Path) -> String {
-    let phases = facts(data_dir).into_iter().filter_map(|fact| match fact {
+    let mut phases = facts(data_dir).into_iter().filter_map(|fact| match fact {
         Event::PhaseChanged { phase: perpdeck::model::Phase::Stopping, reason } => Some(reason),
         _ => None,
     });
-    phases.last().unwrap_or_default()
+    phases.next_back().unwrap_or_default()
 }
 
 fn kill(id: u32, signal: &str) {

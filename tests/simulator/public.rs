@@ -52,7 +52,7 @@ async fn deltas_come_every_200_ms_name_what_changed_and_lead_from_rest_book_to_r
         }
     };
     while pushes.len() < 30 {
-        if pushes.len() % 7 == 0 {
+        if pushes.len().is_multiple_of(7) {
             client.post(CREATE, &symbol_body("BTC_USDT", 1, 5, 900)).await.unwrap();
         }
         let Message::Text(text) = socket.next().await.unwrap().unwrap() else { continue };

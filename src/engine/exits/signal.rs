@@ -63,7 +63,7 @@ fn decide_exit(turn: &mut Turn, signal: Signal) {
     match plan(turn, &signal) {
         Err(reason) => decide(turn, signal, rejected(reason), None, None),
         Ok(Plan::Rest { key, contracts, purpose, order_type }) => {
-            rest(turn, signal, &key, contracts, purpose, order_type)
+            rest(turn, signal, &key, contracts, purpose, order_type);
         }
         Ok(Plan::Target { key, to, purpose }) => {
             let outcome = outcome(turn, &signal, &key, to, purpose);

@@ -27,19 +27,19 @@ pub(super) fn fail_exit(turn: &mut Turn, order: &Order, refusal: Refusal, reason
 /// An order that surely is not at the exchange ends here.
 pub(super) fn cancel_here(turn: &mut Turn, order: &Order) {
     let by = order.cancel.as_ref().map_or("taken back", |cancel| cancel.by.as_str());
-    ended_by_cancel(turn, order, format!("{by}, before it reached the exchange"), Refusal::Revoked);
+    ended_by_cancel(turn, order, &format!("{by}, before it reached the exchange"), Refusal::Revoked);
 }
 
 /// An order's end by cancel is proven: what it held is free now.
-pub(super) fn ended_by_cancel(turn: &mut Turn, order: &Order, reason: String, refusal: Refusal) {
-    turn.emit(Event::OrderCancelled { no: order.no, reason: reason.clone() });
+pub(super) fn ended_by_cancel(turn: &mut Turn, order: &Order, reason: &str, refusal: Refusal) {
+    turn.emit(Event::OrderCancelled { no: order.no, reason: reason.to_owned() });
     if !order.reduces() || !order.remaining().is_positive() {
         return;
     }
     if serves_a_target(turn, order) {
         // What filled a part goes on at once; what found nobody waits.
         if order.filled.is_zero() {
-            refused_exit(turn, order, refusal, &reason);
+            refused_exit(turn, order, refusal, reason);
         }
         return;
     }

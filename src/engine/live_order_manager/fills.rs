@@ -39,14 +39,13 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
     {
         return;
     }
-    match &order {
-        None => match turn.state().orders.session_from() {
+    if order.is_none() {
+        match turn.state().orders.session_from() {
             // Until the exchange's clock is measured it cannot be told whether it is of this session.
             None => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),
             Some(from) if report.at < from => return,
             Some(_) => {}
-        },
-        Some(_) => {}
+        }
     }
     match &order {
         None if super::lost::is_asked_for(turn, report) => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),

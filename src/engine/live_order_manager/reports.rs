@@ -71,7 +71,7 @@ fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
     }
     match report.state {
         VenueOrderState::Pending | VenueOrderState::Resting | VenueOrderState::Filled => {}
-        VenueOrderState::Cancelled => ended_by_cancel(turn, order, reason_of(order, report), report.refusal),
+        VenueOrderState::Cancelled => ended_by_cancel(turn, order, &reason_of(order, report), report.refusal),
         VenueOrderState::Invalid => {
             let reason = format!("refused by the exchange: {}", words(report));
             if serves_a_target(turn, order) {

@@ -200,7 +200,7 @@ impl Positions {
             _ => {
                 if let Some(position) = self.open.values_mut().find(|position| position.id == id) {
                     update(position, at, event);
-                    if let Some(entry) = agreed(position, event) {
+                    if let Some(&entry) = agreed(position, event) {
                         let fold = self.folds.entry(id).or_insert_with(|| Fold::of(position));
                         fold.rebase(position, entry);
                     }
@@ -272,13 +272,11 @@ impl Positions {
     }
 }
 
-/// The entry at which an event says that size and entry here are the exchange's.
-fn agreed(position: &Position, event: &Event) -> Option<Option<Price>> {
+/// The entry, as far as it is known, of an event that says that size and entry here are the exchange's.
+fn agreed<'a>(position: &Position, event: &'a Event) -> Option<&'a Option<Price>> {
     match event {
-        Event::PositionAdjusted { entry_price, .. } => Some(*entry_price),
-        Event::PositionSnapshot { entry_price: Some(entry), .. } if position.contracts.is_positive() => {
-            Some(Some(*entry))
-        }
+        Event::PositionAdjusted { entry_price, .. } => Some(entry_price),
+        Event::PositionSnapshot { entry_price: entry @ Some(_), .. } if position.contracts.is_positive() => Some(entry),
         _ => None,
     }
 }

@@ -256,7 +256,7 @@ impl Bench {
             started_at: clock.now(),
             starts: 1,
             incarnation: None,
-            identity: None,
+            identity: Some(Identity::embedded()),
         };
         let (tell_durable, durable) = TellDurable::channel();
         let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway)

@@ -59,7 +59,7 @@ fn with_odd_row(rows: &[&str], list: List, fault: &Fault) -> String {
         fault.spec.symbol.as_ref().is_none_or(is)
     };
     let mut out: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
-    let at = rows.iter().position(|row| wanted(&row));
+    let at = rows.iter().position(wanted);
     let odd = fault.spec.odd.unwrap_or(Odd::Null);
     if let Some(row) = at.and_then(|at| out.get_mut(at)) {
         *row = spoilt(row, odd);

@@ -207,7 +207,7 @@ mod tests {
         let mut pen = Pen::start(Stalled(stalled)).unwrap();
         let ink = pen.ink();
         assert!(ink.is_idle());
-        pen.write_all(&[b'x'; 1 << 20]).unwrap();
+        pen.write_all(&vec![b'x'; 1 << 20]).unwrap();
         pen.flush().unwrap();
         assert!(!ink.is_idle(), "the next frame waits");
         ink.finish(Duration::from_millis(20));
