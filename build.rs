@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
             digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
-    println!("cargo::rustc-env=PERPDECK_FOLD={digest:016x}");
+    println!("cargo::rustc-env=FOLD_OF_FACTS={digest:016x}");
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub const EVENT_SCHEMA: u32 = 2;
 
 /// Names the fold that turns facts into a [`super::SessionState`]: changes with every change of it. A
 /// state that was kept under another name is folded anew.
-pub const FOLD: &str = env!("PERPDECK_FOLD");
+pub const FOLD: &str = env!("FOLD_OF_FACTS");
 
 /// One step: facts of schema `from` become facts of the schema after it.
 struct Step {

@@ -97,11 +97,12 @@ fn tell(process: &mut Process) -> bool {
         let waits_for_end = matches!(step.id, "in-btc" | "in-eth" | "part" | "undo" | "out-eth" | "out-btc");
         let accepted = process.said.last().is_some_and(|answer| answer["result"] == "accepted");
         if waits_for_end && accepted {
-            let order = process.said.last().unwrap()["order_id"].clone();
-            let ends = |line: &Value| {
-                line["order_id"] == order
-                    && ["order_filled", "order_failed", "order_cancelled"]
-                        .contains(&line["event"].as_str().unwrap_or_default())
+            let answer = process.said.last().unwrap().clone();
+            // An exit has no order yet; it goes on until one is filled.
+            let ends = |line: &Value| match line["event"].as_str().unwrap_or_default() {
+                "order_filled" => line["order_id"] == answer["order_id"] || line["signal_id"] == step.id,
+                "order_failed" | "order_cancelled" => line["order_id"] == answer["order_id"],
+                _ => false,
             };
             let ended = process.said.iter().any(ends);
             if !ended && process.until(ends).is_none() {
