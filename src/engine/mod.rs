@@ -26,6 +26,9 @@ use live_order_manager as orders;
 use position_sync_service as positions;
 use turn::Turn;
 
+/// Passes of one step over what follows from what ended; each ends an order or a target, or is the last.
+const PASSES: u32 = 1_000;
+
 /// The engine: settings and the session as it is. One task owns it.
 #[derive(Debug)]
 pub struct Engine {
@@ -70,9 +73,13 @@ impl Engine {
         // What follows, in this order: commands and a flatten move on by what ended, exit targets by
         // what was refused or is missing; that may end more, so again. Each pass ends orders or stops.
         // Then the questions, the cancels and the revocations leave.
-        loop {
-            while std::mem::take(&mut turn.order_ended) {
+        // Bounded whatever happens: what is left goes on with the next input.
+        for _ in 0..PASSES {
+            if std::mem::take(&mut turn.order_ended) {
                 session_control::on_order_ended(&mut turn);
+                if turn.order_ended {
+                    continue;
+                }
             }
             exits::advance(&mut turn);
             if !turn.order_ended {

@@ -138,7 +138,8 @@ pub fn settle(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<usize, Priva
             return Err(PrivateError::Writable { path: path_owned, folder: folder.to_path_buf(), mode });
         }
         if mode & 0o077 != 0 {
-            open_to_others.push((path_owned, due));
+            // Only taken away: what is read-only for its owner stays so.
+            open_to_others.push((path_owned, mode & due));
         }
         Ok(())
     };
