@@ -426,7 +426,8 @@ impl World {
                 _ => {}
             }
         }
-        assert_eq!(self.bench.state().equity.day_realised, sum, "I14");
+        // The last digit of a quotient may differ with the order in which fills were told.
+        assert_eq!(self.bench.state().equity.day_realised.0.round_dp(20), sum.0.round_dp(20), "I14");
         for (no, contracts) in filled {
             let order = self.bench.order(perpdeck::model::OrderNo(no));
             assert_eq!(order.filled_contracts.0, contracts, "I5");
@@ -437,7 +438,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// I5, I11, I12, I14, I15, I16, I17, I18, I19, I25.
     #[test]
@@ -493,4 +494,27 @@ fn the_state_survives_json() {
     assert_eq!(back.facts(), state.facts());
     let facts: SessionState = serde_json::from_str(&serde_json::to_string(&state.facts()).unwrap()).unwrap();
     assert_eq!(facts, state.facts());
+}
+
+/// Taken over and opened anew within one millisecond: the result is that of what was taken over.
+#[test]
+fn of_one_millisecond_what_was_told_first_happened_first() {
+    let mut world = World::new();
+    for act in [
+        Act::Manner { drop: false, hold: true },
+        // Before its first quote this world trades at 50000.
+        Act::Restart,
+        Act::Outside { symbol: 1, long: true, open: true, size: 1 },
+        Act::Wait { seconds: 4 },
+        Act::Liquidate { symbol: 1, long: true, part: false },
+        Act::Outside { symbol: 1, long: true, open: true, size: 1 },
+        Act::Wait { seconds: 7 },
+    ] {
+        world.act(&act);
+    }
+    world.calm();
+    world.check();
+    world.check_books();
+    // 0.0001 from 50000 to 2000, and three fees.
+    assert_eq!(world.bench.state().equity.day_realised, Usdt(d("-4.83")));
 }

@@ -102,11 +102,25 @@ impl Fold {
             told: fill.realised.filter(|_| !fill.estimated),
             taken: matches!(fill.category, Category::Liquidation | Category::CustodyClose),
         };
-        let place = self.fills.partition_point(|known| known.order() <= step.order());
+        let place = self.place_of(&step);
         self.fills.insert(place, step);
         if self.fills.len() > KEPT_FILLS {
             let oldest = self.fills.remove(0);
             oldest.apply(&mut self.base, self.side);
+        }
+    }
+
+    /// Fills of one millisecond stand as they were told; but one that opens stands before those that
+    /// close more than was held without it.
+    fn place_of(&self, step: &Step) -> usize {
+        let after = self.fills.partition_point(|known| known.at <= step.at);
+        let held = self.fills.iter().take(after).fold(self.base.contracts, |held, known| {
+            if known.opens { held + known.contracts } else { held - known.contracts }
+        });
+        if step.opens && held < Contracts::ZERO {
+            self.fills.partition_point(|known| known.at < step.at)
+        } else {
+            after
         }
     }
 
@@ -152,11 +166,6 @@ impl Fold {
 }
 
 impl Step {
-    /// Fills of one millisecond: what opens comes before what it lets close.
-    const fn order(&self) -> (VenueTime, bool) {
-        (self.at, !self.opens)
-    }
-
     fn apply(&self, sum: &mut Sum, side: Side) {
         if self.opens {
             sum.entry = if sum.quantity.is_positive() {
