@@ -7,9 +7,9 @@ use crate::engine::signal_intake::{decide, rejected, rejected_by};
 use crate::engine::turn::Turn;
 use crate::engine::{exits, pace};
 use crate::model::{
-    AlertKind, Amount, ContractSpec, Contracts, Control, Decimal, Event, Intent, Order, OrderState, OrderType, Phase,
-    PositionKey, PositionMode, Price, Purpose, Qty, RiskCheck, RiskVerdict, Severity, Side, Signal, SignalId,
-    SignalOutcome, StrategyId, Symbol, Usdt, div, mul,
+    AlertKind, Amount, ClientOrderId, ContractSpec, Contracts, Control, Decimal, Event, Intent, Order, OrderNo,
+    OrderState, OrderType, Phase, PositionKey, PositionMode, Price, Purpose, Qty, RiskCheck, RiskVerdict, Severity,
+    Side, Signal, SignalId, SignalOutcome, StrategyId, Symbol, Usdt, div, mul,
 };
 
 /// An order about to be made.
@@ -73,12 +73,19 @@ pub(in crate::engine) fn enter(turn: &mut Turn, signal: Signal) {
 }
 
 /// Makes an order: it is on record, with its client id, before anything is sent.
-pub(in crate::engine) fn create(turn: &mut Turn, draft: Draft) -> crate::model::OrderNo {
+pub(in crate::engine) fn create(turn: &mut Turn, draft: Draft) -> OrderNo {
     let no = turn.state().orders.next_no();
     let Some(client_id) = turn.state().client_id_of(no) else { return no };
+    let order = on_record(turn, no, client_id, draft);
+    turn.emit(Event::OrderCreated { order: Box::new(order) });
+    no
+}
+
+/// A draft as an order of which nothing has left and nothing is filled.
+pub(super) fn on_record(turn: &Turn, no: OrderNo, client_id: ClientOrderId, draft: Draft) -> Order {
     let key = PositionKey { symbol: draft.symbol.clone(), side: draft.intent.side };
     let position = turn.state().positions.get(&key);
-    let order = Order {
+    Order {
         no,
         client_id,
         venue_id: None,
@@ -115,9 +122,7 @@ pub(in crate::engine) fn create(turn: &mut Turn, draft: Draft) -> crate::model::
         accepted_at: None,
         updated_at: turn.now,
         ended_at: None,
-    };
-    turn.emit(Event::OrderCreated { order: Box::new(order) });
-    no
+    }
 }
 
 enum Refusal {

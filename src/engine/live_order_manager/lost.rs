@@ -5,14 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::entry::{Draft, on_record};
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores, risk_manager, session_control};
+use crate::engine::{Request, chores, session_control};
 use crate::model::{
-    AlertKind, CallClass, Chore, ClientIdParts, ClientOrderId, Contracts, Event, FillReport, Incarnation, Order,
-    OrderNo, OrderOrigin, OrderReport, OrderState, OrderType, Phase, PositionKey, PositionMode, Purpose, Qty, Severity,
-    StrategyId, Usdt, VenueOrderState, VenueTime,
+    AlertKind, CallClass, Chore, ClientIdParts, ClientOrderId, Event, FillReport, Incarnation, Order, OrderNo,
+    OrderOrigin, OrderReport, OrderState, OrderType, Phase, Purpose, Severity, StrategyId, VenueOrderState, VenueTime,
 };
 
 /// A question for an order that only its fill told of is repeated after this time.
@@ -133,12 +133,7 @@ fn second_copy(turn: &mut Turn, incarnation: &Incarnation, report: &OrderReport)
 /// The order as far as the exchange tells; UNKNOWN until its report is applied.
 fn as_order(turn: &Turn, report: &OrderReport, client_id: &ClientOrderId, parts: &ClientIdParts) -> Option<Order> {
     let spec = turn.state().contracts.get(&report.symbol)?;
-    let key = PositionKey { symbol: report.symbol.clone(), side: report.intent.side };
-    let position = turn.state().positions.get(&key);
-    Some(Order {
-        no: turn.state().orders.no_for_lost(parts),
-        client_id: client_id.clone(),
-        venue_id: Some(report.venue_id.clone()),
+    let draft = Draft {
         signal_id: None,
         strategy: StrategyId::new("recovered").ok()?,
         symbol: report.symbol.clone(),
@@ -148,30 +143,17 @@ fn as_order(turn: &Turn, report: &OrderReport, client_id: &ClientOrderId, parts:
         contracts: report.contracts,
         quantity: spec.quantity(report.contracts),
         decision_price: None,
-        leverage: risk_manager::leg_leverage(turn, &key),
-        margin_mode: position.map_or_else(|| turn.settings.margin_mode(), |position| position.margin_mode),
-        position_mode: turn.state().position_mode.unwrap_or(PositionMode::Hedge),
-        position_id: None,
         stop_loss: None,
         take_profit: None,
+    };
+    Some(Order {
+        venue_id: Some(report.venue_id.clone()),
+        // Of which opening it is, the exchange does not say.
+        position_id: None,
         state: OrderState::Unknown,
-        filled_contracts: Contracts::ZERO,
-        filled: Qty::ZERO,
-        filled_value: Usdt::ZERO,
-        fees: Usdt::ZERO,
-        fees_incomplete: false,
-        venue_filled: Contracts::ZERO,
-        venue_version: 0,
-        attempts: 0,
-        next_attempt_at: None,
-        sent_at: None,
         unknown_since: Some(turn.now),
-        cancel: None,
         note: Some("taken back from the exchange".to_owned()),
-        created_at: turn.now,
-        accepted_at: None,
-        updated_at: turn.now,
-        ended_at: None,
+        ..on_record(turn, turn.state().orders.no_for_lost(parts), client_id.clone(), draft)
     })
 }
 
