@@ -74,7 +74,8 @@ impl Engine {
         // what was refused or is missing; that may end more, so again. Each pass ends orders or stops.
         // Then the questions, the cancels and the revocations leave.
         // Bounded whatever happens: what is left goes on with the next input.
-        for _ in 0..PASSES {
+        for pass in 1..=PASSES {
+            debug_assert!(pass < PASSES, "the steps of one input end");
             if std::mem::take(&mut turn.order_ended) {
                 session_control::on_order_ended(&mut turn);
                 if turn.order_ended {

@@ -1,8 +1,10 @@
 //! Flatten, step by step (engine.md 6.14).
 
+use std::time::Duration;
+
 use perpdeck::engine::Request;
 use perpdeck::model::{
-    Action, AlertKind, CommandStatus, Contracts, Control, FlattenStep, OrderNo, OrderState, OrderType, Purpose,
+    Action, AlertKind, CommandStatus, Contracts, Control, FlattenStep, OrderNo, OrderState, OrderType, Purpose, Push,
     Severity, Side, VenueOrderState,
 };
 
@@ -218,4 +220,34 @@ fn flat_already_is_done_after_the_proof() {
     verify_zero(&mut bench);
     bench.tick();
     assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));
+}
+
+#[test]
+fn a_position_at_zero_of_which_fills_are_missing_is_waited_for_and_what_comes_is_closed() {
+    let mut bench = Bench::ready();
+    let entry = bench.enter("in", "BTC_USDT", "buy", "0.002");
+    bench.accept(entry);
+    bench.fill(entry, "10", "50000");
+    let exit = ordered(bench.signal("out", "E1", "BTC_USDT", "sell", ""));
+    bench.accept(exit);
+    // Ours closes the ten; ten more of the entry were filled before, as the exchange's word on the
+    // position says, and their fill is late.
+    let (missing, closed) = (bench.fill_of(entry, "10", "50000"), bench.fill_of(exit, "10", "50000"));
+    bench.pass(Duration::from_millis(10));
+    let held = bench.position_report("BTC_USDT", Side::Long, "10", "50000", "1", "100");
+    bench.push(Push::Position(held));
+    bench.push(Push::Fill(closed));
+    let open = bench.position("BTC_USDT", Side::Long).expect("it waits for what is missing");
+    assert!(open.contracts.is_zero());
+
+    bench.command("f", Action::Flatten);
+    assert!(matches!(bench.command_status("f"), CommandStatus::Working { .. }));
+    let waits: Vec<_> = bench.state().targets.values().map(|target| target.waits_for.clone().unwrap()).collect();
+    assert_eq!(waits, ["the exchange to say that nothing is left of BTC_USDT LONG"]);
+
+    bench.asked_so_far.clear();
+    bench.push(Push::Fill(missing));
+    let closes: Vec<_> = placed(&bench.asked_so_far).iter().map(|(_, _, place)| place.contracts).collect();
+    assert_eq!(closes, [Contracts(d("10"))], "what came late is closed");
+    bench.check_replay();
 }

@@ -39,7 +39,12 @@ pub(super) fn next(turn: &Turn, target: &Target) -> Next {
     let Some(position) = turn.state().positions.by_id(target.position) else { return Next::Reached };
     let remaining = position.contracts - target.to;
     if !remaining.is_positive() {
-        return Next::Reached;
+        // Nothing left of what is open: fills are missing, or the exchange's word on its end.
+        return if target.is_flat() {
+            Next::Waits(format!("the exchange to say that nothing is left of {}", target.key))
+        } else {
+            Next::Reached
+        };
     }
     let Some(spec) = turn.state().contracts.get(&target.key.symbol) else {
         return Next::Waits(format!("the contract details of {}", target.key.symbol));

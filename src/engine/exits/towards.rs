@@ -37,8 +37,7 @@ pub(super) fn set(turn: &mut Turn, key: &PositionKey, to: Contracts, wish: Wish)
 
 /// One target an opening: one that leaves less replaces it.
 fn record(turn: &mut Turn, key: &PositionKey, to: Contracts, wish: Wish) -> Option<PositionId> {
-    // Nothing held above it is nothing to close: such a target would end as it begins.
-    let position = turn.state().positions.get(key).filter(|position| position.contracts > to)?.id;
+    let position = turn.state().positions.get(key).map(|position| position.id)?;
     let known = turn.state().targets.get(&position).cloned();
     if known.as_ref().is_some_and(|known| known.to <= to) {
         return None;

@@ -51,8 +51,7 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
         FlattenStep::CancelEntries => Some(FlattenStep::ClosePositions),
         FlattenStep::ClosePositions if open == 0 => Some(FlattenStep::AwaitCancels),
         FlattenStep::ClosePositions => {
-            let is_new =
-                |position: &Position| position.contracts.is_positive() && !state.targets.contains_key(&position.id);
+            let is_new = |position: &Position| !state.targets.contains_key(&position.id);
             let waited = flatten.step_since.plus(ROUND_EVERY) <= turn.now;
             (waited || state.positions.open().any(is_new)).then_some(FlattenStep::ClosePositions)
         }
