@@ -281,3 +281,52 @@ fn a_list_with_an_unreadable_row_proves_no_absence_and_a_list_that_fails_is_not_
     let asked = again.pass_quoted(secs(3));
     assert!(lookups(&asked) >= 6, "then each is looked up: {}", lookups(&asked));
 }
+
+/// What was filled while the engine was off for days is as much ours as what was filled a second ago.
+#[test]
+fn a_fill_of_an_order_that_is_known_counts_however_old_it_is() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "ETH_USDT", "buy", "0.2", "2000");
+    let no = bench.resting("rest", "BTC_USDT", "buy", "0.01", "49000");
+    bench.now = bench.now.plus(secs(60));
+    let fill = bench.fill_of(no, "100", "49000");
+    bench.now = bench.now.plus(secs(60 * 3600));
+    let mut again = bench.restarted();
+    again.tick();
+    let held = vec![again.position_report("ETH_USDT", Side::Long, "20", "2000", "1000", "100")];
+    again.answer_restart(held);
+    let asked = again.asked_so_far.iter().find_map(|request| match request {
+        Request::FillsSince { since, .. } => Some(*since),
+        _ => None,
+    });
+    assert!(asked.unwrap() <= fill.at, "{asked:?}");
+    again.push(perpdeck::model::Push::Fill(fill));
+    assert_eq!(again.state_of(no), OrderState::Filled);
+    assert_eq!(again.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("100")));
+    // And later, when what ended is forgotten, it still counts once.
+    again.check_replay();
+}
+
+/// The first look at the past must not be by a clock that was not compared with the exchange's.
+#[test]
+fn a_start_by_a_clock_that_is_days_ahead_drops_no_fill() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "ETH_USDT", "buy", "0.2", "2000");
+    let no = bench.resting("rest", "BTC_USDT", "buy", "0.01", "49000");
+    let before = bench.now;
+    bench.now = bench.now.plus(secs(48 * 3600));
+    let mut again = bench.restarted();
+    again.tick();
+    let offset_us = before.micros() - again.now.micros();
+    again.reply(Reply::ServerTime {
+        result: Ok(perpdeck::model::ClockOffset { offset_us, round_trip_us: 0 }),
+    });
+    again.pass(secs(120));
+    let fill = perpdeck::model::FillReport { at: venue(before).plus(secs(60)), ..again.fill_of(no, "100", "49000") };
+    again.push(perpdeck::model::Push::Fill(fill));
+    assert_eq!(again.state_of(no), OrderState::Filled);
+    // Those of others count too, also after the clock is right again.
+    let mut right = again.restarted();
+    right.now = before.plus(secs(300));
+    assert!(right.state().orders.fills_from() <= venue(before), "{:?}", right.state().orders.fills_from());
+}

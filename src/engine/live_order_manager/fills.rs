@@ -23,7 +23,9 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Applies a fill that the exchange told of, by push or by answer.
 pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
-    if turn.state().orders.has_seen_fill(&report.id, report.at) || !report.contracts.is_positive() {
+    let order = find(turn, report);
+    let known = order.as_ref().map(|order| order.no);
+    if turn.state().orders.has_seen_fill(&report.id, report.at, known) || !report.contracts.is_positive() {
         return;
     }
     let Some(spec) = turn.state().contracts.get(&report.symbol) else {
@@ -33,7 +35,6 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
     };
     let size = spec.contract_size;
     equity_watch::roll_day(turn, report.at);
-    let order = find(turn, report);
     if let Some(order) = &order
         && is_beyond(turn, order, report)
     {

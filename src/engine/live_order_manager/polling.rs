@@ -98,8 +98,13 @@ pub(in crate::engine) fn on_open_orders(
 pub(in crate::engine) fn cleanup(turn: &mut Turn) {
     let keep = turn.settings.orders.keep_terminal;
     let orders = turn.state().orders.ended_before(turn.now.minus(keep));
-    if !orders.is_empty() {
-        let fills_before = turn.clock().surely_before(turn.now).minus(keep.saturating_mul(2));
+    let fills_told = turn.state().upkeep.chore(Chore::FetchFills).told_of;
+    // Not before the exchange's clock is measured and the fills of the time while it was off are in.
+    if !orders.is_empty()
+        && turn.state().upkeep.link.clock.is_some()
+        && let Some(told_of) = fills_told
+    {
+        let fills_before = turn.clock().surely_before(told_of).minus(keep.saturating_mul(2));
         turn.emit(Event::OrdersForgotten { orders, fills_before });
     }
     signal_intake::cleanup(turn);

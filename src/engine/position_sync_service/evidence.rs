@@ -106,7 +106,7 @@ fn cause_in(turn: &Turn, evidence: &Evidence, closed: &ClosedPosition) -> Option
 /// Whether a deal is of the system's making and closes this leg, in its lifetime. One that was
 /// applied before did its part then; it does not explain what went missing later.
 fn speaks_of(turn: &Turn, fill: &FillReport, closed: &ClosedPosition) -> bool {
-    !turn.state().orders.has_seen_fill(&fill.id, fill.at)
+    !turn.state().orders.has_seen_fill(&fill.id, fill.at, None)
         && fill.symbol == closed.key.symbol
         && fill.intent == Intent::close(closed.key.side)
         && fill.at.plus(STAMPS_BACK) >= turn.clock().surely_before(closed.opened_at)

@@ -129,9 +129,9 @@ impl Orders {
         self.session_from
     }
 
-    /// Whether a fill was applied already, or is too old to tell.
-    pub fn has_seen_fill(&self, id: &FillId, at: VenueTime) -> bool {
-        at < self.fills_from || self.seen_fills.contains(id)
+    /// Whether a fill was applied already, or, of an order that is not known, is too old to tell.
+    pub fn has_seen_fill(&self, id: &FillId, at: VenueTime, of: Option<OrderNo>) -> bool {
+        (of.is_none() && at < self.fills_from) || self.seen_fills.contains(id)
     }
 
     /// Whether a fill of this size, price and time was applied to an order, by whichever id.
@@ -142,7 +142,12 @@ impl Orders {
         self.applied.get(&no).is_some_and(|applied| applied.iter().any(same))
     }
 
-    /// Fills from before this time are not applied any more.
+    /// Fills from this time on are told, whatever was said of the past by a clock that was wrong.
+    pub(super) fn forgets_no_fill_after(&mut self, at: VenueTime) {
+        self.fills_from = self.fills_from.min(at);
+    }
+
+    /// Fills from before this time are not applied any more, unless their order is known.
     pub const fn fills_from(&self) -> VenueTime {
         self.fills_from
     }
@@ -241,14 +246,16 @@ impl Orders {
             }
         }
         self.fills_from = self.fills_from.max(fills_before);
-        // Fills come nearly in order of time: those at the front are the old ones.
-        while let Some((at, id)) = self.fill_order.front() {
-            if *at >= self.fills_from {
-                break;
+        // The fills of orders that are known may come again however old they are.
+        let kept: BTreeSet<VenueTime> = self.applied.values().flatten().map(|(at, _, _)| *at).collect();
+        let (from, seen) = (self.fills_from, &mut self.seen_fills);
+        self.fill_order.retain(|(at, id)| {
+            let stays = *at >= from || kept.contains(at);
+            if !stays {
+                seen.remove(id);
             }
-            self.seen_fills.remove(id);
-            self.fill_order.pop_front();
-        }
+            stays
+        });
     }
 
     fn reserve(&mut self, key: &PositionKey, change: Qty) {

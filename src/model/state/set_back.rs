@@ -75,6 +75,7 @@ impl SessionState {
 
 impl Orders {
     fn set_back(&mut self, at: SessionTime) {
+        self.forgets_no_fill_after(VenueTime::from_micros(at.micros()));
         for order in self.all_mut() {
             let order = Arc::make_mut(order);
             held(&mut order.created_at, at);
