@@ -1,5 +1,6 @@
 //! A price is believed only when it makes sense. One that jumps, or that lies outside the market's own
 //! bid and ask, waits for a second tick before it may carry an entry or lift a limit; it may warn at once.
+//! So does the first price of a contract, which nothing can be compared with.
 //! One tick is one source, however many of its fields agree: a garbled message is garbled as a whole.
 
 use std::time::Duration;
@@ -44,6 +45,10 @@ fn latest_possible(turn: &Turn) -> VenueTime {
 
 /// What stays in doubt after this quote.
 fn judge(turn: &Turn, quote: &Quote, known: Option<&PriceDoubt>) -> Option<PriceDoubt> {
+    if quote.risk_price().is_none() {
+        // It confirms nothing.
+        return known.cloned();
+    }
     let believed = known.map(|doubt| &doubt.believed).or_else(|| turn.state().quote(&quote.symbol));
     let why = oddity(turn, believed, quote)?;
     match known {
@@ -63,6 +68,9 @@ fn judge(turn: &Turn, quote: &Quote, known: Option<&PriceDoubt>) -> Option<Price
 fn oddity(turn: &Turn, believed: Option<&Quote>, quote: &Quote) -> Option<String> {
     let limit = turn.settings.risk.max_price_jump_pct;
     let symbol = &quote.symbol;
+    if believed.is_none_or(|believed| believed.risk_price().is_none()) {
+        return Some(format!("this is the first price of {symbol}: waiting for a second tick"));
+    }
     if let Some(believed) = believed {
         let pairs = [
             ("price", believed.risk_price(), quote.risk_price()),

@@ -174,9 +174,11 @@ pub(super) fn equity_now(state: &SessionState) -> Option<Usdt> {
 pub(super) fn unrealised_now(state: &SessionState) -> Option<Usdt> {
     state.positions.open().try_fold(Usdt::ZERO, |sum, position| {
         let latest = position.unrealised(state.quote(&position.key.symbol)?.risk_price()?)?;
-        let doubt = state.upkeep.doubts.get(&position.key.symbol);
-        let believed = doubt.and_then(|doubt| position.unrealised(doubt.believed.risk_price()?));
-        Some(sum + believed.map_or(latest, |believed| believed.min(latest)))
+        let counted = match state.upkeep.doubts.get(&position.key.symbol) {
+            None => latest,
+            Some(doubt) => position.unrealised(doubt.believed.risk_price()?)?.min(latest),
+        };
+        Some(sum + counted)
     })
 }
 

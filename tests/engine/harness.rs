@@ -151,6 +151,8 @@ impl Bench {
         });
         self.reply(Reply::PositionMode { result: Ok(mode) });
         for (name, price) in [("BTC_USDT", "50000"), ("ETH_USDT", "2000"), ("SOL_USDT", "100"), ("XRP_USDT", "0.5")] {
+            // A first price is confirmed by a second one.
+            self.quoted_at(name, price, venue(self.now).minus(secs(1)));
             self.quote(name, price);
         }
         self.reply(Reply::OpenOrders { asked_at: self.now, result: Ok(Vec::new().into()) });
@@ -227,6 +229,11 @@ impl Bench {
     }
 
     pub fn quote(&mut self, name: &str, price: &str) {
+        self.quoted_at(name, price, venue(self.now));
+    }
+
+    /// A price with the exchange's stamp.
+    pub fn quoted_at(&mut self, name: &str, price: &str, at: VenueTime) {
         let price = Some(Price(d(price)));
         self.push(Push::Quote(Quote {
             symbol: symbol(name),
@@ -235,7 +242,7 @@ impl Bench {
             bid: price,
             ask: price,
             funding_rate: None,
-            at: venue(self.now),
+            at,
         }));
     }
 

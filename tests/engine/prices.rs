@@ -66,6 +66,44 @@ fn one_bad_tick_lifts_no_size_limit_whatever_fields_it_garbles() {
     }
 }
 
+/// After every start, and for each contract that is new, there is nothing to compare with.
+#[test]
+fn the_first_price_of_a_contract_lifts_no_limit_before_a_second_confirms_it() {
+    let mut bench = Bench::ready();
+    bench.open_position("s0", "BTC_USDT", "buy", "0.01", "50000");
+    let mut again = bench.restarted();
+    again.reply(perpdeck::engine::Reply::ServerTime {
+        result: Ok(perpdeck::model::ClockOffset { offset_us: 0, round_trip_us: 0 }),
+    });
+    again.tick_of("BTC_USDT", "10", |_| {});
+    let held = vec![again.position_report("BTC_USDT", Side::Long, "100", "50000", "40000", "1000")];
+    again.answer_start(perpdeck::model::PositionMode::Hedge, held);
+    again.reply(perpdeck::engine::Reply::Fills { result: Ok(Vec::new().into()) });
+    // What `answer_start` quoted says something else, and nothing confirmed it yet.
+    let outcome = again.signal("s1", "S1", "BTC_USDT", "buy", "0.01");
+    assert!(reason(&outcome).contains("the first price of BTC_USDT: waiting for a second tick"), "{outcome:?}");
+    again.wait(500);
+    again.tick_of("BTC_USDT", "50000", |_| {});
+    ordered(again.signal("s2", "S1", "BTC_USDT", "buy", "0.01"));
+
+    let mut fresh = bench.restarted();
+    fresh.tick_of("SOL_USDT", "0.01", |_| {});
+    assert_eq!(fresh.state().exposure_price(&symbol("SOL_USDT")), None, "unknown, not tiny");
+    fresh.wait(100);
+    fresh.tick_of("SOL_USDT", "0.01", |_| {});
+    assert_eq!(fresh.state().exposure_price(&symbol("SOL_USDT")), None, "too soon to be a second");
+    fresh.tick_of("SOL_USDT", "0.01", |quote| {
+        (quote.last, quote.mark, quote.bid, quote.ask) = (None, None, None, None);
+    });
+    assert_eq!(fresh.state().exposure_price(&symbol("SOL_USDT")), None, "nothing confirms nothing");
+    fresh.wait(500);
+    fresh.tick_of("SOL_USDT", "100", |_| {});
+    assert_eq!(fresh.state().exposure_price(&symbol("SOL_USDT")), None, "the second says something else");
+    fresh.wait(500);
+    fresh.tick_of("SOL_USDT", "101", |_| {});
+    assert_eq!(fresh.state().exposure_price(&symbol("SOL_USDT")), Some(Price(d("101"))));
+}
+
 #[test]
 fn a_jump_is_believed_when_a_second_tick_says_the_same() {
     let mut bench = Bench::ready();

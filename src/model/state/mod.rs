@@ -205,11 +205,13 @@ impl SessionState {
     }
 
     /// The higher of the latest price of a symbol and the one that was believed before it jumped: what
-    /// exposure is measured at.
+    /// exposure is measured at; `None` while none was believed.
     pub fn exposure_price(&self, symbol: &Symbol) -> Option<Price> {
-        let latest = self.quote(symbol).and_then(Quote::risk_price);
-        let believed = self.upkeep.doubts.get(symbol).and_then(|doubt| doubt.believed.risk_price());
-        latest.max(believed)
+        let latest = self.quote(symbol).and_then(Quote::risk_price)?;
+        match self.upkeep.doubts.get(symbol) {
+            None => Some(latest),
+            Some(doubt) => doubt.believed.risk_price().map(|believed| believed.max(latest)),
+        }
     }
 
     /// The facts alone: a copy without quotes. Replaying the journal gives exactly this.

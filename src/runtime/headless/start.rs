@@ -117,10 +117,10 @@ fn prices(state: &SessionState) -> Option<StartWait> {
     let lacking: Vec<&str> = state
         .contracts
         .keys()
-        .filter(|symbol| state.quote(symbol).is_none())
+        .filter(|symbol| state.exposure_price(symbol).is_none())
         .map(crate::model::Symbol::as_str)
         .collect();
-    let reason = format!("no price of {} came yet", lacking.join(", "));
+    let reason = format!("no price of {} came yet that a second one confirms", lacking.join(", "));
     (!lacking.is_empty()).then_some(StartWait { what: "prices", reason, asked_at: None, trouble: false })
 }
 
