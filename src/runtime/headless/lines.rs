@@ -169,7 +169,8 @@ fn command(raw: &str, order: &dyn Fn(&str) -> Option<OrderNo>) -> Result<Action,
     };
     let is_cancel = serde_json::from_str::<ActionName>(raw).is_ok_and(|name| name.action == "cancel");
     if !is_cancel {
-        return serde_json::from_str(raw).map_err(mistake);
+        let action: Action = serde_json::from_str(raw).map_err(mistake)?;
+        return only_its_own_fields(raw, &action).map(|()| action);
     }
     let cancel: Cancel = serde_json::from_str(raw).map_err(mistake)?;
     let mut orders = Vec::new();
@@ -190,6 +191,22 @@ fn command(raw: &str, order: &dyn Fn(&str) -> Option<OrderNo>) -> Result<Action,
         return Err("a cancel names no order: give \"order_id\", or \"orders\" as a list".into());
     }
     Ok(Action::Cancel { orders })
+}
+
+/// A field that an action does not have was meant to narrow it: it must not act on everything instead.
+fn only_its_own_fields(raw: &str, action: &Action) -> Result<(), String> {
+    let given: BTreeMap<String, &RawValue> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+    let own = serde_json::to_value(action).map_err(|error| error.to_string())?;
+    let own: Vec<&String> = own.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
+    match given.into_keys().find(|name| !own.contains(&name)) {
+        None => Ok(()),
+        Some(name) => {
+            let fields: Vec<&str> = own.iter().map(|name| name.as_str()).filter(|name| *name != "action").collect();
+            let fields =
+                if fields.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", fields.join(", ")) };
+            Err(format!("command field \"{}\" is unknown to {}: {fields}", escape_controls(&name), action.summary()))
+        }
+    }
 }
 
 /// A JSON text without its quotes, or a JSON number with the digits that it was written with.
@@ -247,6 +264,30 @@ mod tests {
         {
             let mistake = cancel(fields).unwrap_err();
             assert!(mistake.message.contains(expected) && mistake.id.as_deref() == Some("c1"), "{}", mistake.message);
+        }
+    }
+
+    #[test]
+    fn a_command_with_a_field_that_its_action_does_not_have_does_nothing() {
+        for (command, field) in [
+            (r#"{"action":"flatten","symbol":"ETH_USDT"}"#, "symbol"),
+            (r#"{"action":"pause","cancel_entires":true}"#, "cancel_entires"),
+            (r#"{"action":"cancel_all","symbols":["ETH_USDT"]}"#, "symbols"),
+            (r#"{"action":"halt","now":true}"#, "now"),
+            (r#"{"action":"stop","policy":"leave","wait":1}"#, "wait"),
+        ] {
+            let mistake = take(&format!(r#"{{"id":"c","command":{command}}}"#)).unwrap_err();
+            let expected = format!("command field \"{field}\" is unknown");
+            assert!(mistake.message.contains(&expected) && mistake.id.as_deref() == Some("c"), "{}", mistake.message);
+        }
+        for command in [
+            r#"{"action":"cancel_all","symbol":"ETH_USDT"}"#,
+            r#"{"action":"cancel_all"}"#,
+            r#"{"action":"pause","cancel_entries":true}"#,
+            r#"{"action":"withdraw_exit","symbol":"ETH_USDT","side":"LONG"}"#,
+        ] {
+            let taken = take(&format!(r#"{{"id":"c","command":{command}}}"#));
+            assert!(taken.is_ok(), "{taken:?}");
         }
     }
 
