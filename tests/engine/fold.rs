@@ -106,6 +106,8 @@ impl World {
 
     /// Fills at the exchange; told by push as the wire is just now.
     fn trade(&mut self, key: &PositionKey, effect: Effect, size: Decimal, category: Category, order: Option<u64>) {
+        // Nothing that follows an answer has the stamp of what was answered.
+        self.bench.now = self.bench.now.plus(std::time::Duration::from_millis(1));
         let price = self.price(key.symbol.as_str());
         let leg = self.legs.entry(key.clone()).or_default();
         match effect {
@@ -321,7 +323,8 @@ impl World {
             Act::Exit { symbol, long, part } => {
                 let side = if *long { "sell" } else { "buy" };
                 let (kind, quantity) = if *part { ("ZE1", "50%") } else { ("E1", "") };
-                self.bench.signal(&id, kind, NAMES[*symbol], side, quantity);
+                // What is not known here is decided when the exchange has said what it holds.
+                self.bench.signal_raw(raw(&id, kind, NAMES[*symbol], side, quantity));
                 self.serve();
             }
             Act::Outside { symbol, long, open, size } => {

@@ -41,6 +41,22 @@ pub(super) fn may_go_on(turn: &mut Turn) -> bool {
     }
 }
 
+/// Whether "nothing is held" can be said: the exchange told what is held no longer than a second ago, or
+/// was asked and did not answer. Asks when that has not happened yet.
+pub(super) fn may_say_none(turn: &mut Turn) -> bool {
+    let told_of = turn.state().upkeep.chore(Chore::SyncPositions).told_of;
+    if !is_old(turn) && told_of.is_some_and(|told_of| told_of.plus(ASKED_FOR_AT_MOST) >= turn.now) {
+        return true;
+    }
+    match turn.state().upkeep.exit_read {
+        Some(asked) => asked.plus(ASKED_FOR_AT_MOST) <= turn.now,
+        None => {
+            read_positions(turn);
+            false
+        }
+    }
+}
+
 /// Asks what is held, now, past an open breaker.
 pub(super) fn read_positions(turn: &mut Turn) {
     if turn.state().upkeep.exit_read.is_none() {

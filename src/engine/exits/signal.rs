@@ -6,19 +6,19 @@ use super::next::{Next, next};
 use super::towards::{Wish, set};
 use crate::engine::live_order_manager::{self as orders, Draft};
 use crate::engine::pace;
+use crate::engine::position_sync_service as positions;
 use crate::engine::signal_intake::{amount_words, decide, rejected};
 use crate::engine::turn::Turn;
 use crate::model::{
-    Amount, ContractSpec, Contracts, Decimal, Event, ExitStyle, Intent, OrderNo, OrderType, Position, PositionKey,
-    Purpose, Signal, SignalId, SignalKind, SignalOutcome, Target, div, mul, round_down,
+    Amount, Chore, ContractSpec, Contracts, Decimal, Event, ExitStyle, HeldExit, Intent, OrderNo, OrderType, Position,
+    PositionKey, Purpose, Signal, SignalId, SignalKind, SignalOutcome, Target, div, mul, round_down,
 };
 
 /// Takes a ZE1 or E1.
 pub(in crate::engine) fn exit(turn: &mut Turn, signal: Signal) {
-    // "Nothing to close" from a state known to be old would be a guess: the exchange is asked first.
-    if signal.side.is_some_and(|side| turn.state().positions.get(&key_of(&signal, side)).is_none())
-        && !fresh::may_go_on(turn)
-    {
+    let is_held = signal.side.is_none_or(|side| has_position(turn, &key_of(&signal, side)));
+    // "Nothing to close" from what was told a while ago would be a guess: the exchange is asked first.
+    if !is_held && !fresh::may_say_none(turn) {
         let until = turn.now.plus(fresh::ASKED_FOR_AT_MOST);
         return turn.emit(Event::ExitHeld { signal: Box::new(signal), until });
     }
@@ -32,19 +32,20 @@ pub(in crate::engine) fn is_held(turn: &Turn, id: &SignalId) -> bool {
 
 /// Decides what was held, once the exchange has spoken or its time is over.
 pub(super) fn release_held(turn: &mut Turn) {
-    let old = fresh::is_old(turn);
-    let due: Vec<Signal> = turn
-        .state()
-        .upkeep
-        .held_exits
-        .iter()
-        .filter(|held| !old || held.until <= turn.now)
-        .map(|held| held.signal.clone())
-        .collect();
+    let told_of = turn.state().upkeep.chore(Chore::SyncPositions).told_of.filter(|_| !fresh::is_old(turn));
+    let spoke = |held: &&HeldExit| told_of.is_some_and(|told_of| told_of.plus(fresh::ASKED_FOR_AT_MOST) >= held.until);
+    let held = turn.state().upkeep.held_exits.iter();
+    let due: Vec<Signal> =
+        held.filter(|held| spoke(held) || held.until <= turn.now).map(|held| held.signal.clone()).collect();
     for signal in due {
         turn.emit(Event::ExitReleased { signal: signal.id.clone() });
         decide_exit(turn, signal);
     }
+}
+
+/// Whether something is held here, or at the exchange: then it is followed from now on.
+fn has_position(turn: &mut Turn, key: &PositionKey) -> bool {
+    turn.state().positions.get(key).is_some() || positions::claim(turn, key)
 }
 
 fn key_of(signal: &Signal, side: crate::model::Side) -> PositionKey {
@@ -60,6 +61,9 @@ enum Plan {
 }
 
 fn decide_exit(turn: &mut Turn, signal: Signal) {
+    if let Some(side) = signal.side {
+        positions::claim_at_last(turn, &key_of(&signal, side));
+    }
     match plan(turn, &signal) {
         Err(reason) => decide(turn, signal, rejected(reason), None, None),
         Ok(Plan::Rest { key, contracts, purpose, order_type }) => {

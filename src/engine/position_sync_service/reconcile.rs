@@ -8,8 +8,8 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::turn::Turn;
 use crate::engine::{chores, liquidation_watch};
 use crate::model::{
-    AlertKind, Chore, CloseCause, Decimal, Event, LiquidationWatch, MarginMode, Order, Origin, Position, PositionKey,
-    PositionReport, Price, Qty, SessionTime, Severity, Usdt, VenueFigures, VenueTime, VenueView,
+    AlertKind, Chore, CloseCause, Decimal, Event, LiquidationWatch, MarginMode, Order, OrderState, Origin, Position,
+    PositionKey, PositionReport, Price, Qty, SessionTime, Severity, Usdt, VenueFigures, VenueTime, VenueView,
 };
 
 /// A push about a position: kept, and compared at once. A difference is left to the fills that come
@@ -119,6 +119,40 @@ pub(super) fn take(turn: &mut Turn, key: &PositionKey) -> bool {
         None => adopt(turn, &view.report, false),
     }
     true
+}
+
+/// What the exchange shows and nothing here holds yet is followed from now on when an exit needs it; says
+/// whether it is.
+pub(in crate::engine) fn claim(turn: &mut Turn, key: &PositionKey) -> bool {
+    is_unclaimed(turn, key) && claim_at_last(turn, key)
+}
+
+/// The same when an entry of ours may have made it, whose fills were waited for in vain.
+pub(in crate::engine) fn claim_at_last(turn: &mut Turn, key: &PositionKey) -> bool {
+    let Some(view) = turn.state().venue_positions.get(key).filter(|view| is_news(turn, view)).cloned() else {
+        return false;
+    };
+    let explained = turn.state().orders.working().all(|order| !may_have_made(order, key));
+    adopt(turn, &view.report, explained);
+    turn.state().positions.get(key).is_some()
+}
+
+/// Whether the exchange shows a position of which nothing is held here, that did not just end, and that no
+/// entry of ours is about to explain.
+pub(in crate::engine) fn is_unclaimed(turn: &Turn, key: &PositionKey) -> bool {
+    turn.state().venue_positions.get(key).is_some_and(|view| is_news(turn, view)) && !entry_works(turn, key)
+}
+
+fn is_news(turn: &Turn, view: &VenueView) -> bool {
+    let (state, key) = (turn.state(), &view.report.key);
+    view.report.contracts.is_positive()
+        && state.positions.get(key).is_none()
+        && state.contracts.contains_key(&key.symbol)
+        && is_stable(turn, view, None)
+}
+
+fn entry_works(turn: &Turn, key: &PositionKey) -> bool {
+    turn.state().orders.working().any(|order| !order.reduces() && order.position_key() == *key)
 }
 
 /// Whether all fills that could explain a view are told.
@@ -254,10 +288,8 @@ fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport, explain
 fn adopt(turn: &mut Turn, report: &PositionReport, explained: bool) {
     let Some(quantity) = quantity(turn, report) else { return };
     // Taken at the deadline: an order of ours whose fills cannot be read has made it, if there is one.
-    let has_made_it = |order: &&Order| {
-        !explained && !order.reduces() && order.position_key() == report.key && order.may_have_unknown_fills()
-    };
-    let own = turn.state().orders.working().find(has_made_it).cloned();
+    let made_it = |order: &&Order| !explained && may_have_made(order, &report.key);
+    let own = turn.state().orders.working().find(made_it).cloned();
     let position = Position {
         id: turn.state().positions.next_id(),
         key: report.key.clone(),
@@ -287,6 +319,12 @@ fn adopt(turn: &mut Turn, report: &PositionReport, explained: bool) {
         raise(turn, alert);
     }
     take_figures(turn, &position, report);
+}
+
+/// Whether an order has, or may have, opened a position before its fills are known.
+fn may_have_made(order: &Order, key: &PositionKey) -> bool {
+    let sent = !matches!(order.state, OrderState::Pending) && !order.order_type.rests();
+    !order.reduces() && order.position_key() == *key && (sent || order.may_have_unknown_fills())
 }
 
 /// Gone at the exchange, and no fill of ours explains it: closed outside until evidence says more.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::commands::{done, rejected, working};
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::live_order_manager::{wish_cancel, wish_cancel_entries};
+use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::engine::{chores, exits};
 use crate::model::{
@@ -44,7 +45,7 @@ pub(super) fn advance(turn: &mut Turn) {
 /// The step that may be entered now, if any.
 fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
     let state = turn.state();
-    let open = state.positions.open_count();
+    let open = state.positions.open_count() + unclaimed(turn).len();
     match flatten.step {
         FlattenStep::Pause => Some(FlattenStep::CancelEntries),
         // Closing reduces risk: it does not wait for the cancels of entries.
@@ -53,7 +54,8 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
         FlattenStep::ClosePositions => {
             let is_new = |position: &Position| !state.targets.contains_key(&position.id);
             let waited = flatten.step_since.plus(ROUND_EVERY) <= turn.now;
-            (waited || state.positions.open().any(is_new)).then_some(FlattenStep::ClosePositions)
+            let is_more = state.positions.open().any(is_new) || !unclaimed(turn).is_empty();
+            (waited || is_more).then_some(FlattenStep::ClosePositions)
         }
         // What an entry filled meanwhile is closed too.
         FlattenStep::AwaitCancels if open > 0 => Some(FlattenStep::ClosePositions),
@@ -116,8 +118,17 @@ fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
     working(turn, &id, step.word(), Vec::new());
 }
 
+/// What the exchange shows and is not followed here yet.
+fn unclaimed(turn: &Turn) -> Vec<PositionKey> {
+    let shown = turn.state().venue_positions.keys();
+    shown.filter(|key| positions::is_unclaimed(turn, key)).cloned().collect()
+}
+
 /// Wants every position flat.
 fn close_each(turn: &mut Turn, flatten: &Flatten) {
+    for key in unclaimed(turn) {
+        positions::claim(turn, &key);
+    }
     let keys: Vec<PositionKey> = turn.state().positions.open().map(|position| position.key.clone()).collect();
     for key in keys {
         exits::set_flat(turn, &key, Purpose::Flatten, &format!("flatten {}", flatten.command));

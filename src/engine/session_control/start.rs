@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores, live_order_manager as orders};
+use crate::engine::{Request, chores, live_order_manager as orders, position_sync_service as positions};
 use crate::model::{
     AlertKind, CallClass, CallError, Chore, ContractSpec, ErrorClass, Event, Order, Phase, PositionMode, SessionInfo,
     SessionTime, Severity,
@@ -143,6 +143,10 @@ pub(super) fn ready_when_known(turn: &mut Turn) {
             state.positions.open_count(),
             state.orders.working_count()
         );
+        let more = state.venue_positions.keys().filter(|key| positions::is_unclaimed(turn, key)).count();
+        if more > 0 {
+            reason.push_str(&format!(", {more} more positions at the exchange that are looked at still"));
+        }
         if unknown > 0 {
             reason.push_str(&format!(", {unknown} of them UNKNOWN and asked for"));
         }

@@ -25,7 +25,7 @@ pub use fold::LastClose;
 pub use known::KnownIds;
 pub use orders::{OrderOrigin, Orders};
 pub use positions::{KEPT_CLOSED, Positions};
-pub use upkeep::{BulkRecovery, Link, PriceDoubt, Unanswered, Upkeep};
+pub use upkeep::{BulkRecovery, HeldExit, Link, PriceDoubt, Unanswered, Upkeep};
 pub use waiting::StartWait;
 
 use super::{
