@@ -72,7 +72,7 @@ impl Process {
     }
 
     /// Reads until a line is as wanted; `None` when it died before.
-    pub fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+    pub fn until(&mut self, mut wanted: impl FnMut(&Value) -> bool) -> Option<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

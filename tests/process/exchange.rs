@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -40,11 +41,17 @@ impl Exchange {
 
     /// A headless session on it.
     pub fn session(&self, dir: &Path, more: &[&str]) -> Process {
+        self.session_with(dir, more, &|_| {})
+    }
+
+    /// The same with settings of its own.
+    pub fn session_with(&self, dir: &Path, more: &[&str], settings: &dyn Fn(&mut Command)) -> Process {
         let data = dir.join("data").display().to_string();
         let mut arguments = vec!["run", "--headless", "--data-dir", &data, "--exchange-url", &self.rest];
         arguments.extend(more);
         let mut command = perpdeck(&arguments, dir);
         command.env("PERPDECK_API_KEY", &self.key).env("PERPDECK_API_SECRET", &self.secret);
+        settings(&mut command);
         Process::start(command)
     }
 
