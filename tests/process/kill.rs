@@ -5,7 +5,6 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::child::{Process, perpdeck};
-use super::exchange;
 use super::ledger;
 
 /// Session time over real time: the limits of the exchange are those of session time.
@@ -130,8 +129,7 @@ fn killed_at(point: &str, apart: bool) {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().join("session");
     let exchange = apart.then(|| {
-        let clock = format!("--clock-offset={}", exchange::clock_ms());
-        let arguments = ["sim", "--api-key", "key", "--api-secret", "secret", "--speed", SPEED, &clock];
+        let arguments = ["sim", "--api-key", "key", "--api-secret", "secret", "--speed", SPEED];
         let mut exchange = Process::start(perpdeck(&arguments, data.path()));
         let url = exchange.event("ready").expect("the simulator starts")["rest"].as_str().unwrap().to_owned();
         (exchange, url)

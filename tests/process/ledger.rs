@@ -8,6 +8,8 @@ use std::path::Path;
 use perpdeck::model::{Decimal, Event, OrderState, SessionState, SessionTime, Side};
 use serde_json::Value;
 
+use super::child::exchange_clock;
+
 /// `GET /sim/ledger` of the exchange at `http://host:port`.
 pub fn fetch(exchange: &str) -> Value {
     let address = exchange.trim_start_matches("http://").trim_end_matches('/');
@@ -34,7 +36,7 @@ pub fn fetch(exchange: &str) -> Value {
 
 /// The same of an exchange that was joined in memory and has ended: its books, opened again.
 pub fn reopened(data_dir: &Path, candles: &Path, seed: u64) -> Value {
-    use perpdeck::simulator::{CandleMarket, Candles, Credentials, GapRule, InMemory, Scenario, Settings};
+    use perpdeck::simulator::{CandleMarket, Candles, ClockError, Credentials, GapRule, InMemory, Scenario, Settings};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let candles = Candles::load(candles, GapRule::Refuse).unwrap();
@@ -42,6 +44,7 @@ pub fn reopened(data_dir: &Path, candles: &Path, seed: u64) -> Value {
         let settings = Settings {
             candles: Some(CandleMarket { symbol, candles: candles.into() }),
             data_dir: Some(data_dir.join("sim")),
+            clock: ClockError { offset_ms: exchange_clock::ahead_ms(), drift_ppm: 0 },
             ..Settings::new(seed, Scenario::load("calm").unwrap(), Credentials::new("any", "key"))
         };
         let clock = perpdeck::clock::Clock::starting_at(
@@ -78,7 +81,7 @@ pub fn agree(ledger: &Value, data_dir: &Path, about: &str) {
 }
 
 /// The fills of the journal are those of the exchange, each once, with size, price and fee.
-fn fills(ledger: &Value, data_dir: &Path, about: &str) {
+pub fn fills(ledger: &Value, data_dir: &Path, about: &str) {
     type Deal = (Decimal, Decimal, Option<Decimal>);
     let mut here: BTreeMap<String, Deal> = BTreeMap::new();
     for entry in perpdeck::journal::read(&perpdeck::runtime::journal_of(data_dir)).unwrap() {
