@@ -7,7 +7,7 @@ use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AccountReport, AlertKind, CancelOutcome, Category, Contracts, Decimal, Effect, Event, Evidence, FillId, FillReport,
     Intent, OrderReport, OrderState, PlaceOrder, PositionKey, PositionReport, Price, Push, Refusal, SessionState,
-    Severity, Side, Usdt, VenueOrderState, VenuePositionId, VenueTime,
+    Severity, Side, Usdt, VenueOrderState, VenuePositionId,
 };
 use proptest::prelude::*;
 
@@ -137,7 +137,7 @@ impl World {
             profit: None,
             taker: Some(true),
             category,
-            at: VenueTime::from_micros(self.bench.now.micros()),
+            at: venue(self.bench.now),
         };
         self.fills.push(fill.clone());
         let position = self.position(key);
@@ -234,7 +234,7 @@ impl World {
                     error_code: 0,
                     refusal: Refusal::Unspecified,
                     version: 9,
-                    updated_at: VenueTime::from_micros(self.bench.now.micros()),
+                    updated_at: venue(self.bench.now),
                     created_at: None,
                     limit: None,
                 });

@@ -8,8 +8,6 @@ use std::path::Path;
 use perpdeck::model::{Decimal, Event, OrderState, SessionState, SessionTime, Side};
 use serde_json::Value;
 
-use super::child::exchange_clock;
-
 /// `GET /sim/ledger` of the exchange at `http://host:port`.
 pub fn fetch(exchange: &str) -> Value {
     let address = exchange.trim_start_matches("http://").trim_end_matches('/');
@@ -36,7 +34,7 @@ pub fn fetch(exchange: &str) -> Value {
 
 /// The same of an exchange that was joined in memory and has ended: its books, opened again.
 pub fn reopened(data_dir: &Path, candles: &Path, seed: u64) -> Value {
-    use perpdeck::simulator::{CandleMarket, Candles, ClockError, Credentials, GapRule, InMemory, Scenario, Settings};
+    use perpdeck::simulator::{CandleMarket, Candles, Credentials, GapRule, InMemory, Scenario, Settings};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let candles = Candles::load(candles, GapRule::Refuse).unwrap();
@@ -44,7 +42,6 @@ pub fn reopened(data_dir: &Path, candles: &Path, seed: u64) -> Value {
         let settings = Settings {
             candles: Some(CandleMarket { symbol, candles: candles.into() }),
             data_dir: Some(data_dir.join("sim")),
-            clock: ClockError { offset_ms: exchange_clock::ahead_ms(), drift_ppm: 0 },
             ..Settings::new(seed, Scenario::load("calm").unwrap(), Credentials::new("any", "key"))
         };
         let clock = perpdeck::clock::Clock::starting_at(
