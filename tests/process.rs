@@ -10,6 +10,8 @@
 
 #[path = "process/child.rs"]
 mod child;
+#[path = "process/clocks.rs"]
+mod clocks;
 #[path = "process/disk.rs"]
 mod disk;
 #[path = "process/exchange.rs"]

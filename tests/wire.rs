@@ -9,6 +9,8 @@ mod agreement;
 mod answers;
 #[path = "wire/connections.rs"]
 mod connections;
+#[path = "common/exchange_clock.rs"]
+mod exchange_clock;
 #[path = "wire/lists.rs"]
 mod lists;
 #[path = "wire/pacing.rs"]

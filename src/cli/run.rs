@@ -144,6 +144,7 @@ fn launch(args: &RunArgs, loaded: Loaded) -> Result<Launch, Failure> {
         let books = data_dir.join("sim");
         let mut market = sim::settings(settings.simulator.seed, &scenario, candles.as_deref(), Some(&books))?;
         market.balance = settings.risk.paper_capital;
+        market.clock.offset_ms = settings.simulator.clock_offset_ms;
         let label = match &settings.simulator.candles {
             Some(file) => file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             None => format!("scenario {scenario}"),

@@ -23,7 +23,7 @@ pub enum Kind {
     /// An address with one of these schemes; empty is "not set".
     Url(&'static [&'static str]),
     /// A whole number within these bounds.
-    Whole(u64, u64),
+    Whole(i64, i64),
     /// A percentage within these bounds, in thousandths.
     Percent(i64, i64),
     /// An amount of USDT within these bounds, in thousandths.
@@ -97,7 +97,7 @@ impl Kind {
                 written.quoted().filter(|text| text.is_empty() || url(text, schemes)).map(Value::from)
             }
             Self::Whole(low, high) => {
-                let number: u64 = written.number()?.replace('_', "").parse().ok()?;
+                let number: i64 = written.number()?.replace('_', "").parse().ok()?;
                 (*low..=*high).contains(&number).then(|| Value::from(number))
             }
             Self::Percent(low, high) | Self::Money(low, high) => decimal(written, *low, *high),

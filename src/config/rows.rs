@@ -97,6 +97,7 @@ pub const ROWS: &[Row] = &[
     Row { key: "simulator.scenario", kind: Kind::Text },
     Row { key: "simulator.candles", kind: Kind::Path },
     Row { key: "simulator.speed", kind: Kind::Pace },
+    Row { key: "simulator.clock_offset_ms", kind: Kind::Whole(-31_622_400_000, 31_622_400_000) },
 ];
 
 /// The setting with this key.

@@ -562,11 +562,13 @@ pub struct SimulatorSettings {
     pub candles: Option<PathBuf>,
     /// How fast its time passes.
     pub speed: Pace,
+    /// How far its own clock is ahead of ours, in milliseconds; negative: behind.
+    pub clock_offset_ms: i64,
 }
 
 impl Default for SimulatorSettings {
     fn default() -> Self {
-        Self { seed: 7, scenario: "calm".into(), candles: None, speed: Pace::Times(Decimal::ONE) }
+        Self { seed: 7, scenario: "calm".into(), candles: None, speed: Pace::Times(Decimal::ONE), clock_offset_ms: 0 }
     }
 }
 

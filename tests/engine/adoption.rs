@@ -2,7 +2,7 @@
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    Action, AlertKind, Category, CommandStatus, Contracts, Intent, Push, Side, SignalId, SignalOutcome, VenueTime,
+    Action, AlertKind, Category, CommandStatus, Contracts, Intent, Push, Side, SignalId, SignalOutcome,
 };
 
 use crate::harness::*;
@@ -13,7 +13,7 @@ fn a17_an_adopted_position_is_not_doubled_by_its_late_fill() {
     let mut bench = Bench::ready();
     let mut fill = bench.foreign_fill("BTC_USDT", Intent::open(Side::Long), "100", "50000", Category::Normal);
     bench.pass(secs(1));
-    fill.at = VenueTime::from_micros(bench.now.micros());
+    fill.at = venue(bench.now);
     let report = bench.position_report("BTC_USDT", Side::Long, "100", "50000", "33546.4", "166.67");
     settle(&mut bench, vec![report]);
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts.0, d("100"));

@@ -352,9 +352,7 @@ fn a_start_is_ready_two_seconds_after_the_exchange_answers_again() {
             match request {
                 // One answer in three is a time-out that comes much later: here, never.
                 Request::OpenOrders if !up => continue,
-                Request::ServerTime if up => bench.reply(Reply::ServerTime {
-                    result: Ok(perpdeck::model::ClockOffset { offset_us: 0, round_trip_us: 0 }),
-                }),
+                Request::ServerTime if up => bench.reply(Reply::ServerTime { result: Ok(clock_offset()) }),
                 Request::ServerTime => bench.reply(Reply::ServerTime { result: Err(bad()) }),
                 Request::Contracts if up => bench.reply(Reply::Contracts { result: Ok(vec![contract("BTC_USDT")]) }),
                 Request::Contracts => bench.reply(Reply::Contracts { result: Err(bad()) }),

@@ -7,7 +7,7 @@ use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AccountReport, AlertKind, CancelOutcome, Category, Contracts, Decimal, Effect, Event, Evidence, FillId, FillReport,
     Intent, OrderReport, OrderState, PlaceOrder, PositionKey, PositionReport, Price, Push, Refusal, SessionState,
-    Severity, Side, Usdt, VenueOrderState, VenuePositionId, VenueTime,
+    Severity, Side, Usdt, VenueOrderState, VenuePositionId,
 };
 use proptest::prelude::*;
 
@@ -106,10 +106,12 @@ impl World {
 
     /// Fills at the exchange; told by push as the wire is just now.
     fn trade(&mut self, key: &PositionKey, effect: Effect, size: Decimal, category: Category, order: Option<u64>) {
-        // Nothing that follows an answer has the stamp of what was answered.
-        self.bench.now = self.bench.now.plus(std::time::Duration::from_millis(1));
         let price = self.price(key.symbol.as_str());
         let leg = self.legs.entry(key.clone()).or_default();
+        let gain = if key.side == Side::Long { price - leg.entry } else { leg.entry - price };
+        let worth = contract(key.symbol.as_str()).quantity(Contracts(size)).0;
+        // The exchange tells it with each close; what is estimated before an opening is known moves later.
+        let profit = (effect == Effect::Close).then(|| Usdt(gain * worth));
         match effect {
             Effect::Open => {
                 if leg.contracts.is_zero() {
@@ -136,10 +138,10 @@ impl World {
             contracts: Contracts(size),
             price: Price(price),
             fee: Some(Usdt(d("0.01"))),
-            profit: None,
+            profit,
             taker: Some(true),
             category,
-            at: VenueTime::from_micros(self.bench.now.micros()),
+            at: venue(self.bench.now),
         };
         self.fills.push(fill.clone());
         let position = self.position(key);
@@ -204,6 +206,8 @@ impl World {
                     return self.bench.refuse(no, refusal());
                 }
                 let (effect, left) = (order.intent.effect, size);
+                // What follows an answer has a later stamp than what was answered.
+                self.bench.now = self.bench.now.plus(std::time::Duration::from_millis(1));
                 self.orders.insert(no.0, (*order, size));
                 self.bench.accept(no);
                 let first = (left / d("2")).trunc();
@@ -236,7 +240,7 @@ impl World {
                     error_code: 0,
                     refusal: Refusal::Unspecified,
                     version: 9,
-                    updated_at: VenueTime::from_micros(self.bench.now.micros()),
+                    updated_at: venue(self.bench.now),
                     created_at: None,
                     limit: None,
                 });

@@ -13,6 +13,8 @@ use perpdeck::model::{
     VenueOrderState, VenuePositionId, VenueTime,
 };
 
+use crate::exchange_clock;
+
 pub fn d(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()
 }
@@ -25,9 +27,19 @@ pub fn key(name: &str, side: Side) -> PositionKey {
     PositionKey { symbol: symbol(name), side }
 }
 
-/// What the exchange's clock shows when the session's shows this: on the bench they agree.
+/// How far the exchange's clock is ahead: they agree, unless this run of the tests wants it otherwise.
+pub fn clock_offset() -> ClockOffset {
+    ClockOffset { offset_us: exchange_clock::ahead_ms() * 1_000, round_trip_us: 0 }
+}
+
+/// What the exchange's clock shows when the session's shows this.
 pub fn venue(at: SessionTime) -> VenueTime {
-    VenueTime::from_micros(at.micros())
+    clock_offset().to_venue(at)
+}
+
+/// Midnight at the exchange, so many days after the bench began there.
+pub fn midnight(days: i64) -> SessionTime {
+    clock_offset().to_session(VenueTime::from_secs(1_767_225_600 + days * 86_400))
 }
 
 pub fn secs(secs: u64) -> Duration {
@@ -91,7 +103,7 @@ impl Bench {
         change(&mut settings);
         let mut bench = Self {
             engine: Engine::new(settings, SessionState::default()),
-            now: SessionTime::from_secs(1_767_225_600),
+            now: midnight(0),
             log: Vec::new(),
             requests: Vec::new(),
             last: Vec::new(),
@@ -144,7 +156,7 @@ impl Bench {
 
     /// Answers all that a start asks.
     pub fn answer_start(&mut self, mode: PositionMode, positions: Vec<PositionReport>) {
-        self.reply(Reply::ServerTime { result: Ok(ClockOffset { offset_us: 0, round_trip_us: 0 }) });
+        self.reply(Reply::ServerTime { result: Ok(clock_offset()) });
         self.push(Push::Connected);
         self.reply(Reply::Contracts {
             result: Ok(vec![contract("BTC_USDT"), contract("ETH_USDT"), contract("SOL_USDT"), contract("XRP_USDT")]),

@@ -18,6 +18,8 @@ mod cancels;
 mod control;
 mod cross_margin;
 mod evidence;
+#[path = "../common/exchange_clock.rs"]
+mod exchange_clock;
 mod exits;
 mod flatten;
 mod fold;

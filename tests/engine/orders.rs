@@ -5,7 +5,7 @@ use perpdeck::config::Settings;
 use perpdeck::engine::{Engine, Request};
 use perpdeck::model::{
     Action, AlertKind, CancelOutcome, Contracts, Event, Intent, OrderState, OrderType, Phase, Price, Qty, RawSignal,
-    RiskCheck, SessionState, Side, SignalOutcome, VenueOrderId, VenueOrderState, VenueTime,
+    RiskCheck, SessionState, Side, SignalOutcome, VenueOrderId, VenueOrderState,
 };
 
 use crate::answers::*;
@@ -456,10 +456,7 @@ fn i38_thousands_of_orders_leave_no_more_behind_than_hundreds() {
         bench.now = bench.now.plus(secs(5));
         let quotes: Vec<_> = bench.state().quotes.values().cloned().collect();
         for quote in quotes {
-            bench.push(perpdeck::model::Push::Quote(perpdeck::model::Quote {
-                at: VenueTime::from_micros(bench.now.micros()),
-                ..quote
-            }));
+            bench.push(perpdeck::model::Push::Quote(perpdeck::model::Quote { at: venue(bench.now), ..quote }));
         }
         bench.tick();
         bench.log.clear();

@@ -3,7 +3,7 @@
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AlertKind, Category, CloseCause, Contracts, Event, FillId, Intent, Origin, PositionMode, Price, Push, RiskCheck,
-    Severity, Side, SignalOutcome, Usdt, VenueOrderState, VenueTime,
+    Severity, Side, SignalOutcome, Usdt, VenueOrderState,
 };
 
 use crate::harness::*;
@@ -501,7 +501,7 @@ fn a_fill_of_another_client_of_the_account_is_named_as_such() {
     assert_eq!(position.origin, Origin::Outside);
     assert_eq!(bench.alerts(AlertKind::PositionOpenedOutside).len(), 1);
     let again = FillId::new("x1").unwrap();
-    assert!(bench.state().orders.has_seen_fill(&again, VenueTime::from_micros(bench.now.micros()), None));
+    assert!(bench.state().orders.has_seen_fill(&again, venue(bench.now), None));
 }
 
 #[test]

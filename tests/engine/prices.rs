@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use perpdeck::model::{Price, Push, Quote, Side, VenueTime};
+use perpdeck::engine::Reply;
+use perpdeck::model::{ClockOffset, Price, Push, Quote, Side, VenueTime};
 
 use crate::harness::*;
 
@@ -178,6 +179,23 @@ fn a_stamp_of_the_far_future_is_not_fresh_for_ever() {
     bench.tick_of("BTC_USDT", "50020", |_| {});
     assert_eq!(bench.mark_of("BTC_USDT"), Price(d("50020")));
     ordered(bench.signal("s2", "S1", "BTC_USDT", "buy", "0.001"));
+}
+
+#[test]
+fn the_age_of_a_price_is_the_same_wherever_the_exchanges_clock_stands() {
+    for ahead_ms in [-45_000, -5_000, -300, 0, 300, 5_000, 45_000] {
+        let mut bench = Bench::ready();
+        let offset = ClockOffset { offset_us: ahead_ms * 1_000, round_trip_us: 20_000 };
+        bench.reply(Reply::ServerTime { result: Ok(offset) });
+        let age = |bench: &Bench| bench.state().quote_age(&symbol("BTC_USDT"), bench.now).unwrap();
+        bench.wait(60_000);
+        let stamped = offset.to_venue(bench.now).minus(secs(3));
+        bench.tick_of("BTC_USDT", "50000", |quote| quote.at = stamped);
+        assert_eq!(age(&bench), secs(3) - offset.uncertainty(), "{ahead_ms}: late on the way");
+        let stamped = offset.to_venue(bench.now);
+        bench.tick_of("BTC_USDT", "50000", |quote| quote.at = stamped);
+        assert_eq!(age(&bench), Duration::ZERO, "{ahead_ms}: just now");
+    }
 }
 
 #[test]

@@ -4,8 +4,7 @@
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AccountReport, AlertKind, CancelOutcome, Category, Contracts, ErrorClass, Event, Intent, MarginMode, OrderState,
-    PositionReport, Push, Quote, RiskLimit, SessionTime, Severity, Side, Usdt, VenueOrderState, VenuePositionId,
-    VenueTime,
+    PositionReport, Push, Quote, RiskLimit, Severity, Side, Usdt, VenueOrderState, VenuePositionId,
 };
 
 use crate::harness::*;
@@ -206,7 +205,7 @@ fn race_day_roll_during_a_check() {
     bench.open_position("s1", "BTC_USDT", "buy", "0.019", "50000");
     let out = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
     bench.accept(out);
-    bench.now = SessionTime::from_secs(1_767_225_600 + 86_400 - 1);
+    bench.now = midnight(1).minus(secs(1));
     bench.tick();
     bench.requests.clear();
     bench.fill(out, "190", "17000");
@@ -214,7 +213,7 @@ fn race_day_roll_during_a_check() {
     let fresh = |bench: &mut Bench| {
         let quotes: Vec<Quote> = bench.state().quotes.values().cloned().collect();
         for quote in quotes {
-            bench.push(Push::Quote(Quote { at: VenueTime::from_micros(bench.now.micros()), ..quote }));
+            bench.push(Push::Quote(Quote { at: venue(bench.now), ..quote }));
         }
     };
     fresh(&mut bench);

@@ -10,7 +10,7 @@ use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     Action, BreakerState, CallClass, CancelOutcome, Category, ClientOrderId, Contracts, Effect, ErrorClass, Event,
     FillId, FillReport, OrderNo, OrderState, PlaceOrder, PositionKey, PositionMode, PositionReport, Price, Push,
-    RawSignal, SessionTime, Side, SignalOutcome, StopPolicy, VenueOrderId, VenueOrderState, VenueTime,
+    RawSignal, SessionTime, Side, SignalOutcome, StopPolicy, VenueOrderId, VenueOrderState,
 };
 use proptest::prelude::*;
 
@@ -286,7 +286,7 @@ impl World {
                 liquidation,
                 "100",
             );
-            report.updated_at = VenueTime::from_micros(at.micros());
+            report.updated_at = venue(*at);
             report
         })
         .collect()
@@ -368,7 +368,7 @@ impl World {
                 profit: None,
                 taker: Some(true),
                 category: Category::Normal,
-                at: VenueTime::from_micros(now.micros()),
+                at: venue(now),
             };
             self.fills.push(fill.clone());
             self.pushes.push(Push::Fill(fill));

@@ -1,8 +1,8 @@
 //! `RiskManager`: the twenty-four behaviours and the defects about money and limits.
 
 use perpdeck::model::{
-    Action, AlertKind, Decimal, Event, OrderState, Price, Push, Quote, RiskCheck, RiskLimit, SessionTime, Severity,
-    Side, SignalOutcome, Usdt, VenueOrderState, VenueTime,
+    Action, AlertKind, Decimal, Event, OrderState, Price, Push, Quote, RiskCheck, RiskLimit, Severity, Side,
+    SignalOutcome, Usdt, VenueOrderState,
 };
 
 use crate::harness::*;
@@ -188,7 +188,7 @@ fn a33_r15_r16_market_orders_are_judged_at_a_fresh_mark_price_and_exits_need_non
         bid: None,
         ask: None,
         funding_rate: None,
-        at: VenueTime::from_micros(bench.now.micros()),
+        at: venue(bench.now),
     };
     bench.push(Push::Quote(torn));
     let outcome = bench.signal("s4", "S1", "ETH_USDT", "buy", "0.1");
@@ -211,7 +211,7 @@ fn a33_without_any_price_entries_are_refused_and_exits_leave() {
         bid: None,
         ask: None,
         funding_rate: None,
-        at: VenueTime::from_micros(bench.now.micros()),
+        at: venue(bench.now),
     };
     bench.push(Push::Quote(no_mark));
     assert!(reason(&bench.signal("s2", "S1", "ETH_USDT", "buy", "0.1")).contains("no price"));
@@ -220,7 +220,7 @@ fn a33_without_any_price_entries_are_refused_and_exits_leave() {
 #[test]
 fn b19_i24_r18_the_day_rolls_once_and_a_loss_belongs_to_the_day_of_its_fill() {
     let mut bench = Bench::ready();
-    let midnight = SessionTime::from_secs((bench.now.day() + 1) * 86_400);
+    let midnight = midnight(1);
     bench.now = midnight.minus(secs(1));
     bench.quote("BTC_USDT", "50000");
     lose(&mut bench, "s1", "40000");
@@ -232,7 +232,7 @@ fn b19_i24_r18_the_day_rolls_once_and_a_loss_belongs_to_the_day_of_its_fill() {
     let yesterday = bench.fill_of(exit, "50", "49000");
     // The exchange's clock is ahead: its fill is of the new day, and begins it.
     let mut today = bench.fill_of(exit, "50", "49000");
-    today.at = VenueTime::from_micros(midnight.micros());
+    today.at = venue(midnight);
     bench.push(Push::Fill(today));
     assert_eq!(bench.state().equity.day_realised.0, d("-5.01"));
     bench.now = midnight.plus(secs(1));
@@ -250,7 +250,7 @@ fn b19_a_new_day_takes_the_daily_limit_back() {
     let mut bench = Bench::ready();
     lose(&mut bench, "s1", "20000");
     assert!(bench.state().limits.contains_key(&RiskLimit::DailyLoss));
-    bench.now = SessionTime::from_secs((bench.now.day() + 1) * 86_400);
+    bench.now = midnight(1);
     bench.tick();
     assert!(!bench.state().limits.contains_key(&RiskLimit::DailyLoss));
     assert!(!bench.alerts(AlertKind::DailyLossLimit)[0].is_active());

@@ -8,8 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "../common/exchange_clock.rs"]
+mod exchange_clock;
+
 /// No condition of a test takes longer than this, however slow the machine.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How `perpdeck sim` is told where its clock is.
+pub const CLOCK_OPTION: &str = "--clock-offset";
 
 /// A running process.
 pub struct Process {
@@ -21,11 +27,26 @@ pub struct Process {
     pub said: Vec<Value>,
 }
 
-/// The program with these arguments, away from the user's own settings.
+/// The program with these arguments, away from the user's own settings. The exchange that it brings along,
+/// apart or embedded, has its clock where this run of the tests wants it.
 pub fn perpdeck(arguments: &[&str], home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perpdeck"));
-    command.args(arguments).env_clear().env("HOME", home).env("PERPDECK_STRATEGY_ENABLED", "false");
+    command.args(arguments);
+    if arguments.first() == Some(&"sim") && !arguments.iter().any(|argument| argument.starts_with(CLOCK_OPTION)) {
+        command.arg(format!("{CLOCK_OPTION}={}", exchange_clock::ahead_ms()));
+    }
+    at_home(&mut command, home);
     command
+}
+
+/// Nothing of the user's environment, and the embedded exchange's clock where this run wants it.
+pub fn at_home(command: &mut Command, home: &Path) {
+    let clock = exchange_clock::ahead_ms().to_string();
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PERPDECK_STRATEGY_ENABLED", "false")
+        .env("PERPDECK_SIMULATOR_CLOCK_OFFSET_MS", clock);
 }
 
 impl Process {

@@ -7,7 +7,6 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::child::{Process, perpdeck};
-use super::exchange;
 use super::kill::{SPEED, burst};
 use super::ledger;
 
@@ -104,8 +103,7 @@ impl Drop for Small {
 
 /// An exchange that has all the space it wants.
 fn exchange(home: &Path) -> (Process, String) {
-    let clock = format!("--clock-offset={}", exchange::clock_ms());
-    let arguments = ["sim", "--api-key", "key", "--api-secret", "secret", "--speed", SPEED, &clock];
+    let arguments = ["sim", "--api-key", "key", "--api-secret", "secret", "--speed", SPEED];
     let mut exchange = Process::start(perpdeck(&arguments, home));
     let url = exchange.event("ready").expect("the simulator starts")["rest"].as_str().unwrap().to_owned();
     (exchange, url)

@@ -10,11 +10,6 @@ use serde_json::{Value, json};
 use super::child::{Process, perpdeck};
 use super::ledger;
 
-/// How far the exchange's clock is ahead of ours in this run, in ms: `TEST_EXCHANGE_CLOCK_MS`.
-pub fn clock_ms() -> i64 {
-    std::env::var("TEST_EXCHANGE_CLOCK_MS").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
 /// `perpdeck sim`, running.
 pub struct Exchange {
     /// Its address.
@@ -26,12 +21,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// With its clock where this run wants it.
+    /// Calm, unless more is said.
     pub fn start(home: &Path, more: &[&str]) -> Self {
-        let offset = clock_ms().to_string();
-        let mut arguments = vec!["sim", "--listen", "127.0.0.1:0", "--scenario", "calm"];
-        let clock = format!("--clock-offset={offset}");
-        arguments.push(&clock);
+        let mut arguments = vec!["sim", "--listen", "127.0.0.1:0"];
         arguments.extend(more);
         let mut process = Process::start(perpdeck(&arguments, home));
         let ready = process.event("ready").expect("the exchange is up");

@@ -10,7 +10,7 @@ use perpdeck::runtime::{journal_of, journal_options, recover};
 use perpdeck::store::record_of;
 use serde_json::{Value, json};
 
-use super::child::{Process, perpdeck};
+use super::child::{Process, at_home, perpdeck};
 
 /// The directories that are kept, one of every format.
 fn kept() -> Vec<PathBuf> {
@@ -183,12 +183,8 @@ fn folders_and_files_are_private_whatever_the_umask_is() {
     let dir = temp.path().join("session");
     let mut command = std::process::Command::new("sh");
     let program = env!("CARGO_BIN_EXE_perpdeck");
-    command
-        .args(["-c", "umask 000; exec \"$0\" run --headless --data-dir \"$1\"", program])
-        .arg(&dir)
-        .env_clear()
-        .env("HOME", temp.path())
-        .env("PERPDECK_STRATEGY_ENABLED", "false");
+    command.args(["-c", "umask 000; exec \"$0\" run --headless --data-dir \"$1\"", program]).arg(&dir);
+    at_home(&mut command, temp.path());
     let mut process = Process::start(command);
     process.event("ready").unwrap();
     assert!(

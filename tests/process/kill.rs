@@ -5,7 +5,6 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::child::{Process, perpdeck};
-use super::exchange;
 use super::ledger;
 
 /// Session time over real time: the limits of the exchange are those of session time.
@@ -59,8 +58,8 @@ pub(super) fn burst(process: &mut Process, about: &str) {
     }
 }
 
-/// An entry of the burst under its id. One that is to wait, for an exit or for what is not proven yet,
-/// comes again when something happened.
+/// An entry of the burst under its id. One that is to wait, for an exit, for what is not proven yet or for
+/// a disk that others keep busy, comes again when something happened.
 fn entered(process: &mut Process, n: u32, about: &str) -> String {
     for time in 0.. {
         let id = format!("burst-{n}-{time}");
@@ -72,7 +71,8 @@ fn entered(process: &mut Process, n: u32, about: &str) -> String {
         if answer["result"] == "accepted" {
             return id;
         }
-        let waits = answer["reason"].as_str().is_some_and(|why| why.contains("no new entry until"));
+        let reasons = ["no new entry until", "the disk is too slow"];
+        let waits = answer["reason"].as_str().is_some_and(|why| reasons.iter().any(|reason| why.contains(reason)));
         assert!(waits && time < 500, "{about}: {answer}");
         assert!(process.until(|line| line["event"] != "answer").is_some(), "{about}: it lives");
     }
@@ -130,8 +130,7 @@ fn killed_at(point: &str, apart: bool) {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().join("session");
     let exchange = apart.then(|| {
-        let clock = format!("--clock-offset={}", exchange::clock_ms());
-        let arguments = ["sim", "--api-key", "key", "--api-secret", "secret", "--speed", SPEED, &clock];
+        let arguments = ["sim", "--api-key", "key", "--api-secret", "secret", "--speed", SPEED];
         let mut exchange = Process::start(perpdeck(&arguments, data.path()));
         let url = exchange.event("ready").expect("the simulator starts")["rest"].as_str().unwrap().to_owned();
         (exchange, url)

@@ -78,7 +78,7 @@ pub fn agree(ledger: &Value, data_dir: &Path, about: &str) {
 }
 
 /// The fills of the journal are those of the exchange, each once, with size, price and fee.
-fn fills(ledger: &Value, data_dir: &Path, about: &str) {
+pub fn fills(ledger: &Value, data_dir: &Path, about: &str) {
     type Deal = (Decimal, Decimal, Option<Decimal>);
     let mut here: BTreeMap<String, Deal> = BTreeMap::new();
     for entry in perpdeck::journal::read(&perpdeck::runtime::journal_of(data_dir)).unwrap() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{
     AccountReport, FillId, FillReport, Intent, OrderReport, PlaceOrder, PositionKey, PositionReport, Push, Side,
-    VenueOrderId, VenueOrderState, VenueTime,
+    VenueOrderId, VenueOrderState,
 };
 
 use super::simulated::{Simulated, market, until};
@@ -78,8 +78,8 @@ async fn trade(simulated: &Simulated) {
 
 fn compare(scenario: &str, fault: Option<&str>) {
     paused(async {
-        let simulated = Simulated::open(scenario);
-        let begun = simulated.clock.now();
+        let simulated = Simulated::open(scenario).await;
+        let begun = simulated.venue_now();
         let mut stream = simulated.adapter.stream(vec![symbol("BTC_USDT"), symbol("ETH_USDT")]);
         until(&mut stream, |push| matches!(push, Push::Connected)).await;
         if let Some(fault) = fault {
@@ -116,12 +116,7 @@ fn compare(scenario: &str, fault: Option<&str>) {
             assert_eq!(order.state, VenueOrderState::Resting);
             polled.order(order);
         }
-        for fill in adapter
-            .fills_since(&[symbol("BTC_USDT"), symbol("ETH_USDT")], VenueTime::from_micros(begun.micros()))
-            .await
-            .unwrap()
-            .rows
-        {
+        for fill in adapter.fills_since(&[symbol("BTC_USDT"), symbol("ETH_USDT")], begun).await.unwrap().rows {
             polled.fill(fill);
         }
         for position in adapter.positions().await.unwrap().rows {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use perpdeck::exchange::{Departure, Exchange};
-use perpdeck::model::{CallError, ErrorClass, Refusal, VenueTime};
+use perpdeck::model::{CallError, ErrorClass, Refusal};
 
-use super::stub::{Answer, CREATE, OPEN_ORDERS, Stub, TIME_OUT, cancel, client_id, entry, no, ok, paused, symbol};
+use super::stub::{
+    Answer, CREATE, OPEN_ORDERS, Stub, TIME_OUT, cancel, client_id, entry, no, ok, paused, stamp, symbol,
+};
 
 use ErrorClass::{AccessRefused, Ambiguous, Fatal, Retryable};
 
@@ -18,7 +20,7 @@ fn reactions(status: u16, body: &str) -> [CallError; 3] {
         for path in [CREATE, CANCEL, OPEN_ORDERS] {
             stub.says_with(path, status, body);
         }
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         [
             adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err(),
             adapter.cancel(&[cancel(1, Some("7"))]).await.unwrap_err(),
@@ -96,7 +98,7 @@ fn an_answer_that_is_not_the_protocol_leaves_an_order_in_doubt() {
 fn a4_a_success_without_an_order_id_is_in_doubt_and_never_an_empty_id() {
     paused(async {
         let stub = Stub::paused();
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         for body in [
             ok(r#"{"orderId":""}"#),
             ok(r#"{"order_id":"814218083416790528"}"#),
@@ -117,7 +119,7 @@ fn a4_a_success_without_an_order_id_is_in_doubt_and_never_an_empty_id() {
 fn a20_success_false_is_no_snapshot() {
     paused(async {
         let stub = Stub::paused();
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         for body in [
             r#"{"success":false,"code":0,"data":[]}"#.to_owned(),
             r#"{"success":false,"code":500,"data":[]}"#.to_owned(),
@@ -138,13 +140,7 @@ fn a20_success_false_is_no_snapshot() {
             }
             assert!(adapter.positions().await.is_err(), "{body}");
             assert!(adapter.open_orders().await.is_err(), "{body}");
-            assert!(
-                adapter
-                    .fills_since(&[symbol("BTC_USDT")], VenueTime::from_micros(stub.clock().now().micros()))
-                    .await
-                    .is_err(),
-                "{body}"
-            );
+            assert!(adapter.fills_since(&[symbol("BTC_USDT")], stub.venue_now()).await.is_err(), "{body}");
             assert!(adapter.account().await.is_err(), "{body}");
         }
         stub.says("/api/v1/private/position/open_positions", &ok("[]"));
@@ -156,7 +152,7 @@ fn a20_success_false_is_no_snapshot() {
 fn code_200_and_pages_and_a_written_null_are_lists_and_a_missing_one_is_not() {
     paused(async {
         let stub = Stub::paused();
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let path = "/api/v1/private/position/open_positions";
         for (body, is_list) in [
             (r#"{"success":true,"code":200,"data":[]}"#, true),
@@ -200,7 +196,7 @@ fn no_answer_in_time_is_in_doubt_and_counts() {
         for path in [CREATE, CANCEL, OPEN_ORDERS] {
             stub.answers(path, vec![Answer::Hang]);
         }
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let start = stub.clock().now();
         let placed = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((placed.class, placed.counts), (Ambiguous, true));
@@ -219,7 +215,7 @@ fn after_429_the_group_keeps_silent_as_long_as_it_was_told() {
         let busy = Answer::Say { status: 429, headers: vec![("retry-after", "7".into())], body: String::new() };
         let fine = Answer::Say { status: 200, headers: vec![], body: ok("[]") };
         stub.answers(OPEN_ORDERS, vec![busy, fine]);
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let start = stub.clock().now();
         assert_eq!(adapter.open_orders().await.unwrap_err().class, Retryable);
         adapter.open_orders().await.unwrap();
@@ -232,11 +228,12 @@ fn after_429_the_group_keeps_silent_as_long_as_it_was_told() {
 fn a_lookup_tells_unknown_from_failed() {
     paused(async {
         let stub = Stub::paused();
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let path = "/api/v1/private/order/external/BTC_USDT/k-1";
         let order = |oid: &str| {
             ok(&format!(
-                r#"{{"orderId":"814218083416790528","symbol":"BTC_USDT","vol":20,"side":1,"state":2,"dealVol":5,"dealAvgPrice":64250.5,"externalOid":"{oid}","version":3,"updateTime":1795401565560}}"#
+                r#"{{"orderId":"814218083416790528","symbol":"BTC_USDT","vol":20,"side":1,"state":2,"dealVol":5,"dealAvgPrice":64250.5,"externalOid":"{oid}","version":3,"updateTime":{}}}"#,
+                stamp(560)
             ))
         };
         let (btc, id) = (symbol("BTC_USDT"), client_id("k-1"));

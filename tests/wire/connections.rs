@@ -10,6 +10,7 @@ use perpdeck::model::{CallError, ErrorClass, Push, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::exchange_clock;
 use super::stub::{Answer, CREATE, DETAIL, OPEN_ORDERS, Stub, cancel, entry, ok, real, symbol};
 
 async fn three_calls(adapter: &Adapter) -> [CallError; 3] {
@@ -117,7 +118,8 @@ fn the_same_calls_work_over_sockets() {
         stub.says(CREATE, &ok(r#"{"orderId":"814218083416790528","ts":1}"#));
         stub.says(OPEN_ORDERS, &ok("[]"));
         let adapter = stub.networked().await;
-        assert!(adapter.server_time().await.unwrap().offset_us.abs() < 2_000_000);
+        let off = adapter.server_time().await.unwrap().offset_us - exchange_clock::ahead_ms() * 1_000;
+        assert!(off.abs() < 2_000_000, "{off}");
         assert_eq!(adapter.contracts(&[symbol("BTC_USDT")]).await.unwrap().len(), 1);
         assert_eq!(adapter.place(&entry("k-1"), &Departure::default()).await.unwrap().as_str(), "814218083416790528");
         assert_eq!(adapter.open_orders().await.unwrap().rows, []);
@@ -129,7 +131,7 @@ fn the_same_calls_work_over_sockets() {
 fn a_stream_that_cannot_connect_says_so_and_tries_again() {
     real(async {
         let stub = Stub::new(Clock::wall());
-        let adapter = stub.networked().await;
+        let adapter = stub.networked_unmeasured().await;
         let mut pushes = adapter.stream(vec![]);
         assert!(matches!(pushes.recv().await, Some(Push::Clock(_))), "measured before the first login");
         for expected in 1..=2 {

@@ -8,10 +8,11 @@ use perpdeck::config::{ExchangeSettings, PaperPeer};
 use perpdeck::exchange::mexc::{Adapter, Options};
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{ErrorClass, Push};
-use perpdeck::simulator::{Credentials, Scenario, Server, Settings};
+use perpdeck::simulator::Server;
 use sha2::{Digest, Sha256};
 
-use super::stub::{CREATE, KEY, OPEN_ORDERS, SECRET, Stub, cancel, entry, ok, real};
+use super::simulated::settings;
+use super::stub::{CREATE, OPEN_ORDERS, Stub, cancel, entry, measured, ok, real};
 
 const IDENTITY: &str = "/sim/identity";
 
@@ -70,10 +71,10 @@ fn a_simulator_proves_itself_once_and_any_peer_is_taken_only_when_it_was_said() 
         let stub = Stub::new(Clock::wall());
         stub.says(OPEN_ORDERS, &ok("[]"));
         let router = Router::new().route(IDENTITY, get(identity)).merge(stub.router());
-        let adapter = paper(&stub, router, PaperPeer::Simulator).await;
+        let adapter = measured(paper(&stub, router, PaperPeer::Simulator).await).await;
         adapter.open_orders().await.unwrap();
         adapter.open_orders().await.unwrap();
-        let adapter = paper(&stub, stub.router(), PaperPeer::Any).await;
+        let adapter = measured(paper(&stub, stub.router(), PaperPeer::Any).await).await;
         adapter.open_orders().await.unwrap();
         assert_eq!(stub.seen(OPEN_ORDERS).len(), 3);
         assert_eq!(stub.seen(IDENTITY).len(), 0, "nobody else is asked");
@@ -83,12 +84,10 @@ fn a_simulator_proves_itself_once_and_any_peer_is_taken_only_when_it_was_said() 
 #[test]
 fn the_simulator_is_believed_and_a_session_goes_on_over_its_sockets() {
     real(async {
-        let credentials = Credentials::new(KEY, SECRET);
-        let settings = Settings::new(7, Scenario::load("calm").unwrap(), credentials);
-        let server = Server::start(&settings, "127.0.0.1:0".parse().unwrap(), Clock::wall()).await.unwrap();
+        let server = Server::start(&settings("calm"), "127.0.0.1:0".parse().unwrap(), Clock::wall()).await.unwrap();
         let options =
             Options { settings: ExchangeSettings::default(), ..Stub::options(&server.rest_url(), &server.ws_url()) };
-        let adapter = Adapter::new(options, Clock::wall(), None).unwrap();
+        let adapter = measured(Adapter::new(options, Clock::wall(), None).unwrap()).await;
         assert_eq!(adapter.positions().await.unwrap().rows, []);
         let mut pushes = adapter.stream(vec![]);
         loop {

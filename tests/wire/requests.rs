@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use perpdeck::exchange::{Departure, Exchange};
-use perpdeck::model::{Intent, MarginMode, PositionKey, PositionMode, Price, Side, VenuePositionId, VenueTime};
+use perpdeck::model::{Intent, MarginMode, PositionKey, PositionMode, Price, Side, VenuePositionId};
 
+use super::exchange_clock;
 use super::stub::{CREATE, PING, Stub, cancel, dec, entry, exit, no, ok, paused, symbol};
 
 const ACCEPTED: &str = r#"{"orderId":"814218083416790528","ts":1795401565487}"#;
@@ -14,14 +15,14 @@ fn b24_every_private_call_carries_key_time_and_signature() {
     paused(async {
         let stub = Stub::paused();
         stub.says(CREATE, &ok(ACCEPTED));
-        let id = stub.adapter().place(&entry("k-1"), &Departure::default()).await.unwrap();
+        let id = stub.adapter().await.place(&entry("k-1"), &Departure::default()).await.unwrap();
         assert_eq!(id.as_str(), "814218083416790528");
         let seen = stub.seen(CREATE).remove(0);
         assert_eq!(seen.method, "POST");
         assert_eq!(seen.headers["language"], "English");
         assert_eq!(seen.headers["user-agent"], concat!("perpdeck/", env!("CARGO_PKG_VERSION")));
         assert_eq!(seen.headers["content-type"], "application/json");
-        assert_eq!(seen.stamp(), seen.at.millis());
+        assert_eq!(seen.stamp(), seen.at.millis() + exchange_clock::ahead_ms());
         assert_eq!(
             seen.body,
             r#"{"symbol":"BTC_USDT","price":64250.5,"vol":20,"leverage":10,"side":1,"type":1,"openType":1,"positionMode":1,"externalOid":"k-1"}"#
@@ -37,7 +38,7 @@ fn b24_i32_each_send_is_stamped_anew_after_its_wait_for_a_slot() {
     paused(async {
         let stub = Stub::paused();
         stub.says(CREATE, &ok(ACCEPTED));
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let sends: Vec<_> = (0..9).map(|n| format!("k-{n}")).collect();
         futures_util::future::join_all(sends.iter().map(|id| {
             let (adapter, order) = (&adapter, entry(id));
@@ -48,7 +49,7 @@ fn b24_i32_each_send_is_stamped_anew_after_its_wait_for_a_slot() {
         assert_eq!(seen.len(), 9);
         assert!(seen[8].at.since(seen[0].at) > Duration::from_secs(4), "the limiter made some wait");
         for one in seen {
-            assert_eq!(one.stamp(), one.at.millis());
+            assert_eq!(one.stamp(), one.at.millis() + exchange_clock::ahead_ms());
         }
     });
 }
@@ -57,7 +58,7 @@ fn b24_i32_each_send_is_stamped_anew_after_its_wait_for_a_slot() {
 fn b25_the_paths_are_those_of_mexc() {
     paused(async {
         let stub = Stub::paused();
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Short };
         let symbols = [symbol("BTC_USDT")];
         let venue_id = perpdeck::model::VenueOrderId::new("814218083416790528").unwrap();
@@ -67,12 +68,12 @@ fn b25_the_paths_are_those_of_mexc() {
         let _ = adapter.order(&symbols[0], &super::stub::client_id("k-1")).await;
         let _ = adapter.open_orders().await;
         let _ = adapter.order_fills(&symbols[0], &venue_id).await;
-        let _ = adapter.fills_since(&symbols, VenueTime::from_micros(stub.clock().now().micros())).await;
+        let _ = adapter.fills_since(&symbols, stub.venue_now()).await;
         let _ = adapter.positions().await;
         let _ = adapter.account().await;
         let _ = adapter.position_mode().await;
         let _ = adapter.set_leverage(&key, 5, MarginMode::Cross).await;
-        let _ = adapter.evidence(&key, VenueTime::from_micros(stub.clock().now().micros())).await;
+        let _ = adapter.evidence(&key, stub.venue_now()).await;
         let _ = adapter.server_time().await;
         for (path, method) in [
             ("/api/v1/private/order/create", "POST"),
@@ -103,7 +104,7 @@ fn a3_exits_close_the_leg_they_are_meant_for() {
     paused(async {
         let stub = Stub::paused();
         stub.says(CREATE, &ok(ACCEPTED));
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let mut one_way = exit("k-1");
         one_way.position_mode = PositionMode::OneWay;
         one_way.position_id = Some(VenuePositionId::new("1109973831").unwrap());
@@ -127,7 +128,7 @@ fn a29_an_order_off_the_steps_never_leaves() {
     paused(async {
         let stub = Stub::paused();
         stub.says(CREATE, &ok(ACCEPTED));
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let mut off = entry("k-1");
         off.stop_loss = Some(Price(dec("60000.05")));
         let error = adapter.place(&off, &Departure::default()).await.unwrap_err();
@@ -143,7 +144,7 @@ fn stamps_follow_the_exchanges_clock_once_it_was_asked() {
         let stub = Stub::paused();
         stub.skew(-60_000);
         stub.says(CREATE, &ok(ACCEPTED));
-        let adapter = stub.adapter();
+        let adapter = stub.unmeasured();
         let offset = adapter.server_time().await.unwrap();
         assert_eq!((offset.offset_us, offset.round_trip_us), (-60_000_000, 0));
         adapter.place(&entry("k-1"), &Departure::default()).await.unwrap();
@@ -158,7 +159,7 @@ fn code_513_measures_the_clock_and_is_safe_to_try_again() {
         let stub = Stub::paused();
         stub.skew(30_000);
         stub.says(CREATE, &ok(ACCEPTED));
-        let adapter = stub.adapter();
+        let adapter = stub.unmeasured();
         let error = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.counts, error.code), (perpdeck::model::ErrorClass::Retryable, false, Some(513)));
         assert_eq!(stub.seen(PING).len(), 1);
@@ -172,7 +173,7 @@ fn a_signature_that_fails_by_an_unmeasured_clock_is_not_a_refused_key() {
         let stub = Stub::paused();
         stub.skew(5_000);
         stub.says(CREATE, &no(602));
-        let adapter = stub.adapter();
+        let adapter = stub.unmeasured();
         let first = adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!(first.class, perpdeck::model::ErrorClass::Retryable);
         assert_eq!(first.refusal, perpdeck::model::Refusal::ClockWrong);
@@ -186,7 +187,7 @@ fn a_signature_that_fails_by_an_unmeasured_clock_is_not_a_refused_key() {
 fn leverage_and_mode_errors_are_told() {
     paused(async {
         let stub = Stub::paused();
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         let key = PositionKey { symbol: symbol("BTC_USDT"), side: Side::Long };
         let path = "/api/v1/private/position/change_leverage";
         stub.says(path, r#"{"success":true,"code":0}"#);

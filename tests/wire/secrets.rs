@@ -15,7 +15,7 @@ fn holds_no_key(text: &str) {
 fn nothing_that_is_printed_holds_a_key() {
     paused(async {
         let stub = Stub::paused();
-        let adapter = stub.adapter();
+        let adapter = stub.adapter().await;
         holds_no_key(&format!("{adapter:?} {}", adapter.address()));
         holds_no_key(&format!("{:?}", Stub::options("http://127.0.0.1:1", "ws://127.0.0.1:1")));
         let echo = format!(r#"{{"success":false,"code":602,"message":"signature of {KEY} with {SECRET} is wrong"}}"#);
@@ -56,7 +56,7 @@ fn an_item_of_a_cancel_that_repeats_the_key_is_blotted_out() {
         let stub = Stub::paused();
         let data = format!(r#"{{"success":true,"code":0,"data":[{{"orderId":7,"errorCode":9,"errorMsg":"{KEY}"}}]}}"#);
         stub.says("/api/v1/private/order/cancel", &data);
-        let outcomes = stub.adapter().cancel(&[cancel(1, Some("7"))]).await.unwrap();
+        let outcomes = stub.adapter().await.cancel(&[cancel(1, Some("7"))]).await.unwrap();
         holds_no_key(&format!("{outcomes:?}"));
     });
 }

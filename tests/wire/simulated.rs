@@ -13,13 +13,15 @@ use perpdeck::model::{
     CancelOutcome, Category, Contracts, ErrorClass, FillReport, MarginMode, OrderReport, OrderType, PlaceOrder,
     PositionKey, PositionMode, Price, Push, SessionTime, Side, Usdt, VenueOrderState, VenueTime, round_down,
 };
-use perpdeck::simulator::{Credentials, InMemory, NoAnswer, Scenario, Server, Settings};
+use perpdeck::simulator::{ClockError, Credentials, InMemory, NoAnswer, Scenario, Server, Settings};
 use tokio::sync::mpsc;
 
-use super::stub::{KEY, SECRET, Stub, cancel, client_id, dec, entry, exit, paused, real, symbol};
+use super::exchange_clock;
+use super::stub::{KEY, SECRET, Stub, cancel, client_id, dec, entry, exit, measured, paused, real, symbol};
 
 pub fn settings(scenario: &str) -> Settings {
-    Settings::new(7, Scenario::load(scenario).unwrap(), Credentials::new(KEY, SECRET))
+    let clock = ClockError { offset_ms: exchange_clock::ahead_ms(), drift_ppm: 0 };
+    Settings { clock, ..Settings::new(7, Scenario::load(scenario).unwrap(), Credentials::new(KEY, SECRET)) }
 }
 
 pub struct Simulated {
@@ -29,8 +31,8 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    /// Inside a paused runtime.
-    pub fn open(scenario: &str) -> Self {
+    /// Inside a paused runtime; the adapter knows the exchange's clock, as after the start of a session.
+    pub async fn open(scenario: &str) -> Self {
         let clock = Clock::starting_at(SessionTime::from_secs(1_795_401_565), Speed::Max);
         let exchange = Arc::new(InMemory::open(&settings(scenario), clock.clone()).unwrap());
         let streams = Arc::clone(&exchange);
@@ -40,8 +42,13 @@ impl Simulated {
         });
         let link = Link::memory(exchange.router(), |answer| answer.extensions().get::<NoAnswer>().is_some(), connect);
         let options = Stub::options("http://127.0.0.1:1", "ws://127.0.0.1:1/edge");
-        let adapter = Adapter::new(options, clock.clone(), Some(link)).unwrap();
+        let adapter = measured(Adapter::new(options, clock.clone(), Some(link)).unwrap()).await;
         Self { exchange, adapter, clock }
+    }
+
+    /// What the exchange's clock shows.
+    pub fn venue_now(&self) -> VenueTime {
+        VenueTime::from_micros(self.clock.now().micros() + exchange_clock::ahead_ms() * 1_000)
     }
 
     /// A switch of the simulator.
@@ -86,7 +93,7 @@ pub fn long() -> PositionKey {
 async fn whole_contract(adapter: &Adapter, mark: Price) {
     let btc = symbol("BTC_USDT");
     let offset = adapter.server_time().await.unwrap();
-    assert!(offset.offset_us.abs() <= 1_000_000, "{offset:?}");
+    assert!((offset.offset_us - exchange_clock::ahead_ms() * 1_000).abs() <= 1_000_000, "{offset:?}");
     let all = adapter.contracts(&[]).await.unwrap();
     assert!(all.len() >= 5 && all.iter().all(|spec| !spec.tiers.is_empty()));
     assert_eq!(adapter.contracts(std::slice::from_ref(&btc)).await.unwrap()[0].symbol, btc);
@@ -164,7 +171,7 @@ async fn until_filled(adapter: &Adapter, id: &str) -> OrderReport {
 #[test]
 fn the_whole_contract_in_memory() {
     paused(async {
-        let simulated = Simulated::open("calm");
+        let simulated = Simulated::open("calm").await;
         let mark = simulated.price("100").await;
         whole_contract(&simulated.adapter, mark).await;
     });
@@ -175,7 +182,8 @@ fn the_whole_contract_over_sockets() {
     real(async {
         let clock = Clock::wall();
         let server = Server::start(&settings("calm"), "127.0.0.1:0".parse().unwrap(), clock.clone()).await.unwrap();
-        let adapter = Adapter::new(Stub::options(&server.rest_url(), &server.ws_url()), clock, None).unwrap();
+        let options = Stub::options(&server.rest_url(), &server.ws_url());
+        let adapter = measured(Adapter::new(options, clock, None).unwrap()).await;
         let mut pushes = adapter.stream(vec![symbol("BTC_USDT")]);
         let mark = loop {
             if let Push::Quote(quote) = pushes.recv().await.unwrap() {
@@ -200,7 +208,7 @@ fn the_whole_contract_over_sockets() {
 #[test]
 fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
     paused(async {
-        let simulated = Simulated::open("volatile");
+        let simulated = Simulated::open("volatile").await;
         let adapter = &simulated.adapter;
         let btc = symbol("BTC_USDT");
         let begin = adapter.account().await.unwrap();
@@ -240,7 +248,7 @@ fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
 fn the_same_seed_gives_the_same_pushes() {
     let pushes = || {
         paused(async {
-            let simulated = Simulated::open("volatile");
+            let simulated = Simulated::open("volatile").await;
             let mut pushes = simulated.adapter.stream(vec![symbol("BTC_USDT"), symbol("ETH_USDT")]);
             simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap();
             let mut seen = Vec::new();
@@ -268,7 +276,7 @@ fn faults_are_classed_and_the_lookup_tells_the_truth() {
         ("too_frequent", Retryable, false, false),
     ] {
         paused(async {
-            let simulated = Simulated::open("calm");
+            let simulated = Simulated::open("calm").await;
             simulated.fault(&format!(r#"{{"kind":"{kind}","endpoint":"place","count":1}}"#)).await;
             let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
             assert_eq!((error.class, error.counts), (class, counts), "{kind}: {error}");
@@ -281,7 +289,7 @@ fn faults_are_classed_and_the_lookup_tells_the_truth() {
 #[test]
 fn a_reply_after_the_time_out_is_in_doubt() {
     paused(async {
-        let simulated = Simulated::open("calm");
+        let simulated = Simulated::open("calm").await;
         simulated.fault(r#"{"kind":"reply_delayed","endpoint":"place","count":1,"delay_ms":60000}"#).await;
         let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.counts), (ErrorClass::Ambiguous, true));
@@ -292,7 +300,7 @@ fn a_reply_after_the_time_out_is_in_doubt() {
 #[test]
 fn a_clock_that_jumps_is_measured_again() {
     paused(async {
-        let simulated = Simulated::open("calm");
+        let simulated = Simulated::open("calm").await;
         simulated.fault(r#"{"kind":"clock_skew","skew_ms":45000,"seconds":600}"#).await;
         let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.code), (ErrorClass::Retryable, Some(513)));
@@ -303,7 +311,7 @@ fn a_clock_that_jumps_is_measured_again() {
 #[test]
 fn one_id_is_one_order_however_often_it_is_sent() {
     paused(async {
-        let simulated = Simulated::open("calm");
+        let simulated = Simulated::open("calm").await;
         simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap();
         let error = simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.code), (ErrorClass::Ambiguous, Some(2042)));
@@ -313,7 +321,7 @@ fn one_id_is_one_order_however_often_it_is_sent() {
 #[test]
 fn a_stream_that_drops_comes_back_and_one_that_stalls_is_given_up() {
     paused(async {
-        let simulated = Simulated::open("calm");
+        let simulated = Simulated::open("calm").await;
         let mut pushes = simulated.adapter.stream(vec![symbol("BTC_USDT")]);
         for fault in [r#"{"kind":"ws_drop","count":1}"#, r#"{"kind":"ws_stall","seconds":40}"#] {
             until(&mut pushes, |push| matches!(push, Push::Connected)).await;
@@ -330,8 +338,8 @@ fn a_stream_that_drops_comes_back_and_one_that_stalls_is_given_up() {
 #[test]
 fn a_liquidation_leaves_notices_and_evidence() {
     paused(async {
-        let simulated = Simulated::open("calm");
-        let begun = simulated.clock.now();
+        let simulated = Simulated::open("calm").await;
+        let begun = simulated.venue_now();
         let mut pushes = simulated.adapter.stream(vec![symbol("BTC_USDT")]);
         until(&mut pushes, |push| matches!(push, Push::Connected)).await;
         simulated.adapter.place(&market("k-1"), &Departure::default()).await.unwrap();
@@ -340,7 +348,7 @@ fn a_liquidation_leaves_notices_and_evidence() {
         until(&mut pushes, |push| matches!(push, Push::LiquidationNotice { liquidated: true, .. })).await;
         simulated.seconds(1).await;
         assert_eq!(simulated.adapter.positions().await.unwrap().rows, []);
-        let evidence = simulated.adapter.evidence(&long(), VenueTime::from_micros(begun.micros())).await.unwrap();
+        let evidence = simulated.adapter.evidence(&long(), begun).await.unwrap();
         assert!(evidence.system_orders.iter().any(|order| order.category == Category::Liquidation), "{evidence:?}");
         assert!(evidence.fills.iter().any(|fill| fill.category == Category::Liquidation), "{evidence:?}");
     });

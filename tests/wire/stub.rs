@@ -12,12 +12,15 @@ use axum::response::Response;
 use hmac::{Hmac, KeyInit, Mac};
 use perpdeck::clock::{Clock, Speed};
 use perpdeck::config::{ExchangeSettings, PaperPeer};
+use perpdeck::exchange::Exchange as _;
 use perpdeck::exchange::mexc::{Adapter, Channels, Link, Options, Permit};
 use perpdeck::model::{
     CancelOrder, ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, OrderType, PlaceOrder, PositionMode,
-    Price, SessionTime, Side, Symbol, VenueOrderId,
+    Price, SessionTime, Side, Symbol, VenueOrderId, VenueTime,
 };
 use sha2::Sha256;
+
+use super::exchange_clock;
 
 pub const KEY: &str = "mx0vglTestAccessKey";
 pub const SECRET: &str = "9b1f3c7d2e8a4f60a5b6c7d8e9f00112";
@@ -27,6 +30,19 @@ pub const PING: &str = "/api/v1/contract/ping";
 pub const DETAIL: &str = "/api/v1/contract/detail";
 
 pub const BTC: &str = r#"{"id":10,"symbol":"BTC_USDT","contractSize":0.0001,"minLeverage":1,"maxLeverage":200,"priceUnit":0.1,"volUnit":1,"minVol":1,"maxVol":400000,"takerFeeRate":0.0006,"makerFeeRate":0.0002,"maintenanceMarginRate":0.004,"initialMarginRate":0.005,"liquidationFeeRate":0.0004,"riskLimitType":"BY_VOLUME","riskLimitMode":"INCREASE","riskBaseVol":150000,"riskIncrVol":150000,"riskIncrMmr":0.004,"riskIncrImr":0.005,"riskLevelLimit":5,"state":0}"#;
+
+/// When a test on paused time begins, by our clock, in ms.
+const BEGIN_MS: i64 = 1_795_401_565_000;
+
+/// A stamp of the exchange, in ms: so long after such a test began.
+pub fn stamp(after_ms: i64) -> i64 {
+    BEGIN_MS + exchange_clock::ahead_ms() + after_ms
+}
+
+/// The same as a time.
+pub fn venue_time(after_ms: i64) -> VenueTime {
+    VenueTime::from_millis(stamp(after_ms))
+}
 
 /// What the stub was asked.
 #[derive(Clone, Debug)]
@@ -83,11 +99,16 @@ pub fn no(code: i32) -> String {
 impl Stub {
     /// Inside a paused runtime.
     pub fn paused() -> Self {
-        Self::new(Clock::starting_at(SessionTime::from_secs(1_795_401_565), Speed::Max))
+        Self::new(Clock::starting_at(SessionTime::from_millis(BEGIN_MS), Speed::Max))
     }
 
     pub fn new(clock: Clock) -> Self {
-        let stub = Self(Arc::new(Mutex::new(Inner { clock, skew_ms: 0, answers: BTreeMap::new(), seen: Vec::new() })));
+        let stub = Self(Arc::new(Mutex::new(Inner {
+            clock,
+            skew_ms: exchange_clock::ahead_ms(),
+            answers: BTreeMap::new(),
+            seen: Vec::new(),
+        })));
         stub.says(DETAIL, &ok(BTC));
         stub
     }
@@ -96,7 +117,13 @@ impl Stub {
         self.0.lock().unwrap().clock.clone()
     }
 
-    /// The exchange's clock is so far ahead.
+    /// What the exchange's clock shows.
+    pub fn venue_now(&self) -> VenueTime {
+        let inner = self.0.lock().unwrap();
+        VenueTime::from_millis(inner.clock.now().millis() + inner.skew_ms)
+    }
+
+    /// The exchange's clock is so far ahead, wherever this run wants it.
     pub fn skew(&self, skew_ms: i64) {
         self.0.lock().unwrap().skew_ms = skew_ms;
     }
@@ -143,14 +170,24 @@ impl Stub {
         }
     }
 
-    /// An adapter without sockets.
-    pub fn adapter(&self) -> Adapter {
+    /// An adapter without sockets that knows the exchange's clock, as after the start of a session.
+    pub async fn adapter(&self) -> Adapter {
+        measured(self.unmeasured()).await
+    }
+
+    /// One that has not asked for the exchange's clock yet.
+    pub fn unmeasured(&self) -> Adapter {
         let link = Link::memory(self.router(), |_| false, Channels::shared(|| Err("no stream here".into())));
         Adapter::new(Self::options("http://127.0.0.1:1", "ws://127.0.0.1:1/edge"), self.clock(), Some(link)).unwrap()
     }
 
-    /// An adapter over TCP.
+    /// An adapter over TCP that knows the exchange's clock.
     pub async fn networked(&self) -> Adapter {
+        measured(self.networked_unmeasured().await).await
+    }
+
+    /// An adapter over TCP that has not asked for the exchange's clock yet.
+    pub async fn networked_unmeasured(&self) -> Adapter {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = self.router();
@@ -158,6 +195,12 @@ impl Stub {
         let options = Self::options(&format!("http://{address}"), &format!("ws://{address}/edge"));
         Adapter::new(options, self.clock(), None).unwrap()
     }
+}
+
+/// A session asks for the exchange's clock before anything else.
+pub async fn measured(adapter: Adapter) -> Adapter {
+    adapter.server_time().await.unwrap();
+    adapter
 }
 
 async fn serve(State(stub): State<Stub>, request: Request) -> Response {

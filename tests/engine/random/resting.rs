@@ -2,7 +2,7 @@
 
 use perpdeck::model::{
     Category, Contracts, OrderNo, OrderReport, PlaceOrder, PositionKey, Refusal, SessionTime, VenueOrderId,
-    VenueOrderState, VenueTime,
+    VenueOrderState,
 };
 
 /// An order at the exchange.
@@ -45,7 +45,7 @@ impl Resting {
             error_code: 0,
             refusal: Refusal::Unspecified,
             version: self.version,
-            updated_at: VenueTime::from_micros(self.at.micros()),
+            updated_at: crate::harness::venue(self.at),
             created_at: None,
             limit: None,
         }
