@@ -525,3 +525,21 @@ fn of_one_millisecond_what_was_told_first_happened_first() {
     // 0.0001 from 50000 to 2000, and three fees.
     assert_eq!(world.bench.state().equity.day_realised, Usdt(d("-4.83")));
 }
+
+/// Taken over, opened anew and reduced by auto-deleveraging, told in the wrong order.
+#[test]
+fn a_liquidation_told_after_the_auto_deleveraging_that_ended_the_position_is_told() {
+    let mut world = World::new();
+    for act in [
+        Act::Enter { symbol: 0, long: true, size: 2 },
+        Act::Manner { drop: false, hold: true },
+        Act::Liquidate { symbol: 0, long: true, part: false },
+        Act::Enter { symbol: 0, long: true, size: 6 },
+        Act::Deleverage { symbol: 0, long: true },
+    ] {
+        world.act(&act);
+    }
+    world.calm();
+    world.check();
+    assert_eq!(world.bench.alerts(AlertKind::LiquidationDetected).len(), 1);
+}

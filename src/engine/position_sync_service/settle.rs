@@ -172,8 +172,8 @@ pub(in crate::engine) fn after_late_fill(
         Some(closed) if matches!(closed.cause, CloseCause::Outside | CloseCause::Unexplained) => {
             evidence::explain_by_fill(turn, &closed, report);
         }
-        // Its end has its name already.
-        Some(closed) if matches!(closed.cause, CloseCause::Liquidated | CloseCause::Adl) => {}
+        // Its end has its name already. A take-over before a reduction by auto-deleveraging has none.
+        Some(closed) if closed.cause == CloseCause::Liquidated => {}
         _ if report.category == Category::Adl => {}
         _ => {
             let taken = shown(turn, key, contracts);
