@@ -211,3 +211,34 @@ fn a_held_ctrl_c_asks_and_never_ends_the_session() {
     pty.signal("TERM");
     pty.until_gone();
 }
+
+/// Suspended and continued, without a key after it.
+fn suspended_and_continued() -> Pty {
+    let mut pty = Pty::stage("wait", &[]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.keys("\x1a");
+    pty.until("the warning", |screen| screen.contains("Ctrl-Z again"));
+    pty.keys("\x1a");
+    pty.until_stopped();
+    assert!(!pty.is_alternate() && !pty.is_raw(), "the shell gets its terminal back");
+    pty.signal("CONT");
+    pty.until("the dashboard again", |screen| screen.contains("1 Positions"));
+    pty
+}
+
+#[test]
+fn after_a_suspend_a_signal_ends_it_without_a_key() {
+    let mut pty = suspended_and_continued();
+    pty.signal("TERM");
+    assert_eq!(pty.exit_code(STOPS_WITHIN), 0);
+    assert!(!pty.is_raw() && !pty.is_alternate());
+}
+
+#[test]
+fn after_a_suspend_the_first_key_counts() {
+    let mut pty = suspended_and_continued();
+    pty.keys("?");
+    pty.until("the help", |screen| screen.contains("? Help"));
+    pty.signal("TERM");
+    pty.until_gone();
+}

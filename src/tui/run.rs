@@ -159,6 +159,9 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
             },
             () = screen.idle(), if writing || unseen => {}
             next = handle.updates.next(), if !model.ended => messages.push(next.map_or(Msg::Ended, told)),
+            Ok(()) = handle.durable.changed() => {
+                messages.push(Msg::Durable(handle.durable.borrow_and_update().clone()));
+            }
             answer = handle.archive.next() => {
                 messages.push(Msg::Past(answer.ticket, answer.page.map_err(|error| error.to_string())));
             }
@@ -172,7 +175,7 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
             messages.push(Msg::Tick);
         }
         for msg in messages {
-            urgent |= !matches!(msg, Msg::Tick | Msg::Events(_) | Msg::Snapshot(_) | Msg::Sink(_));
+            urgent |= !matches!(msg, Msg::Tick | Msg::Events(_) | Msg::Snapshot(_) | Msg::Durable(_) | Msg::Sink(_));
             // What it opens was not in the frame that is being written.
             unseen &= !matches!(msg, Msg::Key(_));
             let head = model.banner.head;
@@ -209,6 +212,10 @@ fn drain(handle: &mut SessionHandle, keyboard: &mut EventStream, messages: &mut 
     for _ in 0..DRAIN {
         let Some(next) = handle.updates.try_next() else { break };
         messages.push(told(next));
+    }
+    // After the events whose place on disk it tells of.
+    if handle.durable.has_changed().unwrap_or(false) {
+        messages.push(Msg::Durable(handle.durable.borrow_and_update().clone()));
     }
     if let Some(sink) = &mut handle.sink
         && sink.has_changed().unwrap_or(false)

@@ -122,6 +122,14 @@ impl Pty {
         assert!(status.success());
     }
 
+    /// Waits until it is stopped, as the system tells of it.
+    pub fn until_stopped(&mut self) {
+        let stat = format!("/proc/{}/stat", self.child.process_id().unwrap());
+        let stopped =
+            || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.rsplit(')').next().unwrap().starts_with(" T"));
+        self.until_true("the stop", PATIENCE, |_| stopped());
+    }
+
     pub fn screen(&self) -> String {
         self.shared.lock().unwrap().parser.screen().contents()
     }

@@ -138,8 +138,17 @@ pub fn halt(model: &mut Model) {
 
 /// `F`.
 pub fn flatten(model: &mut Model) {
-    let subject = Subject::flatten(&model.state);
+    let subject = Subject::flatten(&model.state, model.positions_known().is_known());
     open(model, subject);
+}
+
+/// `w`: the exit of the selected position.
+pub fn withdraw_exit(model: &mut Model) {
+    let key = model.selected_position().map(|position| position.key.clone());
+    match key.and_then(|key| Subject::withdraw_exit(&model.state, &key)) {
+        Some(subject) => open(model, subject),
+        None => say(model, "no exit of the selected position is under way", Severity::Info),
+    }
 }
 
 /// `a`: the alert in the banner, and only that one.

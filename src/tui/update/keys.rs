@@ -91,6 +91,7 @@ fn perform(model: &mut Model, act: Act, effects: &mut Vec<Effect>) {
         Act::Resume => commands::resume(model),
         Act::Reset => commands::reset(model),
         Act::Flatten => commands::flatten(model),
+        Act::WithdrawExit => commands::withdraw_exit(model),
         Act::Ack => commands::ack(model, effects),
         Act::AckAll => commands::ack_all(model),
         Act::Go => go(model),

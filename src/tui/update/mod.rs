@@ -21,6 +21,7 @@ use super::keymap::Press;
 use super::model::{LOST, Mode, Model, Notice, Now};
 use super::view;
 use crate::model::{Command, PastPage, PastQuery, Record, SessionState, Severity, SinkStatus, StopPolicy};
+use crate::runtime::Durable;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub enum Msg {
     Past(u64, Result<PastPage, String>),
     /// How far the copy in QuestDB is.
     Sink(Box<SinkStatus>),
+    /// How far the facts are on disk.
+    Durable(Durable),
     /// A frame was drawn.
     Drawn,
     /// The session has ended.
@@ -133,6 +136,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
             model.sink = Some(*sink);
             model.dirty = true;
         }
+        Msg::Durable(durable) => {
+            model.dirty |= model.disk.is_behind();
+            model.disk.told(durable);
+        }
         Msg::Drawn => {
             if let Mode::Prompt(prompt) = &mut model.mode {
                 prompt.drawn(now.real);
@@ -204,6 +211,7 @@ fn tick(model: &mut Model, second: i64, effects: &mut Vec<Effect>) {
 /// Whether something on the screen moves by itself.
 fn is_moving(model: &Model) -> bool {
     !model.flights.is_empty()
+        || model.disk.is_behind()
         || matches!(model.mode, Mode::Prompt(_))
         || model.frozen.is_some()
         || model.state.flatten.is_some()
