@@ -157,6 +157,8 @@ pub struct Model {
     pub ended: bool,
     /// When the keyboard last came to this window, or the window changed.
     pub settled: Duration,
+    /// When the last key came.
+    pub key_at: Duration,
     /// Whether anything changed since the last frame.
     pub dirty: bool,
     /// Keys of the last moment, for the burst detector and chords.
@@ -194,6 +196,7 @@ impl Model {
             updated: now.real,
             ended: false,
             settled: now.real,
+            key_at: now.real,
             dirty: true,
             fingers: super::update::Fingers::default(),
             outward: super::update::Outward::default(),
@@ -307,6 +310,19 @@ impl Model {
     /// How old the data on the screen is.
     pub fn data_age(&self) -> Duration {
         self.now.real.saturating_sub(self.updated)
+    }
+
+    /// Whether something asks that has to have been seen before it is answered.
+    pub fn wants_to_be_seen(&self) -> bool {
+        matches!(&self.mode, Mode::Prompt(prompt) if prompt.drawn.is_none())
+    }
+
+    /// When the prompt was opened or armed again; `None` while nothing asks.
+    pub fn prompt_armed(&self) -> Option<Duration> {
+        match &self.mode {
+            Mode::Prompt(prompt) => Some(prompt.armed_at),
+            _ => None,
+        }
     }
 
     /// Whether rows can be seen well enough to act on them.

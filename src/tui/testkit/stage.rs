@@ -177,7 +177,7 @@ impl Stage {
         self.draw();
         self.real = self.real.saturating_add(self.key_gap);
         self.heartbeat();
-        self.tell(Msg::Key(press));
+        self.tell(Msg::Key(press, self.real));
         self.draw();
     }
 

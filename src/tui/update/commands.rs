@@ -15,7 +15,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The gates as they stand.
 pub fn gates(model: &Model) -> Gates {
-    let now = model.now.real;
     Gates {
         ended: model.ended,
         link_up: matches!(model.state.upkeep.link.state, LinkState::Up),
@@ -23,8 +22,8 @@ pub fn gates(model: &Model) -> Gates {
         frozen: model.frozen.is_some(),
         rows_visible: model.rows_visible(),
         read_only: model.setup.read_only,
-        burst: model.fingers.in_burst(now),
-        settled: now.saturating_sub(model.settled),
+        burst: model.fingers.in_burst(model.key_at),
+        settled: model.key_at.saturating_sub(model.settled),
     }
 }
 
@@ -232,7 +231,7 @@ pub fn answer(model: &mut Model, press: Press, effects: &mut Vec<Effect>) {
         return ack(model, effects);
     }
     let gates = gates(model);
-    let now = model.now.real;
+    let now = model.key_at;
     let Mode::Prompt(prompt) = &mut model.mode else { return };
     match prompt.press(press, meaning, &gates, now) {
         Answer::Stay => {}
