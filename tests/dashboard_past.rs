@@ -102,7 +102,7 @@ fn pages_follow_one_another_under_the_selection() {
     let walk = |stage: &mut Stage, key: &str| {
         let mut met = vec![selected(stage)];
         for _ in 0..ORDERS + 5 {
-            stage.tell(Msg::Key(Press::parse(key).unwrap()));
+            stage.tell(Msg::Key(Press::parse(key).unwrap(), stage.now().real));
             stage.wait(Duration::from_millis(50));
             if met.last() != Some(&selected(stage)) {
                 met.push(selected(stage));

@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "P",
     "p",
     "c",
+    "w",
     "C",
     "b",
     "a",
@@ -67,14 +68,27 @@ const KEYS: &[&str] = &[
     "r",
     "G",
 ];
-const WORDS: &[&str] = &["halt", "resume", "flatten 2", "cancel 3", "cancel 2", "1", "2", "3", "entries", "daily-loss"];
+const WORDS: &[&str] = &[
+    "halt",
+    "withdraw",
+    "flatten all",
+    "resume",
+    "flatten 2",
+    "cancel 3",
+    "cancel 2",
+    "1",
+    "2",
+    "3",
+    "entries",
+    "daily-loss",
+];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => prop::sample::select(KEYS).prop_map(Step::Key),
         4 => prop::sample::select(WORDS).prop_map(Step::Word),
         2 => (1_u64..3_000).prop_map(Step::Wait),
-        3 => (0_usize..9).prop_map(Step::Happens),
+        3 => (0_usize..12).prop_map(Step::Happens),
         1 => Just(Step::Paste),
         1 => (1_u16..140, 1_u16..50).prop_map(|(w, h)| Step::Resize(w, h)),
     ];
@@ -96,6 +110,9 @@ fn facts() -> Vec<Fact> {
         { fact = "alert", kind = "FEED_LOST", severity = "CRITICAL", message = "no prices" },
         { fact = "closed", position = 1, cause = "liquidated" },
         { fact = "link", up = false },
+        { fact = "exit", position = 2, waits = "the next try", refusals = 2 },
+        { fact = "unread", reason = "503" },
+        { fact = "doubt", position = 1 },
     ]"#;
     toml::from_str::<Facts>(text).unwrap().facts
 }

@@ -211,3 +211,91 @@ fn a_held_ctrl_c_asks_and_never_ends_the_session() {
     pty.signal("TERM");
     pty.until_gone();
 }
+
+/// Suspended and continued by its shell, without a key after it.
+fn suspended_and_continued() -> Pty {
+    let mut pty = Pty::stage_in_shell("wait");
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.keys("\x1a");
+    pty.until("the warning", |screen| screen.contains("Ctrl-Z again"));
+    pty.keys("\x1a");
+    pty.until_seen("the stop, as the shell tells it", "STOPPED");
+    pty.until("the dashboard again", |screen| screen.contains("1 Positions"));
+    pty
+}
+
+#[test]
+fn after_a_suspend_a_signal_ends_it_without_a_key() {
+    let mut pty = suspended_and_continued();
+    pty.signal_below("TERM");
+    assert_eq!(pty.exit_code(STOPS_WITHIN), 0);
+    assert!(!pty.is_raw() && !pty.is_alternate());
+}
+
+#[test]
+fn after_a_suspend_the_first_key_counts() {
+    let mut pty = suspended_and_continued();
+    pty.keys("?");
+    pty.until("the help", |screen| screen.contains("? Help"));
+    pty.signal_below("TERM");
+    assert_eq!(pty.exit_code(STOPS_WITHIN), 0);
+}
+
+const REQUEST: &str = "\x1b[5n";
+const ANSWER: &str = "\x1b[0n";
+
+#[test]
+fn answers_that_come_late_are_no_keys_and_hold_no_start() {
+    let mut pty = Pty::stage("wait", &[]);
+    // The request stands; the start does not wait for it.
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.until_seen("the request", REQUEST);
+    // Answers to what a program before it has asked, too; as keys they would open and type all kinds of things.
+    pty.keys("\x1b]11;rgb:FFFF/pppp/XXXX\x1b\\\x1b[12;40R\x1b[?64;1;2c\x1bP>|pause(388)\x1b\\");
+    pty.keys(ANSWER);
+    // One that is cut in two by the line.
+    pty.keys("\x1b]11;rgb:1e1e/");
+    pty.keys("XXXX/pppp\x1b\\");
+    pty.keys("?");
+    pty.until("the help, and nothing else", |screen| screen.contains("? Help"));
+    let seen = pty.seen();
+    for opened in ["HALT SESSION", "pause: no new exposure", "FLATTEN", "too fast"] {
+        assert!(!seen.contains(opened), "{opened} was opened");
+    }
+    pty.signal("TERM");
+    pty.until_gone();
+}
+
+#[test]
+fn a_prompt_is_answered_only_after_the_terminal_says_that_it_shows_it() {
+    let mut pty = Pty::stage("wait", &[]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    pty.until_seen("the request", REQUEST);
+    pty.keys(ANSWER);
+    let asked = |pty: &Pty| pty.seen().matches(REQUEST).count();
+    pty.keys("p");
+    pty.until("the prompt", |screen| screen.contains("pause: no new exposure"));
+    while asked(&pty) < 2 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Its answer is under way, as over a line that is slow: a key now was meant for what was there before.
+    pty.keys("y");
+    pty.until("the refusal", |screen| screen.contains("too early"));
+    // The frame that says so is asked about as well. Once all is answered, quiet time begins.
+    let answers = asked(&pty) - 1;
+    pty.keys(&ANSWER.repeat(answers));
+    let mut answered = answers + 1;
+    for _ in 0..200 {
+        let more = asked(&pty) - answered;
+        pty.keys(&ANSWER.repeat(more));
+        answered += more;
+        std::thread::sleep(Duration::from_millis(50));
+        pty.keys("y");
+        if !pty.screen().contains("pause: no new exposure") {
+            break;
+        }
+    }
+    pty.until("the prompt gone", |screen| !screen.contains("pause: no new exposure"));
+    pty.signal("TERM");
+    pty.until_gone();
+}

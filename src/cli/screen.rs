@@ -22,6 +22,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
     let setup = Setup {
         dashboard: settings.dashboard.clone(),
         limits: Some(Limits::from(&settings.risk)),
+        positions_limit: settings.positions.sync_interval.saturating_mul(2),
         breaker_failures: settings.breaker.failures,
         operator: operator.unwrap_or_else(|| "operator".to_owned()),
         // Command ids must never repeat on one journal: the time of this start is in them.

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::archive::Archive;
 use super::bus::Subscription;
+use super::durable::Durable;
 use super::sink::SinkView;
 use crate::clock::Clock;
 use crate::model::{Command, Record, SessionState};
@@ -57,6 +58,8 @@ pub struct SessionHandle {
     pub updates: Subscription,
     /// Takes commands.
     pub commands: CommandSender,
+    /// How far the facts are on disk: nothing is done before.
+    pub durable: watch::Receiver<Durable>,
     /// The session's time.
     pub clock: Clock,
     /// What has been, here and in sessions before.

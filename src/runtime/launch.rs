@@ -172,6 +172,7 @@ impl Running {
             snapshot: Arc::clone(&self.snapshot),
             updates: self.subscriptions.folding("dashboard", Interest::Everything, DEFAULT_CAPACITY),
             commands: self.commands.clone(),
+            durable: self.durable.clone(),
             clock: self.clock.clone(),
             archive: self.archive(),
             sink: self.sink.clone(),

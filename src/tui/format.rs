@@ -107,6 +107,18 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// An age in whole units: `34 s`, `2 min`, `3 h`.
+pub fn seconds(span: Duration) -> String {
+    let seconds = span.as_secs();
+    if seconds < 120 {
+        format!("{seconds} s")
+    } else if seconds < 7_200 {
+        format!("{} min", seconds / 60)
+    } else {
+        format!("{} h", seconds / 3_600)
+    }
+}
+
 /// Time of day in UTC: `14:22:07`.
 pub fn clock(at: SessionTime) -> String {
     let day = at.secs().rem_euclid(86_400);

@@ -6,15 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
-use futures_util::{FutureExt, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use super::hook;
-use super::keymap::{Keymap, KeymapError, Press};
+use super::keymap::{Keymap, KeymapError};
 use super::model::{Model, Now, Setup};
-use super::terminal::{self, PanicWatch, Screen, TerminalError};
+use super::terminal::{self, Input, Keyboard, PanicWatch, Screen, Shown, Stamped, TerminalError};
 use super::theme::{ASCII, Depth, Theme, ThemeError, UNICODE, locale_is_utf8};
 use super::update::{Effect, Exit, Msg, Notification, next_tick, update};
 use crate::model::Severity;
@@ -22,6 +20,10 @@ use crate::runtime::{SessionHandle, Update};
 
 /// Between two frames over a slow connection.
 const SLOW_LINK: Duration = Duration::from_millis(200);
+/// A loop that stood still for longer may have missed what was on the screen meanwhile.
+const STILL: Duration = Duration::from_millis(100);
+/// Between two times that this is taken note of.
+const STILL_AGAIN: Duration = Duration::from_secs(2);
 /// Updates and keys taken before a frame gets its turn.
 const DRAIN: usize = 512;
 
@@ -72,6 +74,7 @@ struct Signals {
     terminate: Signal,
     hang_up: Signal,
     interrupt: Signal,
+    resized: Signal,
 }
 
 impl Signals {
@@ -81,14 +84,17 @@ impl Signals {
             terminate: on(SignalKind::terminate())?,
             hang_up: on(SignalKind::hangup())?,
             interrupt: on(SignalKind::interrupt())?,
+            resized: on(SignalKind::window_change())?,
         })
     }
 
-    async fn next(&mut self) {
+    /// The next one; whether it is an end, else the window has another size.
+    async fn next(&mut self) -> bool {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => true,
+            _ = self.hang_up.recv() => true,
+            _ = self.interrupt.recv() => true,
+            _ = self.resized.recv() => false,
         }
     }
 }
@@ -106,24 +112,21 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
     let started = Instant::now();
     let clock = handle.clock.clone();
     let now = || Now { real: started.elapsed(), session: clock.now() };
-    let frame = if setup.dashboard.slow_link {
-        SLOW_LINK
-    } else {
-        Duration::from_secs(1).checked_div(setup.dashboard.max_fps.max(1)).unwrap_or(SLOW_LINK)
-    };
+    let frame = frame_every(&setup);
     let state = Box::new((*handle.snapshot).clone());
     let size = screen.size()?;
     let mut model = Model::new(state, setup, Arc::clone(&dressing.keymap), size, now());
     model.past.sources = handle.archive.names();
-    let mut keyboard = EventStream::new();
+    let mut keyboard = Some(Keyboard::listen().map_err(Error::Keyboard)?);
+    let mut shown = Shown::default();
+    screen.write(shown.try_out());
+    let mut pace = Pace { awake: started, worked: Duration::ZERO, stood_at: None };
     let mut tick_at = Instant::now();
     let mut last_frame: Option<Instant> = None;
     let mut urgent = true;
     let mut unseen = false;
     loop {
-        // Told only when it is written, and only while nothing that was typed came between.
-        if unseen && screen.is_idle() {
-            unseen = false;
+        if is_shown(&mut unseen, &mut shown, &mut screen, &model) {
             let effects = update(&mut model, Msg::Drawn, now());
             if let Some(exit) = perform(effects, &mut model, &mut handle, &mut screen, &mut keyboard, now())? {
                 return Ok(exit);
@@ -148,35 +151,51 @@ pub async fn run(mut handle: SessionHandle, setup: Setup, dressing: Dressing) ->
         // While the last frame is on its way to the terminal the next one waits for that, not for a time.
         let wake = if model.dirty && !writing { frame_at.min(tick_at) } else { tick_at };
         let mut messages: Vec<Msg> = Vec::new();
+        let mut inputs: Vec<Stamped> = Vec::new();
+        pace.sleeps();
         tokio::select! {
             biased;
-            () = signals.next() => return Ok(Exit::Terminated),
-            event = keyboard.next() => match event {
-                Some(Ok(event)) => messages.extend(message(&event)),
-                Some(Err(error)) if is_gone(&error) => return Ok(Exit::TerminalLost),
-                Some(Err(error)) => return Err(Error::Keyboard(error)),
+            ends = signals.next() => {
+                if ends {
+                    return Ok(Exit::Terminated);
+                }
+                let Ok((columns, rows)) = screen.size() else { return Ok(Exit::TerminalLost) };
+                messages.push(Msg::Resize(columns, rows));
+            }
+            event = next_input(&mut keyboard) => match read(event)? {
+                Some(input) => inputs.push(input),
                 None => return Ok(Exit::TerminalLost),
             },
             () = screen.idle(), if writing || unseen => {}
             next = handle.updates.next(), if !model.ended => messages.push(next.map_or(Msg::Ended, told)),
+            Ok(()) = handle.durable.changed() => {
+                messages.push(Msg::Durable(handle.durable.borrow_and_update().clone()));
+            }
             answer = handle.archive.next() => {
                 messages.push(Msg::Past(answer.ticket, answer.page.map_err(|error| error.to_string())));
             }
             () = tokio::time::sleep_until(wake) => {}
         }
-        if !drain(&mut handle, &mut keyboard, &mut messages)? {
+        if pace.wakes(wake) {
+            messages.insert(0, Msg::StoodStill);
+        }
+        if !drain(&mut handle, keyboard.as_mut(), &mut inputs, &mut messages)? {
             return Ok(Exit::TerminalLost);
         }
+        messages.extend(inputs.into_iter().filter_map(|stamped| message(stamped, started, &mut shown)));
         messages.extend(panics.take().into_iter().map(Msg::Panicked));
         if Instant::now() >= tick_at {
             messages.push(Msg::Tick);
         }
         for msg in messages {
-            urgent |= !matches!(msg, Msg::Tick | Msg::Events(_) | Msg::Snapshot(_) | Msg::Sink(_));
-            // What it opens was not in the frame that is being written.
-            unseen &= !matches!(msg, Msg::Key(_));
-            let head = model.banner.head;
+            urgent |= !matches!(msg, Msg::Tick | Msg::Events(_) | Msg::Snapshot(_) | Msg::Durable(_) | Msg::Sink(_));
+            let (head, armed) = (model.banner.head, model.prompt_armed());
             let effects = update(&mut model, msg, now());
+            // What it asks now was not in the frame that is being written.
+            if model.prompt_armed() != armed {
+                unseen = false;
+                shown.forget();
+            }
             // What is critical does not wait for the next frame.
             urgent |= model.banner.head != head && model.banner.severity(&model.state) == Some(Severity::Critical);
             if let Some(exit) = perform(effects, &mut model, &mut handle, &mut screen, &mut keyboard, now())? {
@@ -195,20 +214,102 @@ fn is_gone(error: &std::io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| gone.contains(&code))
 }
 
+/// Time between two frames at least.
+fn frame_every(setup: &Setup) -> Duration {
+    if setup.dashboard.slow_link {
+        return SLOW_LINK;
+    }
+    Duration::from_secs(1).checked_div(setup.dashboard.max_fps.max(1)).unwrap_or(SLOW_LINK)
+}
+
+/// Whether the last frame is before the eyes: it is written, and a terminal that answers has said so where
+/// something asks.
+fn is_shown(unseen: &mut bool, shown: &mut Shown, screen: &mut Screen, model: &Model) -> bool {
+    let now = Instant::now().into_std();
+    if !(*unseen && screen.is_idle()) {
+        return shown.gives_up(now);
+    }
+    *unseen = false;
+    if !(shown.answers() && model.wants_to_be_seen()) {
+        return true;
+    }
+    if let Some(request) = shown.ask(now) {
+        screen.write(request);
+    }
+    shown.gives_up(now)
+}
+
+/// Whether the loop keeps up.
+struct Pace {
+    /// Since when it is awake.
+    awake: Instant,
+    /// How long the work of the round before took.
+    worked: Duration,
+    /// When it was last taken note of that it did not keep up.
+    stood_at: Option<Instant>,
+}
+
+impl Pace {
+    /// Its work of this round is done.
+    fn sleeps(&mut self) {
+        self.worked = self.awake.elapsed();
+    }
+
+    /// It is awake again, at this time at the latest if all is well; whether it stood still.
+    fn wakes(&mut self, wanted: Instant) -> bool {
+        self.awake = Instant::now();
+        let stood = self.worked >= STILL || self.awake.saturating_duration_since(wanted) >= STILL;
+        // Not again and again: on a machine that is always slow nothing could be confirmed.
+        let again = self.stood_at.is_none_or(|before| self.awake.saturating_duration_since(before) >= STILL_AGAIN);
+        if stood && again {
+            self.stood_at = Some(self.awake);
+        }
+        stood && again
+    }
+}
+
+/// An input; `None` when the terminal is gone.
+fn read(event: Option<std::io::Result<Stamped>>) -> Result<Option<Stamped>, Error> {
+    match event {
+        Some(Ok(input)) => Ok(Some(input)),
+        Some(Err(error)) if is_gone(&error) => Ok(None),
+        Some(Err(error)) => Err(Error::Keyboard(error)),
+        None => Ok(None),
+    }
+}
+
+/// The next that the terminal sends.
+async fn next_input(keyboard: &mut Option<Keyboard>) -> Option<std::io::Result<Stamped>> {
+    match keyboard {
+        Some(keyboard) => keyboard.next().await,
+        None => None,
+    }
+}
+
 /// Everything that waits, up to a bound, so that a frame shows the latest; `false` when the terminal is
 /// gone.
-fn drain(handle: &mut SessionHandle, keyboard: &mut EventStream, messages: &mut Vec<Msg>) -> Result<bool, Error> {
-    for _ in 0..DRAIN {
-        match keyboard.next().now_or_never() {
-            Some(Some(Ok(event))) => messages.extend(message(&event)),
-            Some(Some(Err(error))) if is_gone(&error) => return Ok(false),
-            Some(Some(Err(error))) => return Err(Error::Keyboard(error)),
-            Some(None) | None => break,
+fn drain(
+    handle: &mut SessionHandle,
+    keyboard: Option<&mut Keyboard>,
+    inputs: &mut Vec<Stamped>,
+    messages: &mut Vec<Msg>,
+) -> Result<bool, Error> {
+    if let Some(keyboard) = keyboard {
+        for _ in 0..DRAIN {
+            let Some(event) = keyboard.try_next() else { break };
+            match read(Some(event))? {
+                Some(input) => inputs.push(input),
+                None => return Ok(false),
+            }
         }
     }
     for _ in 0..DRAIN {
         let Some(next) = handle.updates.try_next() else { break };
         messages.push(told(next));
+    }
+    // After the events whose place on disk it tells of.
+    if handle.durable.has_changed().unwrap_or(false) {
+        messages.push(Msg::Durable(handle.durable.borrow_and_update().clone()));
     }
     if let Some(sink) = &mut handle.sink
         && sink.has_changed().unwrap_or(false)
@@ -225,14 +326,13 @@ fn told(update: Update) -> Msg {
     }
 }
 
-fn message(event: &TerminalEvent) -> Option<Msg> {
-    match event {
-        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(Press::from(*key))),
-        TerminalEvent::Paste(_) => Some(Msg::Paste),
-        TerminalEvent::FocusGained => Some(Msg::FocusGained),
-        TerminalEvent::FocusLost => Some(Msg::FocusLost),
-        TerminalEvent::Resize(columns, rows) => Some(Msg::Resize(*columns, *rows)),
-        _ => None,
+fn message(stamped: Stamped, started: Instant, shown: &mut Shown) -> Option<Msg> {
+    match stamped.input {
+        Input::Key(press) => Some(Msg::Key(press, Instant::from_std(stamped.at).saturating_duration_since(started))),
+        Input::Paste => Some(Msg::Paste),
+        Input::FocusGained => Some(Msg::FocusGained),
+        Input::FocusLost => Some(Msg::FocusLost),
+        Input::Answer => shown.answered().then_some(Msg::Drawn),
     }
 }
 
@@ -242,7 +342,7 @@ fn perform(
     model: &mut Model,
     handle: &mut SessionHandle,
     screen: &mut Screen,
-    keyboard: &mut EventStream,
+    keyboard: &mut Option<Keyboard>,
     now: Now,
 ) -> Result<Option<Exit>, Error> {
     let mut effects = VecDeque::from(effects);
@@ -277,15 +377,15 @@ fn notify(model: &mut Model, notification: &Notification) {
 
 /// Gives the terminal back, stops the process, and takes the terminal again when it goes on. Keys
 /// that were typed meanwhile were meant for the shell: they are dropped.
-fn suspend(model: &mut Model, screen: &mut Screen, keyboard: &mut EventStream, now: Now) -> Result<(), Error> {
+fn suspend(model: &mut Model, screen: &mut Screen, keyboard: &mut Option<Keyboard>, now: Now) -> Result<(), Error> {
+    // Nobody reads the terminal while the shell has it.
+    *keyboard = None;
     screen.leave();
     // A group without a shell to bring it back cannot be stopped; then the dashboard just goes on.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
     screen.enter()?;
-    *keyboard = EventStream::new();
-    while crossterm::event::poll(Duration::ZERO).map_err(Error::Keyboard)? {
-        crossterm::event::read().map_err(Error::Keyboard)?;
-    }
+    let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
+    *keyboard = Some(Keyboard::listen().map_err(Error::Keyboard)?);
     update(model, Msg::Resumed, now);
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use perpdeck::clock::Clock;
 use perpdeck::model::{PastError, PastPage, PastQuery, PastReader, SessionState};
-use perpdeck::runtime::{Archive, CommandSender, EventBus, Interest, SessionHandle};
+use perpdeck::runtime::{Archive, CommandSender, EventBus, Interest, SessionHandle, TellDurable};
 use perpdeck::tui::testkit::{Fact, Feed};
 use perpdeck::tui::{self, Dressing, Setup};
 
@@ -43,7 +43,9 @@ async fn dashboard(what: &str) {
     let bus = EventBus::new();
     let updates = bus.subscriptions().folding("dashboard", Interest::Everything, 64);
     let (commands, _received) = CommandSender::channel();
+    let (_disk, durable) = TellDurable::channel();
     let handle = SessionHandle {
+        durable,
         snapshot: Arc::new(state),
         updates,
         commands,

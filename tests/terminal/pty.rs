@@ -122,6 +122,23 @@ impl Pty {
         assert!(status.success());
     }
 
+    /// The same below a shell that knows jobs, as people start it; a job that stops goes on at once.
+    pub fn stage_in_shell(what: &str) -> Self {
+        let program = std::env::current_exe().unwrap().display().to_string();
+        let script =
+            "set -m; \"$@\"; code=$?; if [ $code -gt 128 ]; then echo STOPPED; fg >/dev/null; code=$?; fi; exit $code";
+        let args = ["-c", script, "sh", &program, "child::stage_session", "--exact", "--nocapture", "--test-threads=1"];
+        Self::start("sh", &args, &[(crate::child::VARIABLE, what)], (80, 24))
+    }
+
+    /// Sends a signal to the program that the shell started.
+    pub fn signal_below(&self, name: &str) {
+        let shell = self.child.process_id().unwrap();
+        let below = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        let status = std::process::Command::new("kill").args(["-s", name, below.trim()]).status().unwrap();
+        assert!(status.success());
+    }
+
     pub fn screen(&self) -> String {
         self.shared.lock().unwrap().parser.screen().contents()
     }
@@ -129,6 +146,15 @@ impl Pty {
     /// Everything that was written.
     pub fn seen(&self) -> String {
         String::from_utf8_lossy(&self.shared.lock().unwrap().raw).into_owned()
+    }
+
+    /// Waits until something was written, on the screen still or not.
+    pub fn until_seen(&mut self, what: &str, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.seen().contains(text) {
+            assert!(Instant::now() < deadline, "{what} did not come; the screen is\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The colour commands that were written.

@@ -82,6 +82,8 @@ fn updated(record: &Record, position: &Position, state: &SessionState, status: &
         .with("liquidation_price", &position.venue.liquidation_price)
         .with("leverage", &position.venue.leverage)
         .with("origin", &position.origin)
+        .with("as_of", &state.venue_positions.get(&position.key).map(|view| view.as_of.millis()))
+        .with("confirmed", &state.upkeep.is_confirmed(&position.key))
 }
 
 fn closed_line(name: &'static str, record: &Record, closed: &ClosedPosition, cause: CloseCause) -> Line {

@@ -169,6 +169,12 @@ fn a8_each_fill_is_told_and_the_order_once_with_its_totals() {
     assert_eq!(last[1]["commission"], "0.02");
     assert_eq!(last[2]["status"], "updated");
     assert_eq!(last[2]["entry_price"], "103");
+    assert_eq!((&last[2]["as_of"], &last[2]["confirmed"]), (&Value::Null, &json!(true)), "nobody has told of it yet");
+    let doubt = crate::model::Doubt { differs_since: Some(SessionTime::ZERO), missing: None };
+    let key = PositionKey { symbol: Symbol::new("BTC_USDT").unwrap(), side: Side::Long };
+    assert!(story.tell(Event::DoubtMoved { key, doubt: Some(doubt) }).is_empty());
+    let third = story.tell(Event::Filled { fill: Box::new(fill("f3", 1, "5", "0.0005", "104")) });
+    assert_eq!(third.last().unwrap()["confirmed"], json!(false));
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl Prompt {
         self.drawn.get_or_insert(now);
     }
 
+    /// What was on the screen is not certain: it counts as drawn from the next frame on.
+    pub fn unseen(&mut self) {
+        self.drawn = None;
+    }
+
     /// Looks whether its targets are still what the operator saw. When they are not it is armed
     /// again with what is so now: what was typed is gone. `false`: nothing of it is left.
     pub fn observe(&mut self, state: &SessionState, now: Duration) -> bool {

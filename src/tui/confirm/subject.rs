@@ -1,6 +1,9 @@
 //! What a prompt is about, frozen as the operator saw it.
 
-use crate::model::{Action, AlertId, CallClass, Order, OrderNo, OrderState, OrderType, Qty, RiskLimit, SessionState};
+use crate::model::{
+    Action, AlertId, CallClass, Contracts, Order, OrderNo, OrderState, OrderType, PositionKey, Qty, RiskLimit,
+    SessionState,
+};
 use crate::tui::format;
 
 /// What was on the screen of an order when the prompt opened.
@@ -122,6 +125,17 @@ pub enum Subject {
         positions: usize,
         /// Working orders.
         orders: usize,
+        /// Whether those are all, as far as the exchange told lately.
+        known: bool,
+    },
+    /// An exit that stands is taken back: the position stays.
+    WithdrawExit {
+        /// Of which position.
+        key: PositionKey,
+        /// What is withdrawn, in words: `closing by operator`.
+        words: String,
+        /// How it stands: what the operator saw.
+        to: Contracts,
     },
     /// All alerts on the screen.
     AcknowledgeAll {
@@ -149,7 +163,7 @@ impl Subject {
         match self {
             Self::Cancel { .. } | Self::CancelSet { .. } => !self.is_protective(),
             Self::Pause { .. } | Self::Halt { .. } | Self::Flatten { .. } | Self::AcknowledgeAll { .. } => true,
-            Self::Resume | Self::ResetBreaker(_) | Self::ResetLimit(_) => false,
+            Self::Resume | Self::ResetBreaker(_) | Self::ResetLimit(_) | Self::WithdrawExit { .. } => false,
         }
     }
 
@@ -168,7 +182,9 @@ impl Subject {
             Self::ResetBreaker(class) => Tier::Word(class.word().to_owned()),
             Self::ResetLimit(limit) => Tier::Word(limit.word().to_owned()),
             Self::Halt { .. } => Tier::Word("halt".to_owned()),
+            Self::Flatten { known: false, .. } => Tier::Word("flatten all".to_owned()),
             Self::Flatten { positions, .. } => Tier::Word(format!("flatten {positions}")),
+            Self::WithdrawExit { .. } => Tier::Word("withdraw".to_owned()),
         }
     }
 
@@ -184,6 +200,7 @@ impl Subject {
             Self::ResetLimit(limit) => Action::ResetLimit { limit: *limit },
             Self::Halt { .. } => Action::Halt,
             Self::Flatten { .. } => Action::Flatten,
+            Self::WithdrawExit { key, .. } => Action::WithdrawExit { symbol: key.symbol.clone(), side: key.side },
             Self::AcknowledgeAll { alerts } => Action::Acknowledge { alerts: alerts.clone() },
         }
     }
@@ -202,7 +219,8 @@ impl Subject {
         Some(match self {
             Self::Cancel { targets } => Self::Cancel { targets: renew(targets)? },
             Self::CancelSet { targets, scope } => Self::CancelSet { targets: renew(targets)?, scope: scope.clone() },
-            Self::Flatten { .. } => Self::flatten(state),
+            Self::Flatten { known, .. } => Self::flatten(state, *known),
+            Self::WithdrawExit { key, .. } => Self::withdraw_exit(state, key)?,
             Self::Halt { .. } => Self::halt(state),
             Self::Pause { .. } => Self::Pause { entries: state.orders.working_entries() },
             other => other.clone(),
@@ -217,14 +235,33 @@ impl Subject {
                 targets.iter().any(|target| target.has_changed(state))
             }
             Self::Flatten { positions, .. } => *positions != state.positions.open_count(),
+            Self::WithdrawExit { key, to, .. } => state.target(key).is_none_or(|target| target.to != *to),
             Self::Pause { entries } => *entries != state.orders.working_entries(),
             _ => false,
         }
     }
 
-    /// A flatten of the session as it is.
-    pub fn flatten(state: &SessionState) -> Self {
-        Self::Flatten { positions: state.positions.open_count(), orders: state.orders.working_count() }
+    /// A flatten of the session as it is; whether its positions are known says who asks.
+    pub fn flatten(state: &SessionState, known: bool) -> Self {
+        Self::Flatten { positions: state.positions.open_count(), orders: state.orders.working_count(), known }
+    }
+
+    /// The exit of a position that is to be taken back, as it stands; `None` when none does.
+    pub fn withdraw_exit(state: &SessionState, key: &PositionKey) -> Option<Self> {
+        let target = state.target(key)?;
+        let words = crate::tui::view::exit_words(state, target);
+        Some(Self::WithdrawExit { key: key.clone(), words, to: target.to })
+    }
+
+    /// What a flatten closes, in words.
+    pub fn positions_words(&self) -> String {
+        match self {
+            Self::Flatten { positions: 0, known: false, .. } => "all positions, ? now".to_owned(),
+            Self::Flatten { positions, known: false, .. } => format!("all positions, at least {positions}"),
+            Self::Flatten { positions: 1, .. } => "1 position".to_owned(),
+            Self::Flatten { positions, .. } => format!("{positions} positions"),
+            _ => String::new(),
+        }
     }
 
     /// A halt of the session as it is.
@@ -257,8 +294,27 @@ impl Subject {
             Self::ResetBreaker(class) => format!("close the {class} breaker by hand"),
             Self::ResetLimit(limit) => format!("take the {} limit back: entries trade again", limit.word()),
             Self::Halt { .. } => "halt the session".to_owned(),
-            Self::Flatten { positions, .. } => format!("flatten {}", count(*positions, "position")),
+            Self::Flatten { .. } => format!("flatten {}", self.positions_words()),
+            Self::WithdrawExit { key, words, .. } => format!("withdraw: {key} is {words}, and would stay open"),
             Self::AcknowledgeAll { alerts } => format!("acknowledge {} on the screen", count(alerts.len(), "alert")),
+        }
+    }
+
+    /// The same where there is little room: never without what it is about.
+    pub fn short_words(&self) -> String {
+        match self {
+            Self::Cancel { targets } => match targets.as_slice() {
+                [one] => match &one.protects {
+                    Some(protects) => format!("{} protects {protects}", one.no),
+                    None => format!("{} {}", one.no, one.words),
+                },
+                many => format!("{} orders{}", many.len(), with_protective(many)),
+            },
+            Self::CancelSet { targets, .. } => format!("{} orders{}", targets.len(), with_protective(targets)),
+            Self::Resume => "new exposure again".to_owned(),
+            Self::ResetLimit(limit) => format!("{} limit back", limit.word()),
+            Self::WithdrawExit { key, .. } => format!("{key} stays open"),
+            other => other.words(),
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum Act {
     CancelSet,
     /// End all exposure.
     Flatten,
+    /// Take the exit of the selected position back.
+    WithdrawExit,
     /// Show only rows with a text.
     Filter,
     /// Sort by the next column.
@@ -106,7 +108,7 @@ const fn about(act: Act, name: &'static str, hint: Option<&'static str>, help: &
 }
 
 /// All actions.
-pub const ACTS: [About; 45] = [
+pub const ACTS: [About; 46] = [
     about(Act::Halt, "halt", Some("HALT"), "no new orders, cancel entries, keep protective orders", true),
     about(Act::CancelOrder, "cancel-order", Some("cancel"), "cancel the selected order, or the marked ones", true),
     about(Act::Pause, "pause", Some("pause"), "no new exposure; exits and cancels go on", true),
@@ -122,6 +124,13 @@ pub const ACTS: [About; 45] = [
     about(Act::Quit, "quit", Some("quit"), "end the session or stay; asks first", true),
     about(Act::CancelSet, "cancel-set", Some("cancel all"), "cancel all working orders that the filter shows", true),
     about(Act::Flatten, "flatten", Some("flatten"), "end all exposure, step by step", true),
+    about(
+        Act::WithdrawExit,
+        "withdraw-exit",
+        Some("withdraw exit"),
+        "stop closing the selected position: it stays open (asks)",
+        true,
+    ),
     about(Act::Palette, "palette", None, "find an action by its name", false),
     about(Act::SortDirection, "sort-direction", None, "turn the sort direction around", true),
     about(Act::Mark, "mark", None, "mark the row; cancel then acts on the marks", true),
@@ -157,7 +166,7 @@ pub const ACTS: [About; 45] = [
 impl Act {
     /// What is said of it.
     pub fn about(self) -> Option<&'static About> {
-        static TABLE: [About; 45] = ACTS;
+        static TABLE: [About; 46] = ACTS;
         TABLE.iter().find(|about| about.act == self)
     }
 

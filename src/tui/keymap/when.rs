@@ -27,6 +27,8 @@ pub enum Fact {
     SessionRunning,
     /// There are no positions and no working orders.
     SessionFlat,
+    /// An exit of the selected position stands.
+    ExitStanding,
     /// No flatten is under way.
     FlattenIdle,
     /// The selected breaker is open, or the limit has tripped.
@@ -41,7 +43,7 @@ pub enum Fact {
     HistorySources,
 }
 
-const FACTS: [(Fact, &str, &str, &str); 16] = [
+const FACTS: [(Fact, &str, &str, &str); 17] = [
     (Fact::RowsVisible, "rows.visible", "too small a window to see the target", "rows are in sight"),
     (Fact::RowSelected, "row.selected", "no row is selected", "a row is selected"),
     (Fact::TableSortable, "table.sortable", "this pane has one order only", "this pane can be sorted"),
@@ -52,6 +54,7 @@ const FACTS: [(Fact, &str, &str, &str); 16] = [
     (Fact::OrdersAny, "orders.any", "there are no working orders", "there are working orders"),
     (Fact::SessionRunning, "session.running", "the session is not running", "the session is running"),
     (Fact::SessionFlat, "session.flat", "there are positions or orders", "there is nothing to flatten"),
+    (Fact::ExitStanding, "exit.standing", "no exit of the selected position is under way", "an exit is under way"),
     (Fact::FlattenIdle, "flatten.idle", "a flatten is under way", "no flatten is under way"),
     (Fact::BreakerTripped, "breaker.tripped", "it is not open", "it is open"),
     (Fact::AlertBanner, "alert.banner", "no alert waits to be acknowledged", "an alert waits"),

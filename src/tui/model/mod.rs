@@ -2,8 +2,10 @@
 //! doing with the screen. Selections, marks and prompts hold ids, never places.
 
 mod banner;
+mod disk;
 mod flight;
 mod history;
+mod known;
 mod mode;
 mod notice;
 mod pane;
@@ -15,8 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use banner::{Banner, BannerItem, LocalAlert};
+pub use disk::Disk;
 pub use flight::{Flight, Flights, LATE, LOST, SPIN};
 pub use history::{History, SAMPLE_EVERY, SAMPLES};
+pub use known::Known;
 pub use mode::{Help, Mode, Palette};
 pub use notice::Notice;
 pub use pane::Pane;
@@ -27,7 +31,7 @@ pub use table::{Column, RowId, Sort, Table};
 use super::keymap::Keymap;
 use super::view::layout;
 use crate::config::{DashboardSettings, RiskSettings};
-use crate::model::{Decimal, OrderNo, Record, SessionState, SessionTime, SinkStatus};
+use crate::model::{Decimal, OrderNo, Position, Record, SessionState, SessionTime, SinkStatus};
 
 /// The two times that matter: real time since the dashboard began (for people's fingers) and the
 /// session's time (for ages).
@@ -67,6 +71,8 @@ pub struct Setup {
     pub dashboard: DashboardSettings,
     /// The session's limits, where they are known.
     pub limits: Option<Limits>,
+    /// Positions that the exchange has not told of for so long are not known: two intervals of the sync.
+    pub positions_limit: Duration,
     /// Failures in a row that open a breaker.
     pub breaker_failures: u32,
     /// Who sits in front of it.
@@ -84,6 +90,7 @@ impl Default for Setup {
         Self {
             dashboard: DashboardSettings::default(),
             limits: None,
+            positions_limit: Duration::from_secs(20),
             breaker_failures: 5,
             operator: "operator".to_owned(),
             prefix: "ui".to_owned(),
@@ -132,6 +139,8 @@ pub struct Model {
     pub banner: Banner,
     /// Commands that were sent and have not ended.
     pub flights: Flights,
+    /// Which ends of commands are on disk.
+    pub disk: Disk,
     /// Margin ratios of the last minutes.
     pub history: History,
     /// The history pane.
@@ -148,6 +157,8 @@ pub struct Model {
     pub ended: bool,
     /// When the keyboard last came to this window, or the window changed.
     pub settled: Duration,
+    /// When the last key came.
+    pub key_at: Duration,
     /// Whether anything changed since the last frame.
     pub dirty: bool,
     /// Keys of the last moment, for the burst detector and chords.
@@ -176,6 +187,7 @@ impl Model {
             mode: Mode::Normal,
             banner: Banner::default(),
             flights: Flights::default(),
+            disk: Disk::default(),
             history: History::default(),
             past: Past::default(),
             notice: None,
@@ -184,6 +196,7 @@ impl Model {
             updated: now.real,
             ended: false,
             settled: now.real,
+            key_at: now.real,
             dirty: true,
             fingers: super::update::Fingers::default(),
             outward: super::update::Outward::default(),
@@ -206,11 +219,13 @@ impl Model {
         for record in records {
             self.state.apply(record);
         }
+        self.disk.follow(records, self.now.real);
         self.changed();
     }
 
     /// Takes a whole state in place of the one held.
     pub fn adopt(&mut self, state: Box<SessionState>) {
+        self.disk.skip(&self.state, &state, self.now.real);
         self.state = state;
         self.changed();
     }
@@ -284,9 +299,30 @@ impl Model {
         }
     }
 
+    /// The open position that is selected in the positions pane.
+    pub fn selected_position(&self) -> Option<&Position> {
+        match self.table(Pane::Positions).selected {
+            Some(RowId::Position(id)) => self.shown().positions.by_id(id),
+            _ => None,
+        }
+    }
+
     /// How old the data on the screen is.
     pub fn data_age(&self) -> Duration {
         self.now.real.saturating_sub(self.updated)
+    }
+
+    /// Whether something asks that has to have been seen before it is answered.
+    pub fn wants_to_be_seen(&self) -> bool {
+        matches!(&self.mode, Mode::Prompt(prompt) if prompt.drawn.is_none())
+    }
+
+    /// When the prompt was opened or armed again; `None` while nothing asks.
+    pub fn prompt_armed(&self) -> Option<Duration> {
+        match &self.mode {
+            Mode::Prompt(prompt) => Some(prompt.armed_at),
+            _ => None,
+        }
     }
 
     /// Whether rows can be seen well enough to act on them.

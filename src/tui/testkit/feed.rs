@@ -1,15 +1,15 @@
 //! Events in a few words: what a scenario file says, made into what a session publishes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::about::{about_position, alert, read_positions};
 use crate::model::{
-    Account, Alert, AlertKey, AlertKind, BreakerState, CallClass, CancelWish, Category, ClockOffset, CloseCause,
-    CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Environment, Event, Fill, FillId, Flatten,
-    FlattenStep, Intent, LinkState, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Phase,
-    Position, PositionId, PositionKey, Price, Purpose, Qty, Quote, Record, RiskLimit, RiskTier, SessionId, SessionInfo,
+    Account, AlertKind, BreakerState, CallClass, CancelWish, Category, Chore, ClockOffset, CloseCause, CommandId,
+    CommandStatus, ContractSpec, Contracts, Control, Decimal, Environment, Event, Fill, FillId, Flatten, FlattenStep,
+    Intent, LinkState, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Phase, Position,
+    PositionId, PositionKey, Price, Purpose, Qty, Quote, Record, RiskLimit, RiskTier, SessionId, SessionInfo,
     SessionState, SessionTime, Severity, Side, StrategyId, Symbol, Usdt, VenueFigures, VenueOrderId, VenueTime, div,
 };
 
@@ -186,6 +186,32 @@ pub enum Fact {
         /// Now.
         up: bool,
     },
+    /// The exchange does not tell of the positions any more.
+    Unread {
+        /// Why.
+        reason: String,
+    },
+    /// The exchange's word on a position differs from ours.
+    Doubt {
+        /// Which.
+        position: u64,
+    },
+    /// An exit of a position stands.
+    Exit {
+        /// Which.
+        position: u64,
+        /// Base units that are to be left; flat without.
+        #[serde(default)]
+        to: Decimal,
+        /// Who wants it.
+        #[serde(default = "operator")]
+        by: String,
+        /// What it waits for.
+        waits: Option<String>,
+        /// Refusals in a row.
+        #[serde(default)]
+        refusals: u32,
+    },
     /// Equity apart from what positions gain.
     Account {
         /// Wallet.
@@ -201,6 +227,10 @@ pub enum Fact {
         #[serde(default)]
         note: String,
     },
+}
+
+fn operator() -> String {
+    "operator".to_owned()
 }
 
 fn ten_thousand() -> Decimal {
@@ -264,6 +294,10 @@ impl Feed {
             Fact::Control { control, by } => {
                 vec![Event::ControlChanged { control: *control, by: by.clone(), reason: String::new() }]
             }
+            Fact::Unread { reason } => {
+                vec![Event::ReadMoved { chore: Chore::SyncPositions, error: Some(reason.clone()) }]
+            }
+            Fact::Doubt { .. } | Fact::Exit { .. } => about_position(state, at, fact),
             Fact::Position { .. } | Fact::Watch { .. } | Fact::Closed { .. } => position(state, at, fact),
             Fact::Order { .. } => order(state, at, fact),
             Fact::Fill { order, quantity, price } => self.fill(state, at, *order, *quantity, *price),
@@ -366,6 +400,7 @@ fn session(at: SessionTime, environment: Environment, label: &str, capital: Deci
         Event::DayRolled { day: at.day(), equity: Usdt(capital) },
         Event::PeakRaised { equity: Usdt(capital) },
         account(capital),
+        read_positions(at),
     ];
     for (name, [size, tick, price]) in CONTRACTS {
         let Ok(symbol) = Symbol::new(name) else { continue };
@@ -528,39 +563,6 @@ fn order(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
         _ => {}
     }
     events
-}
-
-fn alert(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
-    let id = |n: u64| crate::model::AlertId(n);
-    match fact {
-        Fact::Alert { kind, severity, symbol: name, position, message } => {
-            let subject = position.map_or_else(
-                || name.as_ref().map(ToString::to_string).unwrap_or_default(),
-                |id| PositionId(id).to_string(),
-            );
-            vec![Event::AlertRaised {
-                alert: Box::new(Alert {
-                    id: state.alerts.next_id(),
-                    key: AlertKey { kind: *kind, subject },
-                    severity: *severity,
-                    symbol: name.clone(),
-                    position: position.map(PositionId),
-                    message: message.clone(),
-                    details: BTreeMap::new(),
-                    raised_at: at,
-                    updated_at: at,
-                    count: 1,
-                    cleared_at: None,
-                    acknowledged: None,
-                }),
-            }]
-        }
-        Fact::Acknowledged { alert } => {
-            vec![Event::AlertsAcknowledged { ids: vec![id(*alert)], by: "operator".to_owned() }]
-        }
-        Fact::Cleared { alert } => vec![Event::AlertCleared { id: id(*alert) }],
-        _ => Vec::new(),
-    }
 }
 
 fn command(id: Option<&CommandId>, status: &str, note: &str) -> Vec<Event> {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::about::read_positions;
 use super::{Fact, Feed};
 use crate::model::{Command, Decimal, Event, PastReader, Record, SessionTime};
+use crate::runtime::Durable;
 use crate::tui::keymap::{Keymap, Press};
 use crate::tui::model::{Limits, Model, Now, Setup};
 use crate::tui::theme::{ASCII, Depth, Theme, UNICODE};
@@ -34,6 +36,8 @@ pub struct Stage {
     pub key_gap: Duration,
     /// Who answers questions about the past; without it they stay open.
     pub past: Option<Box<dyn PastReader>>,
+    /// Whether the exchange tells of the positions.
+    synced: bool,
     real: Duration,
     origin: SessionTime,
     feed: Feed,
@@ -51,7 +55,9 @@ impl Stage {
         let now = Now { real: Duration::from_secs(1), session: START };
         let limits = Limits { daily_loss_pct: Decimal::from(5), drawdown_pct: Decimal::from(15), max_positions: 3 };
         let setup = Setup { limits: Some(limits), ..Setup::default() };
-        let model = Model::new(Box::default(), setup, keymap, size, now);
+        let mut model = Model::new(Box::default(), setup, keymap, size, now);
+        // The disk keeps up until it is said otherwise.
+        model.disk.told(Durable { safe: u64::MAX, trouble: None });
         Ok(Self {
             model,
             theme,
@@ -59,6 +65,7 @@ impl Stage {
             sent: Vec::new(),
             key_gap: Duration::from_millis(400),
             past: None,
+            synced: true,
             real: now.real,
             origin: START,
             feed: Feed::default(),
@@ -110,6 +117,7 @@ impl Stage {
             let event = Event::CommandReceived { command: Box::new(command.clone()) };
             self.records(vec![Record { seq: 0, at: self.now().session, event }]);
         }
+        self.synced &= !matches!(fact, Fact::Unread { .. });
         let ids: Vec<_> = self.sent.iter().map(|command| command.id.clone()).collect();
         let at = self.now().session;
         let records = self.feed.records(&self.model.state, at, fact, &ids);
@@ -144,6 +152,11 @@ impl Stage {
         let until = self.real.saturating_add(span);
         while self.real < until {
             self.real = self.real.saturating_add(TICK).min(until);
+            // Folded without an update: the session is silent all the same.
+            if self.synced && self.model.state.info.is_some() {
+                let record = self.sync();
+                self.model.state.apply(&record);
+            }
             self.tell(Msg::Tick);
         }
         self.draw();
@@ -151,7 +164,12 @@ impl Stage {
 
     /// The session says that it is there.
     pub fn heartbeat(&mut self) {
-        self.records(Vec::new());
+        self.records(if self.synced { vec![self.sync()] } else { Vec::new() });
+    }
+
+    /// The exchange told of the positions just now.
+    fn sync(&self) -> Record {
+        Record { seq: 0, at: self.now().session, event: read_positions(self.now().session) }
     }
 
     /// A key, a little after the one before, on a drawn screen.
@@ -159,7 +177,7 @@ impl Stage {
         self.draw();
         self.real = self.real.saturating_add(self.key_gap);
         self.heartbeat();
-        self.tell(Msg::Key(press));
+        self.tell(Msg::Key(press, self.real));
         self.draw();
     }
 

@@ -15,7 +15,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The gates as they stand.
 pub fn gates(model: &Model) -> Gates {
-    let now = model.now.real;
     Gates {
         ended: model.ended,
         link_up: matches!(model.state.upkeep.link.state, LinkState::Up),
@@ -23,8 +22,8 @@ pub fn gates(model: &Model) -> Gates {
         frozen: model.frozen.is_some(),
         rows_visible: model.rows_visible(),
         read_only: model.setup.read_only,
-        burst: model.fingers.in_burst(now),
-        settled: now.saturating_sub(model.settled),
+        burst: model.fingers.in_burst(model.key_at),
+        settled: model.key_at.saturating_sub(model.settled),
     }
 }
 
@@ -138,8 +137,17 @@ pub fn halt(model: &mut Model) {
 
 /// `F`.
 pub fn flatten(model: &mut Model) {
-    let subject = Subject::flatten(&model.state);
+    let subject = Subject::flatten(&model.state, model.positions_known().is_known());
     open(model, subject);
+}
+
+/// `w`: the exit of the selected position.
+pub fn withdraw_exit(model: &mut Model) {
+    let key = model.selected_position().map(|position| position.key.clone());
+    match key.and_then(|key| Subject::withdraw_exit(&model.state, &key)) {
+        Some(subject) => open(model, subject),
+        None => say(model, "no exit of the selected position is under way", Severity::Info),
+    }
 }
 
 /// `a`: the alert in the banner, and only that one.
@@ -223,7 +231,7 @@ pub fn answer(model: &mut Model, press: Press, effects: &mut Vec<Effect>) {
         return ack(model, effects);
     }
     let gates = gates(model);
-    let now = model.now.real;
+    let now = model.key_at;
     let Mode::Prompt(prompt) = &mut model.mode else { return };
     match prompt.press(press, meaning, &gates, now) {
         Answer::Stay => {}

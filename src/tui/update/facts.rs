@@ -31,7 +31,17 @@ pub fn why_off(model: &Model, act: Act) -> Option<String> {
 }
 
 const fn is_command(act: Act) -> bool {
-    matches!(act, Act::Halt | Act::CancelOrder | Act::CancelSet | Act::Pause | Act::Resume | Act::Reset | Act::Flatten)
+    matches!(
+        act,
+        Act::Halt
+            | Act::CancelOrder
+            | Act::CancelSet
+            | Act::Pause
+            | Act::Resume
+            | Act::Reset
+            | Act::Flatten
+            | Act::WithdrawExit
+    )
 }
 
 /// Whether a fact holds now.
@@ -56,7 +66,13 @@ pub fn holds(model: &Model, fact: Fact) -> bool {
         }
         Fact::OrdersAny => state.orders.working_count() > 0,
         Fact::SessionRunning => state.control == Control::Running,
-        Fact::SessionFlat => state.positions.open_count() == 0 && state.orders.working_count() == 0,
+        // What is not known is not flat.
+        Fact::SessionFlat => {
+            state.positions.open_count() == 0 && state.orders.working_count() == 0 && model.positions_known().is_known()
+        }
+        Fact::ExitStanding => {
+            model.selected_position().is_some_and(|position| state.targets.contains_key(&position.id))
+        }
         Fact::FlattenIdle => state.flatten.is_none(),
         Fact::BreakerTripped => match &model.table(Pane::Breakers).selected {
             Some(RowId::Class(class)) => state.breaker(*class).state != BreakerState::Closed,

@@ -17,7 +17,7 @@ const QUIET: Duration = Duration::from_millis(150);
 
 /// A key.
 pub fn press(model: &mut Model, press: Press, effects: &mut Vec<Effect>) {
-    if model.fingers.count(model.now.real) {
+    if model.fingers.count(model.key_at) {
         return fingers::burst(model);
     }
     if press == Press::ctrl('c') {
@@ -91,6 +91,7 @@ fn perform(model: &mut Model, act: Act, effects: &mut Vec<Effect>) {
         Act::Resume => commands::resume(model),
         Act::Reset => commands::reset(model),
         Act::Flatten => commands::flatten(model),
+        Act::WithdrawExit => commands::withdraw_exit(model),
         Act::Ack => commands::ack(model, effects),
         Act::AckAll => commands::ack_all(model),
         Act::Go => go(model),
@@ -327,7 +328,7 @@ fn quit(model: &mut Model, press: Press, opened: Duration, effects: &mut Vec<Eff
         model.mode = Mode::Normal;
         return;
     }
-    if model.now.real.saturating_sub(opened) < QUIET {
+    if model.key_at.saturating_sub(opened) < QUIET {
         return;
     }
     let exit = match (press.letter(), model.setup.same_process) {

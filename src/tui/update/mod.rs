@@ -21,12 +21,13 @@ use super::keymap::Press;
 use super::model::{LOST, Mode, Model, Notice, Now};
 use super::view;
 use crate::model::{Command, PastPage, PastQuery, Record, SessionState, Severity, SinkStatus, StopPolicy};
+use crate::runtime::Durable;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Msg {
-    /// A key.
-    Key(Press),
+    /// A key, and when it came: real time since the dashboard began.
+    Key(Press, Duration),
     /// Text was pasted; it is dropped.
     Paste,
     /// The keyboard came to this window.
@@ -45,12 +46,16 @@ pub enum Msg {
     Past(u64, Result<PastPage, String>),
     /// How far the copy in QuestDB is.
     Sink(Box<SinkStatus>),
+    /// How far the facts are on disk.
+    Durable(Durable),
     /// A frame was drawn.
     Drawn,
     /// The session has ended.
     Ended,
     /// A command could not be delivered.
     NotDelivered(Armed<Command>),
+    /// The dashboard did nothing for so long that what was on the screen is not certain.
+    StoodStill,
     /// The dashboard was suspended and is back.
     Resumed,
     /// A part of the program ended unexpectedly.
@@ -106,7 +111,9 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
     model.now = now;
     let mut effects = Vec::new();
     match msg {
-        Msg::Key(press) => {
+        Msg::Key(press, at) => {
+            // The time of the finger, not that of a loop that had other things to do.
+            model.key_at = at.min(now.real);
             model.dirty = true;
             model.refresh();
             keys::press(model, press, &mut effects);
@@ -115,15 +122,15 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
             model.dirty = true;
             fingers::pasted(model);
         }
-        Msg::FocusGained | Msg::Resumed => {
+        Msg::FocusGained => {
             model.settled = now.real;
             model.dirty = true;
         }
+        Msg::StoodStill | Msg::Resumed => unseen(model),
         Msg::FocusLost => {}
         Msg::Resize(columns, rows) => {
             model.size = (columns, rows);
-            model.settled = now.real;
-            model.dirty = true;
+            unseen(model);
         }
         Msg::Tick => tick(model, second, &mut effects),
         Msg::Events(records) => model.fold(&records),
@@ -132,6 +139,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
         Msg::Sink(sink) => {
             model.sink = Some(*sink);
             model.dirty = true;
+        }
+        Msg::Durable(durable) => {
+            model.dirty |= model.disk.is_behind();
+            model.disk.told(durable);
         }
         Msg::Drawn => {
             if let Mode::Prompt(prompt) = &mut model.mode {
@@ -161,6 +172,15 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
 
 fn positions(n: usize) -> String {
     if n == 1 { "1 position".to_owned() } else { format!("{n} positions") }
+}
+
+/// Nobody can say what was on the screen up to now: quiet time begins anew with the next frame.
+fn unseen(model: &mut Model) {
+    model.settled = model.now.real;
+    model.dirty = true;
+    if let Mode::Prompt(prompt) = &mut model.mode {
+        prompt.unseen();
+    }
 }
 
 /// Holds an open prompt against the session as it is now.
@@ -204,6 +224,7 @@ fn tick(model: &mut Model, second: i64, effects: &mut Vec<Effect>) {
 /// Whether something on the screen moves by itself.
 fn is_moving(model: &Model) -> bool {
     !model.flights.is_empty()
+        || model.disk.is_behind()
         || matches!(model.mode, Mode::Prompt(_))
         || model.frozen.is_some()
         || model.state.flatten.is_some()

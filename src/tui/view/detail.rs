@@ -8,8 +8,10 @@ use rust_decimal::prelude::ToPrimitive;
 use super::canvas::{Canvas, Span};
 use super::positions::{closed_words, profit_style};
 use super::risk_bar::ratio_words;
-use super::{empty, pane_frame, severity_role, step};
-use crate::model::{Alert, Decimal, MarginMode, Order, OrderType, PositionId, Price, Target, escape_controls, mul};
+use super::{empty, exit, pane_frame, severity_role, step};
+use crate::model::{
+    Alert, Decimal, MarginMode, Order, OrderType, Position, PositionId, Price, Target, escape_controls, mul,
+};
 use crate::tui::model::{Model, Pane, RowId, SAMPLE_EVERY, SAMPLES, position_at};
 use crate::tui::theme::Role;
 use crate::tui::{figures, format};
@@ -34,16 +36,23 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     empty("select a row to see more of it", inner, canvas);
 }
 
-/// An exit that is under way: where to, since when, and what it waits for.
-fn exit_line(model: &Model, target: &Target, canvas: &Canvas<'_>) -> Vec<Span> {
-    let warn = canvas.style(Role::Warn);
-    let place = if target.is_flat() { "CLOSING".to_owned() } else { format!("REDUCING to {} contracts", target.to) };
-    let age = format::span(model.now.session.since(target.since));
-    let waits = match &target.waits_for {
-        Some(what) => format!("waits for {}", escape_controls(what)),
-        None => "on its way".to_owned(),
-    };
-    vec![(format!("{place} for {age}  "), warn), (waits, warn)]
+/// An exit that stands: where to, who wants it, since when, and what it waits for.
+fn exit_lines(model: &Model, target: &Target, columns: u16, canvas: &Canvas<'_>) -> Vec<Vec<Span>> {
+    let age = format::seconds(model.now.session.since(target.since));
+    let words = format!("{} for {age}: {}", exit::wanted(model.shown(), target), exit::waits(target));
+    let style = exit::style(target, canvas);
+    wrapped(&words, columns).into_iter().map(|line| vec![(line, style)]).collect()
+}
+
+/// What is not certain of the position.
+fn doubt_lines(model: &Model, position: &Position, canvas: &Canvas<'_>) -> Vec<Vec<Span>> {
+    let style = canvas.style(Role::Unknown);
+    let doubt = model.doubt_of(&position.key).map(|doubt| format!("? UNCONFIRMED: {doubt}"));
+    let old = model
+        .positions_known()
+        .as_of()
+        .map(|as_of| format!("? {as_of}: size, margin and liquidation price are so old"));
+    doubt.into_iter().chain(old).map(|words| vec![(words, style)]).collect()
 }
 
 /// What the detail is of: the selection of the table that last had the keyboard.
@@ -142,9 +151,12 @@ fn position(model: &Model, id: PositionId, area: Rect, canvas: &mut Canvas<'_>) 
             value(format::money(position.fees)),
         ],
     ];
+    // What matters most stands right below what it is about.
+    let mut first = doubt_lines(model, position, canvas);
     if let Some(target) = state.targets.get(&position.id) {
-        text_lines.insert(1, exit_line(model, target, canvas));
+        first.extend(exit_lines(model, target, inner.width.saturating_sub(2), canvas));
     }
+    text_lines.splice(1..1, first);
     let rate = state.quote(&position.key.symbol).and_then(|quote| quote.funding_rate);
     let rate = rate.map_or_else(|| "?".to_owned(), |rate| format::signed_percent(mul(rate, 100.into()), 4));
     let paid = position.venue.funding.map_or_else(|| "?".to_owned(), format::signed);

@@ -5,16 +5,22 @@ use std::cmp::Ordering;
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
+use super::detail::wrapped;
+use super::exit;
 use super::orders::spinner;
-use crate::model::{FlattenStep, escape_controls};
+use crate::model::{FlattenStep, Target};
 use crate::tui::format;
 use crate::tui::model::{Mode, Model};
 use crate::tui::theme::Role;
 
 /// Columns and rows of the panel.
 const SIZE: (u16, u16) = (68, 8);
-/// Positions whose reason for waiting is shown below the steps.
-const MOST_WAITS: usize = 4;
+/// Columns at most.
+const WIDEST: u16 = 116;
+/// From so many columns on one line holds what a leg waits for.
+const ONE_LINE: u16 = 110;
+/// Legs that are listed below the steps.
+const MOST_LEGS: usize = 4;
 
 pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
     let state = model.shown();
@@ -22,14 +28,10 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
     if matches!(model.mode, Mode::Prompt(_) | Mode::Help(_) | Mode::Palette(_) | Mode::Quit { .. }) {
         return;
     }
-    let waits: Vec<String> = state
-        .targets
-        .values()
-        .filter_map(|target| Some(format!("{} waits for {}", target.key, target.waits_for.as_ref()?)))
-        .take(MOST_WAITS)
-        .collect();
-    let more = u16::try_from(waits.len()).unwrap_or_default();
-    let (width, height) = (SIZE.0.min(body.width), SIZE.1.saturating_add(more).min(body.height));
+    let width = WIDEST.min(body.width).max(SIZE.0.min(body.width));
+    let legs = legs(model, width);
+    let more = u16::try_from(legs.len()).unwrap_or_default();
+    let height = SIZE.1.saturating_add(more).min(body.height);
     let area = Rect {
         x: body.x.saturating_add(body.width.saturating_sub(width) / 2),
         y: body.bottom().saturating_sub(height),
@@ -58,7 +60,7 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
         let left = match step {
             FlattenStep::AwaitCancels if step == flatten.step => format!(", {} working", state.orders.working_count()),
             FlattenStep::ClosePositions | FlattenStep::VerifyZero if step == flatten.step => {
-                format!(", {} open", state.positions.open_count())
+                format!(", {} open", model.open_count())
             }
             _ => String::new(),
         };
@@ -69,8 +71,42 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
         canvas.put_right(inner.x, y, &words, inner.width.saturating_sub(1), canvas.style(role));
     }
     let below = inner.y.saturating_add(u16::try_from(FlattenStep::PLAN.len()).unwrap_or_default());
-    for (wait, y) in waits.iter().zip(below..inner.bottom()) {
-        let words = escape_controls(wait);
-        canvas.put(inner.x.saturating_add(3), y, &words, inner.width.saturating_sub(4), canvas.style(Role::Warn));
+    for ((words, style), y) in legs.iter().zip(below..inner.bottom()) {
+        let style = style.map_or(canvas.style(Role::Muted), |role| canvas.style(role));
+        canvas.put(inner.x.saturating_add(1), y, words, inner.width.saturating_sub(2), style);
     }
+}
+
+/// What each leg waits for, those that do not get on first. Each has the same number of lines whatever it
+/// says, so that nothing jumps while they change.
+fn legs(model: &Model, width: u16) -> Vec<(String, Option<Role>)> {
+    let targets = &model.shown().targets;
+    let columns = width.saturating_sub(8);
+    let lines = if width < ONE_LINE { 2 } else { 1 };
+    let mut legs: Vec<&Target> = targets.values().collect();
+    legs.sort_by_key(|target| (std::cmp::Reverse(target.refusals), target.waits_for.is_none(), target.position));
+    let mut out = Vec::new();
+    for target in legs.iter().take(MOST_LEGS) {
+        let role = if target.waits_for.is_some() || target.refusals > 0 { Some(Role::Warn) } else { None };
+        let words = format!("{}  {}", target.key, exit::waits(target));
+        let mut broken = wrapped(&words, columns);
+        // What is left over is cut on the last line, with the mark of a cut; the detail has all of it.
+        let rest: Vec<String> = broken.drain(lines.min(broken.len())..).collect();
+        if let Some(last) = broken.last_mut() {
+            for more in rest {
+                last.push(' ');
+                last.push_str(&more);
+            }
+        }
+        broken.resize(lines, String::new());
+        let indented = broken.into_iter().enumerate();
+        out.extend(indented.map(|(i, line)| (format!("{}{line}", if i == 0 { "  " } else { "      " }), role)));
+    }
+    if legs.len() > MOST_LEGS {
+        out.push((
+            format!("  and {} more: the table of positions has them", legs.len().saturating_sub(MOST_LEGS)),
+            None,
+        ));
+    }
+    out
 }

@@ -76,7 +76,7 @@ fn hints(model: &Model, tiny: bool, canvas: &Canvas<'_>) -> Vec<Field> {
 fn hint_field(row: &Row, act: Act, hint: &str, on: bool, canvas: &Canvas<'_>) -> Field {
     let muted = canvas.style(Role::Muted);
     let dots = match act {
-        Act::CancelSet | Act::Flatten => canvas.glyphs().ellipsis,
+        Act::CancelSet | Act::Flatten | Act::WithdrawExit => canvas.glyphs().ellipsis,
         _ => "",
     };
     let (key, word) = match (act, on) {

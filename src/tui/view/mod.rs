@@ -9,6 +9,7 @@ mod breakers;
 mod canvas;
 mod columns;
 mod detail;
+mod exit;
 mod flatten;
 mod footer;
 mod gauge;
@@ -31,7 +32,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::model::{Mode, Model, Pane};
 use super::theme::{Role, Theme};
-use crate::model::{ContractSpec, Decimal, Severity, mul};
+use crate::model::{ContractSpec, Decimal, SessionState, Severity, Target, mul};
 use canvas::{Canvas, Span};
 
 /// Draws the dashboard. The model has to be refreshed before.
@@ -157,6 +158,11 @@ fn empty(text: &str, inner: Rect, canvas: &mut Canvas<'_>) {
 /// Whether the banner still blinks.
 pub fn blinks(model: &Model) -> bool {
     banner::is_blinking(model)
+}
+
+/// An exit that stands, in words: `closing by operator`.
+pub fn exit_words(state: &SessionState, target: &Target) -> String {
+    exit::wanted(state, target)
 }
 
 /// The actions that the palette shows for a typed text.

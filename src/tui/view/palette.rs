@@ -11,7 +11,7 @@ use crate::tui::update::facts;
 
 /// The actions that match what was typed: each letter in its order, names that begin with it first.
 pub fn matches(typed: &str) -> Vec<&'static About> {
-    static TABLE: [About; 45] = ACTS;
+    static TABLE: [About; 46] = ACTS;
     let needle: String = typed.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
     let mut found: Vec<(usize, &About)> = TABLE
         .iter()

@@ -75,7 +75,8 @@ pub fn draw(model: &Model, prompt: &Prompt, body: Rect, canvas: &mut Canvas<'_>)
             ];
             (Role::Crit, format!("!! HALT SESSION ({environment})"), lines)
         }
-        Subject::Flatten { positions, orders } => {
+        Subject::Flatten { orders, .. } => {
+            let all = prompt.subject.positions_words();
             let lines = FlattenStep::PLAN
                 .into_iter()
                 .enumerate()
@@ -83,7 +84,7 @@ pub fn draw(model: &Model, prompt: &Prompt, body: Rect, canvas: &mut Canvas<'_>)
                     let note = match flatten {
                         FlattenStep::CancelEntries => count(*orders, "working order", "working orders"),
                         FlattenStep::ClosePositions => {
-                            format!("{}, nearest to liquidation first", count(*positions, "position", "positions"))
+                            format!("{all}, nearest to liquidation first")
                         }
                         FlattenStep::VerifyZero => "not done before the exchange says zero".to_owned(),
                         _ => String::new(),
@@ -91,7 +92,7 @@ pub fn draw(model: &Model, prompt: &Prompt, body: Rect, canvas: &mut Canvas<'_>)
                     step(i.saturating_add(1), flatten.word(), &note, text, muted)
                 })
                 .collect();
-            (Role::Warn, format!("! FLATTEN {} ({environment})", count(*positions, "position", "positions")), lines)
+            (Role::Warn, format!("! FLATTEN {all} ({environment})"), lines)
         }
         _ => return,
     };
@@ -140,7 +141,8 @@ pub fn quit(model: &Model, body: Rect, footer: Rect, canvas: &mut Canvas<'_>) {
     }
     let entries = count(state.orders.working_entries(), "working entry", "working entries");
     let orders = count(state.orders.working_count(), "working order", "working orders");
-    let positions = count(state.positions.open_count(), "open position", "open positions");
+    let open = model.open_count();
+    let positions = format!("{open} open position{}", if open == "1" { "" } else { "s" });
     let line = |letter: &str, words: &str, note: String| -> Vec<Span> {
         vec![(format!("{letter:<5}"), key), (format!("{words:<25}"), text), (note, muted)]
     };

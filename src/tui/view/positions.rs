@@ -5,8 +5,9 @@ use ratatui::style::Style;
 
 use super::canvas::{Canvas, Span};
 use super::columns::{Placed, Spec, place};
+use super::detail::wrapped;
 use super::risk_bar::ratio_words;
-use super::{empty, gauge, joined, pane_frame, row_ground, severity_role, step};
+use super::{empty, exit, gauge, joined, pane_frame, row_ground, severity_role, step};
 use crate::model::{ClosedPosition, MarginMode, Origin, Position, PositionKey, SessionState, Severity, Side, Usdt};
 use crate::tui::figures::{self, Danger};
 use crate::tui::format;
@@ -29,13 +30,14 @@ enum Col {
     Value,
     Margin,
     Age,
+    Exit,
 }
 
 const fn col(key: Col, title: &'static str, width: u16, right: bool, priority: u8, grows: u16) -> Spec<Col> {
     Spec { key, title, width, right, priority, grows }
 }
 
-const COLUMNS: [Spec<Col>; 14] = [
+const COLUMNS: [Spec<Col>; 15] = [
     col(Col::Symbol, "symbol", 10, false, 0, 3),
     col(Col::Side, "side", 3, false, 0, 0),
     col(Col::Quantity, "qty", 9, true, 1, 2),
@@ -43,21 +45,29 @@ const COLUMNS: [Spec<Col>; 14] = [
     col(Col::Value, "value", 10, true, 11, 0),
     col(Col::Entry, "entry", 10, true, 8, 1),
     col(Col::Mark, "mark", 10, true, 7, 1),
-    col(Col::Bar, "margin ratio", 7, false, 4, 14),
+    col(Col::Bar, "margin ratio", 5, false, 4, 16),
     col(Col::Ratio, "", 9, true, 0, 0),
     col(Col::Liquidation, "liq price", 10, true, 3, 1),
     col(Col::Distance, "to liq", 7, true, 0, 0),
     col(Col::Profit, "uPnL", 10, true, 5, 0),
     col(Col::Margin, "margin", 9, true, 12, 0),
     col(Col::Age, "age", 6, true, 10, 0),
+    col(Col::Exit, "exit", 6, false, 2, 60),
 ];
 
 pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     let table = model.table(Pane::Positions);
     let inner = pane_frame(model, Pane::Positions, None, area, &facts(model, canvas), canvas);
     if table.rows.is_empty() {
-        let text = if table.filter.is_empty() { "no open positions" } else { "no position passes the filter" };
-        return empty(text, inner, canvas);
+        if !table.filter.is_empty() {
+            return empty("no position passes the filter", inner, canvas);
+        }
+        let role = if model.positions_known().is_known() { Role::Muted } else { Role::Unknown };
+        let width = inner.width.saturating_sub(2);
+        for (line, y) in wrapped(&model.no_positions(), width).iter().zip(inner.y..inner.bottom()) {
+            canvas.put(inner.x.saturating_add(1), y, line, width, canvas.style(role));
+        }
+        return;
     }
     let columns = place(&COLUMNS, inner.width.saturating_sub(2));
     let muted = canvas.style(Role::Muted);
@@ -97,10 +107,15 @@ fn facts(model: &Model, canvas: &Canvas<'_>) -> Vec<Span> {
         let text = format!("filtered {} of {}", table.rows.len(), table.total);
         parts.push((text, canvas.style(Role::Pending)));
     }
-    let open = model.shown().positions.open_count();
+    let count = format!("{} open", model.open_count());
+    parts.push(match model.positions_known().as_of() {
+        None => (count, Style::new()),
+        Some(as_of) => (format!("{count} {as_of}"), canvas.style(Role::Unknown)),
+    });
     let unconfirmed = model.shown().upkeep.unconfirmed.len();
-    let mark = if unconfirmed > 0 { format!(" ({unconfirmed} {})", format::UNKNOWN) } else { String::new() };
-    parts.push((format!("{open} open{mark}"), Style::new()));
+    if unconfirmed > 0 {
+        parts.push((format!("{unconfirmed} unconfirmed"), canvas.style(Role::Unknown)));
+    }
     if let Some(sort) = table.sort {
         let glyph = if sort.reversed { canvas.glyphs().up } else { canvas.glyphs().down };
         parts.push((format!("sort {} {glyph}", sort.column.word()), Style::new()));
@@ -121,6 +136,7 @@ fn open_row(model: &Model, position: &Position, columns: &[Placed<Col>], line: R
     let state = model.shown();
     let danger = figures::danger(state, position);
     let latched = state.positions.last_liquidated(&position.key).is_some();
+    let unsure = !model.positions_known().is_known();
     for placed in columns {
         let x = line.x.saturating_add(1).saturating_add(placed.x);
         if placed.spec.key == Col::Bar {
@@ -133,7 +149,15 @@ fn open_row(model: &Model, position: &Position, columns: &[Placed<Col>], line: R
             }
             continue;
         }
+        if placed.spec.key == Col::Quantity && (unsure || !state.upkeep.is_confirmed(&position.key)) {
+            // In the gap to the next column: it moves nothing.
+            canvas.put(x.saturating_add(placed.width), line.y, format::UNKNOWN, 1, canvas.style(Role::Unknown));
+        }
         let (text, style) = match placed.spec.key {
+            Col::Exit => match state.targets.get(&position.id) {
+                Some(target) => (exit::cell(state, target, placed.width), exit::style(target, canvas)),
+                None => continue,
+            },
             Col::Symbol if latched => (format!("{} LIQ", position.key.symbol), canvas.style(Role::Crit)),
             key => cell(model, position, &danger, key, canvas),
         };
@@ -197,7 +221,7 @@ fn cell(model: &Model, position: &Position, danger: &Danger, key: Col, canvas: &
             let outside = if position.origin == Origin::Outside { "*" } else { "" };
             (format!("{outside}{}", format::age(model.now.session.since(position.opened_at))), muted)
         }
-        Col::Bar => (String::new(), text),
+        Col::Bar | Col::Exit => (String::new(), text),
     }
 }
 

@@ -20,7 +20,9 @@ pub fn draw(model: &Model, prompt: &Prompt, area: Rect, canvas: &mut Canvas<'_>)
     let timer = format!(" {left} s ");
 
     let subject = vec![(prompt.subject.words(), if prompt.rearmed { strong } else { style })];
-    let mut fields = vec![Field::new(1, subject)];
+    let short = vec![(prompt.subject.short_words(), if prompt.rearmed { strong } else { style })];
+    // What it is about leaves last: nobody confirms what he cannot see.
+    let mut fields = vec![Field::new(1, subject).or(short)];
     fields.push(Field::new(3, vec![(environment.word().to_owned(), style)]));
     fields.extend(ways(model, prompt, style, strong));
     fields.push(Field::new(4, vec![("Esc keep".to_owned(), style)]));

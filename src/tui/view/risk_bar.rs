@@ -52,6 +52,10 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
         fields.push(Field::new(1, vec![("liq ".to_owned(), muted), (format!("{base} {offset}"), style)]));
     }
     fields.extend(counts(model, canvas));
+    // Last, so that what stands before it keeps its place.
+    if let Some(as_of) = model.positions_known().as_of().filter(|_| !model.ended) {
+        fields.push(Field::new(0, vec![(as_of, canvas.style(Role::Unknown))]));
+    }
     let room = area.width.saturating_sub(2);
     let fields = fit(fields, 2, room);
     draw_fields(canvas, area.x.saturating_add(1), area.y, area.right(), 2, &fields);
@@ -113,12 +117,19 @@ fn counts(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {
     if unknown > 0 {
         fields.push(field(3, "unknown", unknown.to_string(), canvas.style(Role::Unknown)));
     }
-    let exposure = figures::exposure(state);
+    // Of positions that are not known there is no sum, least of all zero.
+    let none = state.positions.open_count() == 0 && !model.positions_known().is_known();
+    let exposure = figures::exposure(state).filter(|_| !none);
     let words = exposure.map_or_else(|| format::UNKNOWN.to_owned(), format::short_money);
     let of = figures::equity(state).zip(exposure).and_then(|(equity, exposure)| exposure.ratio_to(equity));
     let of = of.map(|ratio| format!(" = {}x", format::grouped(ratio, 1))).unwrap_or_default();
     fields.push(field(6, "exposure", format!("{words}{of}"), text));
-    fields.push(field(7, "uPnL", figures::unrealised(state).map_or_else(|| "?".to_owned(), format::signed), text));
+    fields.push(field(
+        7,
+        "uPnL",
+        figures::unrealised(state).filter(|_| !none).map_or_else(|| "?".to_owned(), format::signed),
+        text,
+    ));
     let counters = &state.counters;
     fields.push(field(8, "signals", format!("{}", counters.signals), text));
     fields.push(field(9, "fills", format!("{}", counters.fills), text));

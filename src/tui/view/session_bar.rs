@@ -8,7 +8,7 @@ use super::canvas::{Canvas, Field, Span, draw_fields, fit, width};
 use super::sink;
 use crate::model::{Control, Environment, FlattenStep, LinkState, Phase, SessionState};
 use crate::tui::format;
-use crate::tui::model::Model;
+use crate::tui::model::{Known, Model};
 use crate::tui::theme::Role;
 
 pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
@@ -129,7 +129,25 @@ fn feed(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {
         let style = if age >= Duration::from_secs(10) { crit } else { warn };
         fields.push(Field::new(1, vec![("data ".to_owned(), muted), (format::span(age), style)]));
     }
+    fields.extend(positions(model, canvas));
     fields
+}
+
+/// Positions that the exchange has not told of lately; a start says so by itself.
+fn positions(model: &Model, canvas: &Canvas<'_>) -> Option<Field> {
+    let known = model.positions_known();
+    if known.is_known() || model.ended || model.shown().phase == Phase::Starting {
+        return None;
+    }
+    let (muted, unknown) = (canvas.style(Role::Muted), canvas.style(Role::Unknown));
+    let (long, short) = match known {
+        Known::Old(age) => {
+            (format!("? {}", format::seconds(age)), format!("?{}", format::seconds(age).replace(' ', "")))
+        }
+        _ => ("? not read".to_owned(), "?".to_owned()),
+    };
+    let long = vec![("positions ".to_owned(), muted), (long, unknown)];
+    Some(Field::new(1, long).or(vec![("pos ".to_owned(), muted), (short, unknown)]))
 }
 
 fn trouble(state: &SessionState, canvas: &Canvas<'_>) -> Vec<Field> {

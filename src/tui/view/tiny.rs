@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
+use super::detail::wrapped;
 use super::risk_bar::ratio_words;
 use super::severity_role;
 use crate::model::{Position, Side};
@@ -20,8 +21,10 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
         state.positions.open().map(|position| (position, figures::danger(state, position))).collect();
     all.sort_by_key(|(position, danger)| (danger.distance_pct.is_none(), danger.distance_pct, position.id));
     if all.is_empty() {
-        let style = canvas.style(Role::Muted);
-        canvas.put(area.x, area.y, "no open positions", area.width, style);
+        let role = if model.positions_known().is_known() { Role::Muted } else { Role::Unknown };
+        for (line, y) in wrapped(&model.no_positions(), area.width).iter().zip(area.y..area.bottom()) {
+            canvas.put(area.x, y, line, area.width, canvas.style(role));
+        }
         return;
     }
     let rows = usize::from(area.height);
