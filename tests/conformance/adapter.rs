@@ -7,8 +7,8 @@ use perpdeck::config::{ExchangeSettings, PaperPeer};
 use perpdeck::exchange::mexc::{Adapter, Options, Permit};
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{
-    CancelOrder, CancelOutcome, ClientOrderId, Contracts, ErrorClass, Intent, MarginMode, OrderNo, OrderType,
-    PlaceOrder, PositionMode, Price, Push, Refusal, Side, Symbol, VenueOrderId, VenueOrderState, VenueTime,
+    CallGroup, CancelOrder, CancelOutcome, ClientOrderId, Contracts, ErrorClass, Intent, MarginMode, OrderNo,
+    OrderType, PlaceOrder, PositionMode, Price, Push, Refusal, Side, Symbol, VenueOrderId, VenueOrderState, VenueTime,
 };
 use tokio::sync::mpsc;
 
@@ -178,7 +178,11 @@ fn refusals_say_what_is_known_of_a_placement_and_no_more() {
             let error = adapter.place(&exit, &Departure::default()).await.unwrap_err();
             assert_eq!((error.class, error.refusal), (class, refusal), "{status} {body}: {error}");
         }
-        until(&mut pushes, |push| matches!(push, Push::Silenced { call, .. } if call == "place order")).await;
+        until(
+            &mut pushes,
+            |push| matches!(push, Push::Silenced { call, calls: CallGroup::Placements, .. } if call == "place order"),
+        )
+        .await;
         server.says("private/order/list/open_orders", 403, "<html>Access Denied</html>", 1, "text/html");
         let error = adapter.open_orders().await.unwrap_err();
         assert_eq!((error.class, error.refusal), (ErrorClass::Retryable, Refusal::Edge));

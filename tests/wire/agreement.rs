@@ -127,7 +127,7 @@ fn compare(scenario: &str, fault: Option<&str>) {
         for position in adapter.positions().await.unwrap().rows {
             polled.position(position);
         }
-        polled.account(&adapter.account().await.unwrap());
+        polled.account(&adapter.account().await.unwrap().rows[0]);
 
         assert!(pushed.orders.len() == 20 && pushed.fills.len() >= 15 && pushed.positions.len() == 2, "{pushed:?}");
         assert_eq!(pushed.orders, polled.orders);

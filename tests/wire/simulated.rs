@@ -93,7 +93,7 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     assert_eq!(adapter.position_mode().await.unwrap(), PositionMode::Hedge);
     adapter.set_leverage(&long(), 10, MarginMode::Isolated).await.unwrap();
     assert_eq!(adapter.positions().await.unwrap().rows, []);
-    let begin = adapter.account().await.unwrap();
+    let begin = adapter.account().await.unwrap().rows.remove(0);
     assert_eq!(begin.equity, Some(Usdt(dec("10000"))));
 
     // A resting order is found in three ways, and cancelled by either id.
@@ -107,7 +107,7 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     let found = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
     assert_eq!((&found.venue_id, found.state), (&first, VenueOrderState::Resting));
     assert_eq!(adapter.order(&btc, &client_id("nobody")).await.unwrap(), None);
-    assert!(adapter.account().await.unwrap().order_margin.is_positive());
+    assert!(adapter.account().await.unwrap().rows.remove(0).order_margin.is_positive());
     let cancels = [cancel(1, Some(first.as_str())), cancel(2, None), cancel(3, None), cancel(4, Some("5"))];
     let outcomes: Vec<_> = adapter.cancel(&cancels).await.unwrap().into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(
@@ -203,12 +203,12 @@ fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
         let simulated = Simulated::open("volatile");
         let adapter = &simulated.adapter;
         let btc = symbol("BTC_USDT");
-        let begin = adapter.account().await.unwrap();
+        let begin = adapter.account().await.unwrap().rows.remove(0);
         let bid = simulated.price("99.7").await;
         adapter.place(&limit("k-1", bid), &Departure::default()).await.unwrap();
         let rests = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
         assert_eq!((rests.state, rests.filled), (VenueOrderState::Resting, Contracts(dec("0"))), "not at any price");
-        let held = adapter.account().await.unwrap();
+        let held = adapter.account().await.unwrap().rows.remove(0);
         assert!(held.order_margin.is_positive() && held.available < begin.available, "its margin is held back");
         // The market comes to it, not the other way round.
         let mut waited = 0;
@@ -228,7 +228,7 @@ fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
         assert!(fees.is_positive() && fills.iter().all(|fill| fill.taker == Some(false)), "a maker's fee: {fills:?}");
         let position = adapter.positions().await.unwrap().rows.remove(0);
         assert!(position.margin.unwrap().is_positive() && position.liquidation_price.unwrap() < bid);
-        let account = adapter.account().await.unwrap();
+        let account = adapter.account().await.unwrap().rows.remove(0);
         let wallet = account.equity.unwrap() - account.unrealised.unwrap();
         let began = begin.equity.unwrap() - begin.unrealised.unwrap();
         let funding = position.funding.unwrap_or(Usdt::ZERO);
