@@ -308,12 +308,7 @@ fn a_program_that_stood_still_says_so_and_asks_anew() {
     session.event("ready").unwrap();
     session.signal("-STOP");
     std::thread::sleep(Duration::from_millis(6_500));
-    let asked = [
-        "private/position/open_positions",
-        "private/account/asset/{}",
-        "private/order/list/open_orders",
-        "contract/ping",
-    ];
+    let asked = ["private/position/open_positions", "private/account/asset/{}", "contract/ping"];
     let before = asked.map(|endpoint| exchange.asked(endpoint));
     session.signal("-CONT");
     let alert = session

@@ -5,7 +5,7 @@ use std::time::Duration;
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{ErrorClass, Refusal};
 
-use super::stub::{Answer, CREATE, OPEN_ORDERS, Seen, Stub, cancel, entry, exit, ok, paused};
+use super::stub::{Answer, CREATE, OPEN_ORDERS, Seen, Stub, cancel, entry, exit, in_turn, ok, paused};
 
 const CANCEL: &str = "/api/v1/private/order/cancel";
 
@@ -26,14 +26,7 @@ fn b26_i26_i30_orders_and_reads_stay_within_their_share_and_an_exit_overtakes_en
         adapter.contracts(&[super::stub::symbol("BTC_USDT")]).await.unwrap();
         let entries = futures_util::future::join_all((0..8).map(|n| {
             let (adapter, order) = (&adapter, entry(&format!("k-{n}")));
-            let clock = stub.clock();
-            async move {
-                // As the engine does: what never left comes again.
-                while let Err(error) = adapter.place(&order, &Departure::default()).await {
-                    assert_eq!((error.class, error.refusal), (ErrorClass::NeverLeft, Refusal::NoSlot), "{error}");
-                    clock.sleep(Duration::from_millis(50)).await;
-                }
-            }
+            async move { in_turn(adapter, &order).await.unwrap() }
         }));
         let reads =
             futures_util::future::join_all((0..40).map(|_| async { adapter.open_orders().await.unwrap().rows }));

@@ -16,7 +16,7 @@ use perpdeck::model::{
 use perpdeck::simulator::{Credentials, InMemory, NoAnswer, Scenario, Server, Settings};
 use tokio::sync::mpsc;
 
-use super::stub::{KEY, SECRET, Stub, cancel, client_id, dec, entry, exit, paused, real, symbol};
+use super::stub::{KEY, SECRET, Stub, cancel, client_id, dec, entry, exit, in_turn, paused, real, symbol};
 
 pub fn settings(scenario: &str) -> Settings {
     Settings::new(7, Scenario::load(scenario).unwrap(), Credentials::new(KEY, SECRET))
@@ -98,8 +98,8 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
 
     // A resting order is found in three ways, and cancelled by either id.
     let far = at_percent(mark, "95");
-    let first = adapter.place(&limit("k-1", far), &Departure::default()).await.unwrap();
-    adapter.place(&limit("k-2", far), &Departure::default()).await.unwrap();
+    let first = in_turn(adapter, &limit("k-1", far)).await.unwrap();
+    in_turn(adapter, &limit("k-2", far)).await.unwrap();
     let open = adapter.open_orders().await.unwrap().rows;
     let ids: Vec<_> =
         open.iter().filter_map(|order| order.client_id.as_ref()).map(|id| id.as_str().to_owned()).collect();
@@ -122,7 +122,7 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
 
     // A market order fills, becomes a position, and is closed again.
     let since = found.updated_at;
-    let opened = adapter.place(&market("k-5"), &Departure::default()).await.unwrap();
+    let opened = in_turn(adapter, &market("k-5")).await.unwrap();
     let filled = until_filled(adapter, "k-5").await;
     assert_eq!((filled.filled, &filled.venue_id), (Contracts(dec("20")), &opened));
     let fills = adapter.order_fills(&btc, &opened).await.unwrap().rows;
@@ -146,7 +146,7 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     // Refusals are told as such.
     let mut large = market("k-7");
     large.contracts = Contracts(dec("200000"));
-    let refused = adapter.place(&large, &Departure::default()).await.unwrap_err();
+    let refused = in_turn(adapter, &large).await.unwrap_err();
     assert_eq!((refused.class, refused.counts), (ErrorClass::Fatal, false), "{refused}");
     assert_eq!(adapter.place(&exit("k-8"), &Departure::default()).await.unwrap_err().class, ErrorClass::Fatal);
 }
