@@ -198,15 +198,12 @@ impl Run {
 }
 
 fn session(exchange: &Exchange, home: &tempfile::TempDir) -> Process {
-    exchange.session_with(home.path(), &[], &|command| {
-        for (name, value) in [
-            ("PERPDECK_ORDERS_TIME_OUT", "24h"),
-            ("PERPDECK_RISK_MAX_POSITION_PCT", "10000"),
-            ("PERPDECK_RISK_SYMBOL_CONCENTRATION_PCT", "10000"),
-            ("PERPDECK_RISK_MARGIN_UTILISATION_PCT", "100"),
-            ("PERPDECK_RISK_MAX_POSITIONS", "100"),
-        ] {
-            command.env(name, value);
-        }
-    })
+    let settings = [
+        ("PERPDECK_ORDERS_TIME_OUT", "24h"),
+        ("PERPDECK_RISK_MAX_POSITION_PCT", "10000"),
+        ("PERPDECK_RISK_SYMBOL_CONCENTRATION_PCT", "10000"),
+        ("PERPDECK_RISK_MARGIN_UTILISATION_PCT", "100"),
+        ("PERPDECK_RISK_MAX_POSITIONS", "100"),
+    ];
+    exchange.session_with(home.path(), &[], &settings)
 }
