@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::{ClockError, FARTHEST_MS, FASTEST_PPM};
 use super::market::Noise;
 use super::scenario::exact;
+use super::venue::Order;
 use crate::model::{Decimal, SessionTime, Symbol, mul};
 
 /// How far lists may lag: so far back their past is kept.
@@ -51,6 +52,12 @@ pub enum FaultKind {
     OddRow,
     /// Fills have other ids in lists than in pushes.
     DealIdsDiffer,
+    /// Fills are told neither by lists nor by pushes, of `symbol` or of `order`; the orders themselves say
+    /// what is filled.
+    FillsLost,
+    /// Cancels of single orders within a request fail with `code`: of `order`, of `symbol`, or each with
+    /// `probability`; the others are done.
+    CancelItem,
     /// Fees are paid in another currency (`currency`, 2 USDT each).
     FeeCurrency,
     /// WebSocket: private pushes come `delay_ms` later; others overtake them.
@@ -140,6 +147,8 @@ pub enum Odd {
     Version,
     /// An amount is no number.
     Number,
+    /// The balances are of another currency.
+    Currency,
 }
 
 /// A side of the market, where a fault needs one.
@@ -176,7 +185,7 @@ pub struct FaultSpec {
     /// How likely each time, 0 to 1, drawn from the seed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "exact")]
     pub probability: Option<Decimal>,
-    /// For `refuse`: the business code of the answer.
+    /// For `refuse`: the business code of the answer; for `cancel_item`: that of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
     /// For `refuse`: the message beside the code.
@@ -233,7 +242,7 @@ pub struct FaultSpec {
     /// For `manual_open`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leverage: Option<u32>,
-    /// For `manual_cancel`: the exchange's or the client's id.
+    /// For `manual_cancel`, `fills_lost`, `cancel_item`: the exchange's or the client's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
     /// For `price_jump`: percent.
@@ -327,6 +336,7 @@ impl FaultSpec {
             FaultKind::ListLag if self.ms.is_none() => missing("ms", "milliseconds, 6000 at most"),
             FaultKind::ListLacks if self.probability.is_none() => missing("probability", "0 to 1, for each row"),
             FaultKind::ClockDrift if self.ppm.is_none() => missing("ppm", "millionths"),
+            FaultKind::CancelItem if self.code.is_none() => missing("code", "the code of the orders, such as 2041"),
             _ => Ok(()),
         }
     }
@@ -378,6 +388,13 @@ impl FaultSpec {
         }
     }
 
+    /// Whether it is about this order, of which the books may know nothing.
+    pub fn is_about(&self, id: u64, order: Option<&Order>) -> bool {
+        let named = |wanted: &String| *wanted == id.to_string() || order.is_some_and(|order| *wanted == order.external);
+        self.order.as_ref().is_none_or(named)
+            && self.symbol.as_ref().is_none_or(|symbol| order.is_some_and(|order| order.request.symbol == *symbol))
+    }
+
     /// Whether it is for a private push of this channel.
     pub fn is_for_channel(&self, channel: &str) -> bool {
         self.channel.as_ref().is_none_or(|wanted| {
@@ -403,7 +420,14 @@ impl FaultSpec {
 
     /// Whether it acts on single calls.
     pub fn is_of_calls(&self) -> bool {
-        let elsewhere = matches!(self.kind, FaultKind::ClockSkew | FaultKind::ClockDrift | FaultKind::FeeCurrency);
+        let elsewhere = matches!(
+            self.kind,
+            FaultKind::ClockSkew
+                | FaultKind::ClockDrift
+                | FaultKind::FeeCurrency
+                | FaultKind::CancelItem
+                | FaultKind::FillsLost
+        );
         !self.is_socket() && !self.is_action() && !self.is_of_lists() && !elsewhere
     }
 

@@ -9,8 +9,9 @@
 //! * [`Candles`], [`CandleMarket`]: recorded prices instead of invented ones.
 //! * `POST /sim/faults` with a [`FaultSpec`], `GET`, `DELETE`: the switches. Calls that are turned
 //!   away with any code or page, carried out or not; lists that lag, lack rows, come back empty or
-//!   cannot be read; pushes that are lost, late, twice; a clock that is wrong; and what a person or
-//!   the exchange itself does to the account.
+//!   cannot be read; pushes that are lost, late, twice; fills that are told nowhere (`fills_lost`);
+//!   cancels of a batch that fail one by one (`cancel_item`); a clock that is wrong; and what a person
+//!   or the exchange itself does to the account.
 //! * `GET /sim/ledger`: the true books. `GET /sim/requests?window_ms=1000`: what was asked, counted by
 //!   endpoint, class, contract and side. `POST /sim/limits {"on":false}`: no rate limits.
 //! * `GET /sim/identity?challenge=<hex>`: the proof that this is a simulator, for a paper session.

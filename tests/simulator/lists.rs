@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use perpdeck::clock::{Clock, Speed};
 use perpdeck::model::SessionTime;
 use perpdeck::simulator::InMemory;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Client, symbol_body};
 use super::{settings, start};
@@ -151,6 +153,14 @@ async fn one_row_that_cannot_be_read_leaves_the_others_as_they_are() {
     client.fault(json!({"kind":"odd_row","which":"positions","odd":"version","symbol":"SOL_USDT","count":1})).await;
     let (_, text) = client.raw("GET", HELD, "").await.unwrap();
     assert!(text.contains("\"version\":99999999999999999999999") && text.contains("SOL_USDT"), "{text}");
+    for (odd, key, value) in [("null", "availableBalance", Value::Null), ("currency", "currency", json!("MX"))] {
+        for path in ["/api/v1/private/account/asset/USDT", ASSETS] {
+            client.fault(json!({"kind":"odd_row","which":"assets","odd":odd,"count":1})).await;
+            let data = client.get(path).await.unwrap()["data"].clone();
+            let row = data.get(0).unwrap_or(&data);
+            assert_eq!((&row[key], row["positionMargin"].is_number()), (&value, true), "{path} {odd}: {data}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -168,4 +178,36 @@ async fn fills_have_other_ids_in_lists_than_in_pushes_when_asked_for() {
     assert_ne!(first, usual);
     let ledger = client.get("/sim/ledger").await.unwrap();
     assert_eq!(ledger["fills"][0]["id"], json!(usual.to_string()));
+}
+
+#[tokio::test]
+async fn fills_of_one_order_or_contract_are_told_nowhere_while_they_are_lost() {
+    let (server, client) = start(&settings()).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(server.ws_url()).await.unwrap();
+    socket.send(Message::Text(client.login().into())).await.unwrap();
+    let mut next = async |wanted: &str| loop {
+        let Message::Text(text) = socket.next().await.unwrap().unwrap() else { continue };
+        let frame: Value = serde_json::from_str(text.as_str()).unwrap();
+        if frame["channel"] == wanted {
+            return frame["data"].clone();
+        }
+    };
+    next("rs.login").await;
+    let told = async || rows(&client.get(DEALS).await.unwrap()).len();
+    client.fault(json!({"kind":"fills_lost","symbol":"BTC_USDT"})).await;
+    let placed = client.post(CREATE, &symbol_body("BTC_USDT", 1, 5, 10)).await.unwrap();
+    let id = placed["data"]["orderId"].as_str().unwrap().to_owned();
+    let details = format!("/api/v1/private/order/deal_details/{id}");
+    assert_eq!((told().await, rows(&client.get(&details).await.unwrap()).len()), (0, 0));
+    let order = client.get(&format!("/api/v1/private/order/get/{id}")).await.unwrap()["data"].clone();
+    assert_eq!((&order["state"], &order["dealVol"]), (&json!(3), &json!(10)), "the order says it all the same");
+    assert_eq!(rows(&client.get(HELD).await.unwrap()).len(), 1);
+    client.post(CREATE, &symbol_body("ETH_USDT", 1, 5, 10)).await.unwrap();
+    let of_others = told().await;
+    assert!(of_others >= 1, "other contracts' are told");
+    assert_eq!(next("push.personal.order.deal").await["symbol"], json!("ETH_USDT"), "the first that is pushed");
+    client.healthy().await;
+    assert!(told().await > of_others, "they come when it is over");
+    client.fault(json!({"kind":"fills_lost","order":id})).await;
+    assert_eq!(told().await, of_others);
 }

@@ -191,3 +191,41 @@ async fn a_stop_on_the_wrong_side_of_the_price_is_refused() {
     let changed = client.post("/api/v1/private/stoporder/change_plan_price", &change).await.unwrap();
     assert_eq!(changed["code"], json!(5003));
 }
+
+#[tokio::test]
+async fn one_cancel_of_a_batch_fails_alone_and_the_others_are_done() {
+    let (_server, client) = start(&settings()).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let placed = client.post(CREATE, &limit("XRP_USDT", 1, 1, 5, "1.05")).await.unwrap();
+        ids.push(placed["data"]["orderId"].as_str().unwrap().to_owned());
+    }
+    let external = orders(&client).await[1]["externalOid"].clone();
+    client.fault(json!({"kind":"cancel_item","order":ids[0],"code":2041})).await;
+    client.fault(json!({"kind":"cancel_item","order":external,"code":987_654,"count":1})).await;
+    client.fault(json!({"kind":"cancel_item","order":ids[2],"code":2040,"count":1})).await;
+    let cancel = async || {
+        let answer = client.post("/api/v1/private/order/cancel", &format!("[{}]", ids.join(","))).await.unwrap();
+        let rows = answer["data"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["errorCode"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    let states =
+        async || orders(&client).await.iter().map(|order| order["state"].as_i64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(cancel().await, [2041, 987_654, 2040, 0]);
+    assert_eq!(states().await, [2, 2, 2, 4], "what failed still works");
+    assert_eq!(cancel().await, [2041, 0, 0, 2041], "the last has ended before");
+    client.healthy().await;
+    assert_eq!(cancel().await, [0, 2041, 2041, 2041]);
+    assert_eq!(states().await, [4, 4, 4, 4]);
+    let (status, text) = client.raw("POST", "/sim/faults", r#"{"kind":"cancel_item"}"#).await.unwrap();
+    assert!(status == 400 && text.contains("code"), "{status} {text}");
+}
+
+#[tokio::test]
+async fn a_close_names_the_margin_mode_of_its_position_or_is_refused() {
+    let (_server, client) = start(&settings()).await;
+    let other = |body: &str| body.replace("\"openType\":1", "\"openType\":2");
+    assert_eq!(code(&client, &symbol_body("XRP_USDT", 1, 5, 5)).await, json!(0));
+    assert_eq!(code(&client, &other(&symbol_body("XRP_USDT", 4, 5, 5))).await, json!(2027));
+    assert_eq!(code(&client, &symbol_body("XRP_USDT", 4, 5, 5)).await, json!(0));
+}

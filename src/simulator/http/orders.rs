@@ -217,6 +217,7 @@ pub fn read(venue: &Venue, endpoint: Endpoint, asked: &Asked<'_>) -> Option<Resu
         Endpoint::DealDetails => {
             let id: u64 = asked.arg(0).parse().unwrap_or_default();
             let fills = venue.fills_of.get(&id).into_iter().flatten().filter_map(|at| venue.fills.get(*at));
+            let fills = fills.filter(|fill| !venue.is_fill_lost(fill.order));
             Ok(Some(array(fills.map(|fill| fill.to_json(false)))))
         }
         Endpoint::OrderDeals => deals(venue, asked).map(Some),
@@ -287,7 +288,7 @@ fn deals(venue: &Venue, asked: &Asked<'_>) -> Result<String, Refusal> {
         .iter()
         .rev()
         .filter(|fill| symbol.as_ref().is_none_or(|symbol| *symbol == fill.symbol))
-        .filter(|fill| fill.at >= start && fill.at <= end)
+        .filter(|fill| fill.at >= start && fill.at <= end && !venue.is_fill_lost(fill.order))
         .map(|fill| fill.to_json(false));
     paged(asked, rows, 1_000)
 }

@@ -34,9 +34,13 @@ pub fn twist(data: &str, list: List, fault: &Fault, seed: u64) -> String {
     }
 }
 
-/// An answer that is one object: all of it is gone, or it stays.
+/// An answer that is one object: all of it is gone, or it is the odd row, or it stays.
 fn alone(data: &str, fault: &Fault) -> String {
-    if fault.spec.kind == FaultKind::ListEmpty { "null".to_owned() } else { data.to_owned() }
+    match fault.spec.kind {
+        FaultKind::ListEmpty => "null".to_owned(),
+        FaultKind::OddRow => spoilt(data, fault.spec.odd.unwrap_or(Odd::Null)),
+        _ => data.to_owned(),
+    }
 }
 
 fn lacking(rows: &[&str], fault: &Fault, mut noise: Noise) -> String {
@@ -121,6 +125,7 @@ fn spoilt(row: &str, odd: Odd) -> String {
         Odd::Symbol => vec![("symbol", quoted("МЕМ\u{202e}币_USDT"))],
         Odd::Version => there(&["version", "createTime", "updateTime"], "99999999999999999999999"),
         Odd::Number => there(&AMOUNTS, "\"1,5\""),
+        Odd::Currency => there(&["currency"], &quoted("MX")),
     };
     rebuilt(&fields, &changes)
 }

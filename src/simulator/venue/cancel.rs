@@ -4,6 +4,8 @@ use super::command::{Answer, ItemResult};
 use super::order::{Category, Kind, Request, Side, State};
 use super::{Leg, Refusal, Venue};
 use crate::model::{Contracts, Price, Symbol, Usdt};
+use crate::simulator::faults::{Fault, FaultKind};
+use crate::simulator::market::Noise;
 
 impl Venue {
     /// Ends an order in a state, with an order-level error code.
@@ -32,7 +34,7 @@ impl Venue {
     }
 
     pub(super) fn cancel_ids(&mut self, path: &str, ids: &[u64]) -> Answer {
-        let results = ids.iter().map(|id| ItemResult { id: *id, external: None, code: self.cancel_one(path, *id) });
+        let results = ids.iter().map(|id| ItemResult { id: *id, external: None, code: self.cancel_item(path, *id) });
         Answer::Items(results.collect())
     }
 
@@ -43,7 +45,7 @@ impl Venue {
             let open = ids.iter().copied().find(|id| self.orders.get(id).is_some_and(|o| o.state.is_open()));
             let id = open.or(ids.last().copied());
             let code = if let Some(id) = id {
-                self.cancel_one(path, id)
+                self.cancel_item(path, id)
             } else {
                 self.note(path, Some(symbol.clone()), external, None, "refused 2040");
                 2040
@@ -51,6 +53,31 @@ impl Venue {
             results.push(ItemResult { id: id.unwrap_or_default(), external: Some(external.clone()), code });
         }
         Answer::Items(results)
+    }
+
+    /// One of several in a request: a fault may fail it alone.
+    fn cancel_item(&mut self, path: &str, id: u64) -> i64 {
+        let Some(code) = self.failing_cancel(id) else { return self.cancel_one(path, id) };
+        let known = self.orders.get(&id).map(|order| (order.request.symbol.clone(), order.external.clone()));
+        let (symbol, external) = known.unzip();
+        self.note(path, symbol, &external.unwrap_or_default(), Some(id), &format!("refused {code}"));
+        code
+    }
+
+    /// The code with which a fault fails the cancel of an order; counts it.
+    fn failing_cancel(&mut self, id: u64) -> Option<i64> {
+        let order = self.orders.get(&id);
+        let on = |fault: &&Fault| {
+            let chance = fault.spec.probability.is_none_or(|p| Noise::new(self.seed ^ fault.id, id).uniform() < p);
+            fault.spec.kind == FaultKind::CancelItem
+                && fault.is_on(self.now)
+                && fault.spec.is_about(id, order)
+                && chance
+        };
+        let fault = self.faults.values().find(on)?.id;
+        let fault = self.faults.get_mut(&fault)?;
+        fault.fired = fault.fired.saturating_add(1);
+        fault.spec.code
     }
 
     fn cancel_one(&mut self, path: &str, id: u64) -> i64 {

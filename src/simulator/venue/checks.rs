@@ -48,6 +48,9 @@ impl Venue {
                 if request.position_id.is_some_and(|id| id != position.id) {
                     return Err(Refusal::of(2009));
                 }
+                if request.cross != position.cross && self.rules >= 3 {
+                    return Err(Refusal::of(2027));
+                }
                 if request.vol > position.hold - self.frozen_vol(leg) {
                     return Err(Refusal::of(2008));
                 }

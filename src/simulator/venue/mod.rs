@@ -51,8 +51,9 @@ const FIRST_POSITION: u64 = 1_109_973_831;
 const FIRST_FILL: u64 = 13_914_408_525;
 
 /// The rules of the present version. 1: steps of 250 ms, books drawn anew with each, list fees, and
-/// fewer refusals, as in version 0.1.0. 2: as [`Instrument`], [`Market`] and `checks` say.
-pub const RULES: u32 = 2;
+/// fewer refusals, as in version 0.1.0. 2: as [`Instrument`], [`Market`] and `checks` say, but that a close
+/// may name any margin mode. 3: it may not.
+pub const RULES: u32 = 3;
 
 /// A leg: contract, and whether it is the long one.
 pub type Leg = (Symbol, bool);

@@ -119,7 +119,9 @@ impl Venue {
         self.fills_of.entry(id).or_default().push(self.fills.len());
         self.fills.push(fill);
         self.remember_fill();
-        self.push("push.personal.order.deal", "order.deal", Some(&symbol), data);
+        if !self.is_fill_lost(id) {
+            self.push("push.personal.order.deal", "order.deal", Some(&symbol), data);
+        }
         self.tell_order(id);
     }
 
@@ -257,6 +259,12 @@ impl Venue {
         let on = |fault: &&Fault| fault.spec.kind == FaultKind::FeeCurrency && fault.is_on(self.now);
         let fault = self.faults.values().rfind(on)?;
         Some(fault.spec.currency.clone().unwrap_or_else(|| "MX".to_owned()))
+    }
+
+    /// Whether a fault keeps the fills of an order back, from lists and pushes.
+    pub fn is_fill_lost(&self, id: u64) -> bool {
+        let on = |fault: &Fault| fault.spec.kind == FaultKind::FillsLost && fault.is_on(self.now);
+        self.faults.values().any(|fault| on(fault) && fault.spec.is_about(id, self.orders.get(&id)))
     }
 
     /// Cancels close orders that reserve more than is held.
