@@ -10,7 +10,7 @@ use crate::config::{
     Credentials, KEY_VARIABLE, Loaded, Mode, Origin, PaperPeer, SECRET_VARIABLE, default_data_dir, live_permit,
 };
 use crate::exchange::mexc::Permit;
-use crate::model::{Environment, escape_controls};
+use crate::model::{Environment, StopPolicy, escape_controls};
 use crate::runtime::headless::{self, Headless};
 use crate::runtime::{self, DataDirError, Ended, Launch, Running, StopRule, Venue};
 use crate::store::questdb::Conf;
@@ -37,9 +37,9 @@ pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let launch = launch(args, loaded)?;
     let running = runtime::start(launch)?;
     let rule = StopRule { policy, deadline: running.stop_deadline };
-    let stops = runtime::watch_signals(running.commands.clone(), running.abandon.clone(), rule)?;
+    let stops = runtime::watch_signals(running.commands.clone(), running.abandon.clone(), rule, running.alarm.clone())?;
     let ended = match prepared {
-        None => without_screen(args, running, stops)?,
+        None => without_screen(args, running, stops, policy)?,
         Some(prepared) => screen::show(running, prepared, rule)?,
     };
     finish(&ended)
@@ -49,6 +49,7 @@ fn without_screen(
     args: &RunArgs,
     mut running: Running,
     stops: tokio::sync::mpsc::UnboundedReceiver<&'static str>,
+    stop_policy: StopPolicy,
 ) -> Result<Ended, Failure> {
     let from_start = running.from_start.take();
     let headless = Headless {
@@ -62,6 +63,8 @@ fn without_screen(
         commands: running.commands.clone(),
         intake: running.intake.clone(),
         data_dir: running.data_dir.clone(),
+        alarm: running.alarm.clone(),
+        stop_policy,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(headless::run(headless));

@@ -32,8 +32,9 @@ use super::durable::Durable;
 use super::handle::{CommandSender, Update};
 use super::intake::{Intake, SignalAnswer};
 use super::outward::{Line, Outward};
+use super::watched::{Alarm, StopWithout};
 use crate::clock::Clock;
-use crate::model::{Command, CommandId, CommandStatus, Event, Record, SessionState};
+use crate::model::{Command, CommandId, CommandStatus, Event, Record, SessionState, StopPolicy};
 
 /// Commands that may wait for their outcome.
 const MOST_COMMANDS: usize = 10_000;
@@ -64,6 +65,10 @@ pub struct Headless {
     pub data_dir: PathBuf,
     /// For the first line: the exchange, without secrets.
     pub exchange: String,
+    /// Tells the session of a thread of ours that ended by a defect.
+    pub alarm: Alarm,
+    /// What a stop for want of standard input does with working orders.
+    pub stop_policy: StopPolicy,
 }
 
 type Answer = Pin<Box<dyn Future<Output = (String, Option<SignalAnswer>)> + Send>>;
@@ -74,10 +79,11 @@ type Answer = Pin<Box<dyn Future<Output = (String, Option<SignalAnswer>)> + Send
 /// When the system refuses a thread.
 pub async fn run(headless: Headless) -> std::io::Result<()> {
     let Headless { mut updates, snapshot, market_data, commands, intake, mut stops, mut durable, .. } = headless;
+    let without = StopWithout { commands: commands.clone(), policy: headless.stop_policy };
     let place = Place { data_dir: headless.data_dir.display().to_string(), exchange: headless.exchange };
     let mut desk = Desk {
         outward: Outward::new((*snapshot).clone()),
-        writer: Writer::start(std::io::stdout())?,
+        writer: Writer::start(std::io::stdout(), headless.alarm.clone())?,
         market_data,
         start: Start::new(place, Instant::now()),
         commands,
@@ -90,7 +96,7 @@ pub async fn run(headless: Headless) -> std::io::Result<()> {
     };
     desk.say(&desk.start.starting(&snapshot));
     drop(snapshot);
-    let mut input = reader::start()?;
+    let mut input = reader::start(|| std::io::stdin().lock(), headless.alarm, without)?;
     let mut input_open = true;
     let mut look = tokio::time::interval(LOOK);
     loop {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
-use watchers::{stop_at_end, tell_market_over, tell_sink_end, tell_sleeps};
+use watchers::{outlive_size_limits, stop_at_end, tell_market_over, tell_sink_end, tell_sleeps};
 
 use super::archive::Archive;
 use super::belonging::{self, OtherOwner};
@@ -27,7 +27,7 @@ use super::session::{Ended, Ports, Session};
 use super::sink::{Configured, Sink, SinkView};
 use super::stops::stop_deadline;
 use super::strategy::{self, Momentum};
-use super::watched;
+use super::watched::{self, Alarm};
 use crate::clock::{Clock, Speed, wall_time};
 use crate::config::{Credentials, Settings};
 use crate::engine::{Engine, Input};
@@ -141,6 +141,8 @@ pub struct Running {
     pub intake: Intake,
     /// Ends it whatever it is doing.
     pub abandon: mpsc::UnboundedSender<String>,
+    /// Tells the session of a part of the program that ended by a defect.
+    pub alarm: Alarm,
     /// The session's time.
     pub clock: Clock,
     /// The recovered state, before the exchange was asked.
@@ -245,6 +247,8 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     let (commands, take_commands) = CommandSender::channel();
     let (intake, take_signals) = Intake::channel();
     let (abandon, take_abandon) = mpsc::unbounded_channel();
+    let (tell, internal) = mpsc::unbounded_channel();
+    let alarm = Alarm::new(tell.clone());
     // What was true at the last stop is not true now: the exchange has not been asked.
     let mut snapshot = recovered.state.clone();
     snapshot.phase = Phase::Starting;
@@ -275,8 +279,9 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         commands: commands.clone(),
         tell_durable,
         sink,
+        tell,
     };
-    let waiting = Waiting { commands: take_commands, signals: take_signals, abandon: take_abandon };
+    let waiting = Waiting { commands: take_commands, signals: take_signals, abandon: take_abandon, internal };
     let thread = std::thread::Builder::new().name("session".into()).spawn(move || {
         let paused = parts.launch.speed == Speed::Max;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build()?;
@@ -307,6 +312,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         commands,
         intake,
         abandon,
+        alarm,
         clock,
         snapshot,
         from_start,
@@ -372,12 +378,14 @@ struct Parts {
     commands: CommandSender,
     tell_durable: TellDurable,
     sink: Option<Configured>,
+    tell: mpsc::UnboundedSender<Input>,
 }
 
 struct Waiting {
     commands: mpsc::UnboundedReceiver<Command>,
     signals: mpsc::Receiver<Submitted>,
     abandon: mpsc::UnboundedReceiver<String>,
+    internal: mpsc::UnboundedReceiver<Input>,
 }
 
 /// An exchange that can be spoken to, and what must live as long.
@@ -409,9 +417,10 @@ impl Parts {
             commands,
             tell_durable,
             sink,
+            tell,
         } = self;
         let Launch { settings, venue, speed, strategy, label, symbols, .. } = launch;
-        let (tell, internal) = mpsc::unbounded_channel();
+        let alarm = Alarm::new(tell.clone());
         let seed = match (&venue, speed) {
             (Venue::Embedded(settings), Speed::Max) => Some(settings.seed),
             _ => None,
@@ -419,7 +428,7 @@ impl Parts {
         let opened = tokio::select! {
             biased;
             Some(why) = waiting.abandon.recv() => return Err(LaunchError::EndedEarly(why)),
-            opened = open(venue, &settings, &clock) => opened?,
+            opened = open(venue, &settings, &clock, &alarm) => opened?,
         };
         let Opened { exchange, environment, shown, ended, _keep: keep } = opened;
         let id = match seed {
@@ -453,32 +462,37 @@ impl Parts {
         let pushes = exchange.stream(symbols.clone());
         let gateway = Gateway::new(exchange, clock.clone(), settings.exchange.call_timeout, symbols, tell.clone());
         if strategy {
-            let updates = subscriptions.folding("strategy", Interest::Everything, DEFAULT_CAPACITY);
             let momentum = Momentum::new(settings.strategy.clone(), settings.risk.clone());
-            watched::spawn("the built-in strategy", tell.clone(), strategy::run(momentum, updates, intake));
+            let subscribe = move || subscriptions.folding("strategy", Interest::Everything, DEFAULT_CAPACITY);
+            tokio::spawn(strategy::keep_up(momentum, subscribe, intake, alarm.clone()));
         }
         if let Some(ended) = ended {
             let starts = recovered.state.info.as_ref().map_or(1, |info| info.starts.saturating_add(1));
             let policy = settings.session.stop.into();
             watched::spawn(
                 "the watch over the exchange",
-                tell.clone(),
+                alarm.clone(),
                 stop_at_end(ended, starts, policy, tell.clone(), commands),
             );
         }
         if speed != Speed::Max {
-            watched::spawn("the watch over sleeps", tell.clone(), tell_sleeps(clock.clone(), tell.clone()));
+            watched::spawn("the watch over sleeps", alarm.clone(), tell_sleeps(clock.clone(), tell.clone()));
         }
         let engine = Engine::new(settings, recovered.state).with_capabilities(capabilities);
         let projector = Projector::start(&data_dir.journal(), &data_dir.projections())?;
         if let Some(view) = sink.as_ref().map(Configured::view) {
-            watched::spawn("the watch over the copy in QuestDB", tell.clone(), tell_sink_end(view, tell.clone()));
+            watched::spawn("the watch over the copy in QuestDB", alarm, tell_sink_end(view, tell.clone()));
         }
         let sink = sink.map(|sink| sink.start(&data_dir.projections())).transpose()?;
         let session =
             Session::new(engine, clock, bus, scribe, gateway).with_projections(projector).with_durable(tell_durable);
-        let ports =
-            Ports { commands: waiting.commands, internal, pushes, signals: waiting.signals, abandon: waiting.abandon };
+        let ports = Ports {
+            commands: waiting.commands,
+            internal: waiting.internal,
+            pushes,
+            signals: waiting.signals,
+            abandon: waiting.abandon,
+        };
         let start = Input::Start { info: Box::new(info), note: recovered.note };
         let mut ended = session.run(start, ports).await;
         drop(keep);
@@ -489,7 +503,7 @@ impl Parts {
     }
 }
 
-async fn open(venue: Venue, settings: &Settings, clock: &Clock) -> Result<Opened, LaunchError> {
+async fn open(venue: Venue, settings: &Settings, clock: &Clock, alarm: &Alarm) -> Result<Opened, LaunchError> {
     match venue {
         Venue::Embedded(mut exchange_settings) => {
             let (key, secret) = (identity::random_key()?, identity::random_key()?);
@@ -502,7 +516,8 @@ async fn open(venue: Venue, settings: &Settings, clock: &Clock) -> Result<Opened
                 let options = options(MEMORY_REST, MEMORY_WS, credentials, settings, Permit::Loopback);
                 let adapter = Adapter::new(options, clock.clone(), Some(link))?;
                 let (tell, ended) = mpsc::unbounded_channel();
-                tokio::spawn(tell_market_over(exchange.ended(), tell));
+                let watch = tell_market_over(exchange.ended(), tell);
+                watched::spawn("the watch over the recorded market", alarm.clone(), watch);
                 return Ok(Opened {
                     exchange: Arc::new(adapter),
                     environment,
@@ -563,14 +578,6 @@ fn named(venue: &Venue) -> String {
             (_, None) => escape_controls(rest_url).into_owned(),
         },
     }
-}
-
-/// A file that may not grow any more (`ulimit -f`) is an error of the write, as a full disk is, and
-/// not the end of the process: whoever listens for its signal is not killed by it.
-fn outlive_size_limits() -> Option<tokio::signal::unix::Signal> {
-    /// SIGXFSZ, the same number on Linux and macOS.
-    const FILE_SIZE_EXCEEDED: i32 = 25;
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(FILE_SIZE_EXCEEDED)).ok()
 }
 
 /// The configured symbols, and those that the session still has something in.

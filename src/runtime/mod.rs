@@ -41,3 +41,4 @@ pub use scribe::{Manner, Scribe};
 pub use session::{Ended, Ports, Session};
 pub use sink::SinkView;
 pub use stops::{StopRule, stop_deadline, watch as watch_signals};
+pub use watched::Alarm;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::handle::CommandSender;
+use super::watched::{self, Alarm, StopWithout};
 use crate::clock::wall_time;
 use crate::model::{Action, Command, CommandId, StopPolicy};
 
@@ -43,6 +44,7 @@ pub fn watch(
     commands: CommandSender,
     abandon: mpsc::UnboundedSender<String>,
     rule: StopRule,
+    alarm: Alarm,
 ) -> std::io::Result<mpsc::UnboundedReceiver<&'static str>> {
     let (tell, asked) = mpsc::unbounded_channel();
     let (tell_set_up, set_up) = std::sync::mpsc::sync_channel(1);
@@ -51,13 +53,17 @@ pub fn watch(
             Ok(runtime) => runtime,
             Err(error) => return drop(tell_set_up.send(Err(error))),
         };
-        runtime.block_on(async move {
-            let mut signals = match Signals::listen() {
-                Ok(signals) => signals,
-                Err(error) => return drop(tell_set_up.send(Err(error))),
-            };
-            let _ = tell_set_up.send(Ok(()));
-            serve(&mut signals, &commands, &abandon, rule, &tell).await;
+        let without = StopWithout { commands: commands.clone(), policy: rule.policy };
+        // Without it SIGTERM would not be heard.
+        watched::work("the thread of signals", &alarm, Some(&without), || {
+            runtime.block_on(async {
+                let mut signals = match Signals::listen() {
+                    Ok(signals) => signals,
+                    Err(error) => return drop(tell_set_up.send(Err(error))),
+                };
+                let _ = tell_set_up.send(Ok(()));
+                serve(&mut signals, &commands, &abandon, rule, &tell).await;
+            });
         });
     })?;
     set_up.recv().map_err(|_| std::io::Error::other("the thread that listens to signals ended at once"))??;

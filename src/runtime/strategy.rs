@@ -8,12 +8,16 @@
 mod book;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use book::{Book, Breakout};
+use futures_util::FutureExt as _;
 
 use super::bus::Subscription;
 use super::handle::Update;
 use super::intake::Intake;
+use super::watched::Alarm;
 use crate::config::{RiskSettings, StrategySettings};
 use crate::model::{
     Control, Decimal, Event, Phase, Position, PositionId, PositionKey, Price, Qty, RawSignal, Record, SessionState,
@@ -26,7 +30,11 @@ pub const NAME: &str = "momentum";
 /// the case that this program is gone, and leaves the strategy's own stop to act first.
 const DISASTER_STOP: i64 = 5;
 /// How long an exit may take before it is signalled again.
-const EXIT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+const EXIT_PATIENCE: Duration = Duration::from_secs(5);
+/// After a defect it rests so long, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest rest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The strategy: settings, its view of the session, and its windows.
 #[derive(Debug)]
@@ -41,6 +49,35 @@ pub struct Momentum {
     undecided: BTreeSet<String>,
 }
 
+/// What makes signals of what happens.
+pub trait Strategy: Send {
+    /// Takes what happened and says which signals follow.
+    fn take(&mut self, update: &Update) -> Vec<RawSignal>;
+
+    /// One that has seen nothing yet; its signals are numbered on, for no id is used twice.
+    #[must_use]
+    fn anew(&self) -> Self;
+}
+
+impl Strategy for Momentum {
+    fn take(&mut self, update: &Update) -> Vec<RawSignal> {
+        match update {
+            Update::Snapshot(state) => {
+                self.state = (**state).clone();
+                // What was decided meanwhile was not told.
+                self.undecided.clear();
+                Vec::new()
+            }
+            Update::Events(records) => records.iter().filter_map(|record| self.see(record)).collect(),
+        }
+    }
+
+    fn anew(&self) -> Self {
+        let fresh = Self::new(self.settings.clone(), self.risk.clone());
+        Self { signals: self.signals, entries: self.entries, ..fresh }
+    }
+}
+
 impl Momentum {
     /// A strategy that has seen nothing yet.
     pub fn new(settings: StrategySettings, risk: RiskSettings) -> Self {
@@ -52,19 +89,6 @@ impl Momentum {
             signals: 0,
             entries: 0,
             undecided: BTreeSet::new(),
-        }
-    }
-
-    /// Takes what happened and says which signals follow.
-    pub fn take(&mut self, update: &Update) -> Vec<RawSignal> {
-        match update {
-            Update::Snapshot(state) => {
-                self.state = (**state).clone();
-                // What was decided meanwhile was not told.
-                self.undecided.clear();
-                Vec::new()
-            }
-            Update::Events(records) => records.iter().filter_map(|record| self.see(record)).collect(),
         }
     }
 
@@ -199,8 +223,21 @@ impl Momentum {
     }
 }
 
-/// Runs the strategy until the session ends.
-pub async fn run(mut strategy: Momentum, mut updates: Subscription, intake: Intake) {
+/// Runs the strategy until the session ends. A defect in it is told, and it is started again with nothing
+/// but what it is told anew.
+pub async fn keep_up(mut strategy: impl Strategy, subscribe: impl Fn() -> Subscription, intake: Intake, alarm: Alarm) {
+    let mut wait = FIRST_PAUSE;
+    loop {
+        let end = AssertUnwindSafe(run(&mut strategy, subscribe(), &intake)).catch_unwind().await;
+        let Err(panic) = end else { return };
+        alarm.ended("the built-in strategy", panic.as_ref(), " and is started again");
+        strategy = strategy.anew();
+        tokio::time::sleep(wait).await;
+        wait = wait.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn run(strategy: &mut impl Strategy, mut updates: Subscription, intake: &Intake) {
     while let Some(update) = updates.next().await {
         for signal in strategy.take(&update) {
             // A signal that does not fit in is one that comes too late anyway: the intake is only

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::runtime::outward::Line;
+use crate::runtime::watched::{self, Alarm};
 
 /// Bytes of events that may wait for the reader.
 const EVENTS: usize = 16 << 20;
@@ -89,13 +90,14 @@ impl Shared {
 pub struct Writer(Arc<Shared>);
 
 impl Writer {
-    /// Starts the thread on this output.
-    pub fn start(out: impl Write + Send + 'static) -> std::io::Result<Self> {
+    /// Starts the thread on this output. Should it end by a defect, the session is told and goes on: its
+    /// journal has it all.
+    pub fn start(out: impl Write + Send + 'static, alarm: Alarm) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new().name("stdout".into()).spawn(move || {
             let over = Over(&theirs);
-            serve(&theirs, out);
+            watched::work("the thread of standard output", &alarm, None, || serve(&theirs, out));
             drop(over);
         })?;
         Ok(Self(shared))
@@ -232,8 +234,10 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use serde_json::Value;
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
     use super::*;
+    use crate::engine::Input;
 
     /// A reader that reads when it is told to, and then without end.
     struct Stuck(Receiver<()>, Sender<Vec<u8>>);
@@ -251,9 +255,13 @@ mod tests {
         }
     }
 
+    fn unheard() -> (UnboundedSender<Input>, UnboundedReceiver<Input>) {
+        tokio::sync::mpsc::unbounded_channel()
+    }
+
     fn stuck() -> (Writer, Sender<()>, Receiver<Vec<u8>>) {
         let ((go, wait), (tell, told)) = (channel(), channel());
-        (Writer::start(Stuck(wait, tell)).unwrap(), go, told)
+        (Writer::start(Stuck(wait, tell), Alarm::new(unheard().0)).unwrap(), go, told)
     }
 
     fn lines(told: &Receiver<Vec<u8>>) -> Vec<Value> {
@@ -323,7 +331,7 @@ mod tests {
                 Ok(())
             }
         }
-        let writer = Writer::start(Closed).unwrap();
+        let writer = Writer::start(Closed, Alarm::new(unheard().0)).unwrap();
         writer.write(Class::Answer, &Line::new("first"));
         while !writer.0.lock().over {
             std::thread::yield_now();
@@ -331,5 +339,27 @@ mod tests {
         writer.write(Class::Event(1), &event(1));
         assert!(writer.0.lock().waiting.is_empty());
         writer.close();
+    }
+
+    #[test]
+    fn an_output_that_panics_is_an_alert_and_the_session_goes_on() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                panic!("a defect of the writer")
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (inputs, mut told) = unheard();
+        let writer = Writer::start(Broken, Alarm::new(inputs)).unwrap();
+        writer.write(Class::Answer, &Line::new("first"));
+        match told.blocking_recv() {
+            Some(Input::Failure { what }) => assert!(what.contains("standard output") && what.contains("a defect of")),
+            other => panic!("{other:?}"),
+        }
+        writer.close();
+        writer.write(Class::Event(1), &event(1));
     }
 }

@@ -62,3 +62,11 @@ pub(super) async fn stop_at_end(
         None => {}
     }
 }
+
+/// A file that may not grow any more (`ulimit -f`) is an error of the write, as a full disk is, and
+/// not the end of the process: whoever listens for its signal is not killed by it.
+pub(super) fn outlive_size_limits() -> Option<tokio::signal::unix::Signal> {
+    /// SIGXFSZ, the same number on Linux and macOS.
+    const FILE_SIZE_EXCEEDED: i32 = 25;
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(FILE_SIZE_EXCEEDED)).ok()
+}

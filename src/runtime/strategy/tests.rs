@@ -190,3 +190,55 @@ impl Bench {
         (0..3).flat_map(|_| self.quote("99.5")).map(|signal| signal.signal_type).collect()
     }
 }
+
+/// A strategy that panics at every other update and numbers its signals.
+struct Broken(u64);
+
+impl Strategy for Broken {
+    fn take(&mut self, _: &Update) -> Vec<RawSignal> {
+        self.0 += 1;
+        assert!(self.0.is_multiple_of(2), "a defect of the strategy");
+        vec![RawSignal { signal_id: format!("s-{}", self.0), ..RawSignal::default() }]
+    }
+
+    fn anew(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+/// Waits for something while the bus gives snapshots to whoever wants one.
+async fn meanwhile<T>(bus: &mut crate::runtime::EventBus, wanted: impl Future<Output = T>) -> T {
+    tokio::pin!(wanted);
+    loop {
+        tokio::select! {
+            biased;
+            out = &mut wanted => return out,
+            () = bus.wanted() => bus.serve_snapshots(&SessionState::default()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strategy_that_panics_is_told_and_started_again_and_uses_no_id_twice() {
+    let mut bus = crate::runtime::EventBus::new();
+    let subscriptions = bus.subscriptions();
+    let subscribe = move || subscriptions.folding("strategy", crate::runtime::Interest::Everything, 100);
+    let (inputs, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (intake, mut signals) = crate::runtime::Intake::channel();
+    let running = tokio::spawn(keep_up(Broken(0), subscribe, intake, Alarm::new(inputs)));
+    for id in ["s-2", "s-4"] {
+        match meanwhile(&mut bus, told.recv()).await {
+            Some(crate::engine::Input::Failure { what }) => {
+                assert!(what.contains("started again") && what.contains("a defect of the strategy"), "{what}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(meanwhile(&mut bus, signals.recv()).await.unwrap().signal.signal_id, id);
+        // What it is told next is its next defect.
+        let event = Event::PhaseChanged { phase: Phase::Ready, reason: String::new() };
+        bus.publish(&vec![Record { seq: 1, at: SessionTime::ZERO, event }].into()).unwrap();
+    }
+    bus.shut_down();
+    meanwhile(&mut bus, told.recv()).await.unwrap();
+    running.await.unwrap();
+}
