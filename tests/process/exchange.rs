@@ -40,11 +40,17 @@ impl Exchange {
 
     /// A headless session on it.
     pub fn session(&self, dir: &Path, more: &[&str]) -> Process {
+        self.session_with(dir, more, &[])
+    }
+
+    /// The same with settings from its environment.
+    pub fn session_with(&self, dir: &Path, more: &[&str], settings: &[(&str, &str)]) -> Process {
         let data = dir.join("data").display().to_string();
         let mut arguments = vec!["run", "--headless", "--data-dir", &data, "--exchange-url", &self.rest];
         arguments.extend(more);
         let mut command = perpdeck(&arguments, dir);
         command.env("PERPDECK_API_KEY", &self.key).env("PERPDECK_API_SECRET", &self.secret);
+        command.envs(settings.iter().copied());
         Process::start(command)
     }
 
@@ -74,6 +80,15 @@ impl Exchange {
         let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
         let rows = body["classes"].as_array().unwrap();
         rows.iter().find(|row| row["class"] == class).map_or(0, |row| row["count"].as_u64().unwrap())
+    }
+
+    /// How many requests it has seen at a path, as the exchange names it: `private/order/create`.
+    pub fn asked(&self, endpoint: &str) -> u64 {
+        let answer = self.ask("GET", "/sim/requests", "");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let rows = body["requests"].as_array().unwrap();
+        rows.iter().filter(|row| row["endpoint"] == endpoint).map(|row| row["count"].as_u64().unwrap()).sum()
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {

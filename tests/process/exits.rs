@@ -66,8 +66,12 @@ fn an_exit_outlives_every_kind_of_refusal_and_keeps_a_civil_pace() {
     }
 }
 
-#[test]
-fn i53_no_entry_leaves_after_a_halt() {
+fn is_sent(line: &Value) -> bool {
+    line["step"] == "sent" && line["effect"] == "open"
+}
+
+/// Thirty entries wait for their turn when this stop comes; `None` is SIGTERM.
+fn stop_amid_entries(stop: Option<&Value>) {
     let home = tempfile::tempdir().unwrap();
     let exchange = Exchange::start(home.path(), &[]);
     let mut session = exchange.session(home.path(), &[]);
@@ -76,11 +80,38 @@ fn i53_no_entry_leaves_after_a_halt() {
         assert!(session.tell(&signal(&format!("in-{n}"), "S1", "BTC_USDT", "buy", "0.0003")));
     }
     session.event("order_filled").expect("the first ones fill");
-    assert!(session.tell(&json!({"id": "halt", "command": {"action": "halt"}}).to_string()));
-    let done = session.until(|line| line["id"] == "halt" && line["result"] == "done").expect("done");
+    let answered = match stop {
+        Some(command) => {
+            assert!(session.tell(&json!({"id": "stop", "command": command}).to_string()));
+            session.until(|line| line["id"] == "stop" && line["result"] == "done")
+        }
+        None => {
+            session.signal("-TERM");
+            session.until(|line| line["event"] == "phase_changed" && line["phase"] == "stopped")
+        }
+    };
+    let answered = answered.unwrap_or_else(|| panic!("{stop:?}: no answer"));
     let before = exchange.seen("place_open");
-    // Longer than two windows of the exchange's limit.
-    let more = session.until_within(Duration::from_secs(5), |line| line["step"] == "sent");
-    assert!(more.is_none(), "{more:?} after {done}");
-    assert_eq!(exchange.seen("place_open"), before);
+    let told = session.said.iter().filter(|line| is_sent(line)).count();
+    assert_eq!(before, u64::try_from(told).unwrap(), "{stop:?}: what left was told");
+    assert!(told < 30, "{stop:?}: it came amid the entries");
+    // Longer than two windows of the exchange's limit, or to the end of the process.
+    let more = session.until_within(Duration::from_secs(5), is_sent);
+    assert!(more.is_none(), "{stop:?}: {more:?} after {answered}");
+    assert_eq!(exchange.seen("place_open"), before, "{stop:?}");
+}
+
+#[test]
+fn i53_no_entry_leaves_after_a_stop_of_any_kind() {
+    let kinds = [
+        Some(json!({"action": "halt"})),
+        Some(json!({"action": "pause", "cancel_entries": true})),
+        Some(json!({"action": "flatten"})),
+        Some(json!({"action": "stop", "policy": "leave"})),
+        None,
+    ];
+    let runs = kinds.map(|kind| std::thread::spawn(move || stop_amid_entries(kind.as_ref())));
+    for run in runs {
+        run.join().unwrap();
+    }
 }

@@ -1,7 +1,7 @@
 //! Nothing can block or mute the engine: outputs that nobody reads, starts that do not come about,
 //! signals, stops, and a program that stood still.
 
-use std::io::{BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use perpdeck::model::{CommandStatus, Event};
 use serde_json::{Value, json};
 
 use super::child::{Process, perpdeck};
+use super::exchange::Exchange;
 use super::kill::SPEED;
 use super::ledger;
 
@@ -124,6 +125,24 @@ fn an_output_that_nobody_reads_costs_no_command_no_exit_and_no_signal() {
     session.tell("{\"id\":\"flat-1\",\"command\":{\"action\":\"flatten\"}}\n".to_owned());
     until("flatten", || is_done(&dir, "flat-1"));
     assert!(facts(&dir).iter().any(|fact| matches!(fact, Event::PositionClosed { .. })), "the exit was filled");
+    // More events than are kept for a reader who does not read: notes of 900 kB each.
+    for n in 0..24 {
+        let seen = json!({"book": "x".repeat(900_000)});
+        let signal = json!({"signal_type": "Z1", "symbol": "BTC_USDT", "side": "buy", "indicator_values": seen});
+        session.tell(format!("{}\n", json!({"id": format!("note-{n}"), "signal": signal})));
+    }
+    let is_noted =
+        |fact: &Event| matches!(fact, Event::SignalDecided { signal, .. } if signal.id.as_str() == "note-23");
+    until("the notes", || facts(&dir).iter().any(is_noted));
+    let mut said = BufReader::new(session.child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let lost = said.find(|line| line.contains("\"event\":\"events_lost\"")).expect("what was lost is told");
+    let lost: Value = serde_json::from_str(&lost).unwrap();
+    let (after, up_to) = (lost["after_seq"].as_u64().unwrap(), lost["up_to_seq"].as_u64().unwrap());
+    assert!(after < up_to && lost["count"].as_u64().unwrap() > 0, "{lost}");
+    // From there on everything is told again, and what was lost is in the journal.
+    let next = said.find_map(|line| serde_json::from_str::<Value>(&line).ok()?["seq"].as_u64()).unwrap();
+    assert!(next >= up_to, "{next} after {lost}");
+    std::thread::spawn(move || said.for_each(drop));
     kill(session.child.id(), "-TERM");
     assert_eq!(session.end(Duration::from_secs(15)), Some(0));
     assert_eq!(why_stopped(&dir), "stop by SIGTERM");
@@ -284,16 +303,22 @@ fn a_placement_that_hangs_does_not_make_an_orderly_stop_a_failure() {
 #[test]
 fn a_program_that_stood_still_says_so_and_asks_anew() {
     let data = tempfile::tempdir().unwrap();
-    let dir = data.path().join("d").display().to_string();
-    let mut session = Process::start(perpdeck(&["run", "--headless", "--data-dir", &dir], data.path()));
+    let exchange = Exchange::start(data.path(), &[]);
+    let mut session = exchange.session_with(data.path(), &[], &[("PERPDECK_POSITIONS_SYNC_INTERVAL", "10m")]);
     session.event("ready").unwrap();
     session.signal("-STOP");
     std::thread::sleep(Duration::from_millis(6_500));
+    let asked = ["private/position/open_positions", "private/account/asset/{}", "contract/ping"];
+    let before = asked.map(|endpoint| exchange.asked(endpoint));
     session.signal("-CONT");
     let alert = session
         .until(|line| line["alert_type"] == "CLOCK_OFF" && line["subject"] == "suspend")
         .expect("it lives and says so");
     assert!(alert["message"].as_str().unwrap().contains("slept for"), "{alert}");
+    // Nothing else would ask for positions within ten minutes.
+    for (endpoint, before) in asked.into_iter().zip(before) {
+        until(endpoint, || exchange.asked(endpoint) > before);
+    }
     session.signal("-TERM");
     assert_eq!(session.end().0.code(), Some(0));
 }
