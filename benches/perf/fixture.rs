@@ -87,7 +87,8 @@ pub fn ready(settings: Settings, symbols: &[&str], now: SessionTime) -> Engine {
     step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new().into()) })));
     step(Input::Reply(Box::new(Reply::Positions {
         asked_at: now,
-        result: Ok((Vec::new().into(), account("100000000"))),
+        result: Ok(Vec::new().into()),
+        account: Ok(vec![account("100000000")].into()),
     })));
     step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new().into()) })));
     assert_eq!(engine.state().phase, Phase::Ready);

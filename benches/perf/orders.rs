@@ -109,8 +109,11 @@ fn engine() -> (Duration, Duration) {
             // What a session forgets after an hour is forgotten here too, outside the clock.
             now = now.plus(Duration::from_secs(3_700));
             engine.step(now, Input::Tick, &mut out);
-            let reply =
-                Reply::Positions { asked_at: now, result: Ok((Vec::new().into(), fixture::account("100000000"))) };
+            let reply = Reply::Positions {
+                asked_at: now,
+                result: Ok(Vec::new().into()),
+                account: Ok(vec![fixture::account("100000000")].into()),
+            };
             engine.step(now, Input::Reply(Box::new(reply)), &mut out);
             out.clear();
         }

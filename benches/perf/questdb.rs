@@ -411,7 +411,11 @@ fn ready(settings: Settings, now: SessionTime) -> (Engine, Vec<Record>) {
     step(Input::Push(Box::new(fixture::quote("BTC_USDT", "50000", now))));
     step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new().into()) })));
     let account = fixture::account("100000000");
-    step(Input::Reply(Box::new(Reply::Positions { asked_at: now, result: Ok((Vec::new().into(), account)) })));
+    step(Input::Reply(Box::new(Reply::Positions {
+        asked_at: now,
+        result: Ok(Vec::new().into()),
+        account: Ok(vec![account].into()),
+    })));
     step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new().into()) })));
     assert_eq!(engine.state().phase, Phase::Ready);
     (engine, facts)

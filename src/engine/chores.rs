@@ -138,7 +138,7 @@ fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
     let settings = turn.settings;
     match chore {
         Chore::PollOrders => Some(settings.orders.poll_interval),
-        Chore::SyncPositions => Some(settings.positions.sync_interval),
+        Chore::SyncPositions | Chore::ReadAccount => Some(settings.positions.sync_interval),
         Chore::Cleanup => Some(settings.orders.cleanup_interval),
         Chore::Contracts => Some(CONTRACTS_EVERY),
         Chore::Clock => Some(CLOCK_EVERY),
@@ -153,7 +153,7 @@ fn start(turn: &mut Turn, chore: Chore) {
             done(turn, chore);
         }
         Chore::PollOrders => orders::poll(turn),
-        Chore::SyncPositions => positions::sync(turn),
+        Chore::SyncPositions | Chore::ReadAccount => positions::sync(turn),
         Chore::FetchFills => positions::fetch_fills(turn),
         Chore::Cleanup => orders::cleanup(turn),
         Chore::Clock => session_control::measure(turn),

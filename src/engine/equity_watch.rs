@@ -7,7 +7,9 @@ use super::cross_margin_watch;
 use super::live_order_manager::take_back_entries;
 use super::risk_manager::{daily_loss, daily_loss_limit, drawdown_pct, equity_now, margin_in_use, unrealised_now};
 use super::turn::Turn;
-use crate::model::{Account, AccountReport, AlertKind, Decimal, Event, RiskLimit, Severity, Usdt, VenueTime, div, mul};
+use crate::model::{
+    Account, AccountReport, AlertKind, Decimal, Event, Phase, RiskLimit, Severity, Usdt, VenueTime, div, mul,
+};
 
 /// A fill may be stamped so far ahead of the measured clock of the exchange and still begin its day.
 const STAMPS_AHEAD: Duration = Duration::from_mins(1);
@@ -39,6 +41,20 @@ pub(super) fn on_account(turn: &mut Turn, report: &AccountReport) {
     check(turn);
     if let Some(equity) = report.equity {
         peak_and_drawdown(turn, equity);
+    }
+}
+
+/// The exchange was asked for the balances and did not tell them. Once nothing was told for two syncs,
+/// or not since the start, equity is unknown: no old figure passes for a fresh one, and entries stop.
+pub(super) fn not_told(turn: &mut Turn, why: &str) {
+    let state = turn.state();
+    if state.equity.account.is_none() {
+        return;
+    }
+    let patience = turn.settings.positions.sync_interval.saturating_mul(2);
+    let old = state.equity.told_at.is_none_or(|at| at.plus(patience) <= turn.now);
+    if old || state.phase == Phase::Starting {
+        turn.emit(Event::AccountUnknown { why: why.to_owned() });
     }
 }
 

@@ -220,8 +220,10 @@ pub enum Reply {
     Positions {
         /// When the question left.
         asked_at: SessionTime,
-        /// Positions and account.
-        result: Result<(Listing<PositionReport>, AccountReport), CallError>,
+        /// The positions.
+        result: Result<Listing<PositionReport>, CallError>,
+        /// The balances; they fail on their own.
+        account: Result<Listing<AccountReport>, CallError>,
     },
     /// To [`Request::Evidence`].
     Evidence {

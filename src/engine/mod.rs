@@ -144,9 +144,9 @@ fn on_push(turn: &mut Turn, push: Push) {
         Push::Fill(report) => orders::apply_fill(turn, &report),
         Push::Position(report) => positions::on_position_report(turn, &report),
         Push::Clock(offset) => session_control::on_clock(turn, &Ok(offset)),
-        Push::Silenced { for_how_long, call } => {
+        Push::Silenced { for_how_long, call, calls } => {
             let until = turn.now.plus(for_how_long);
-            turn.emit(Event::SilenceMoved { until, asked_by: call });
+            turn.emit(Event::SilenceMoved { until, asked_by: call, calls });
         }
         Push::Account(report) => equity_watch::on_account(turn, &report),
         // A notice is a reason to look at once; the verdict needs evidence.
@@ -168,7 +168,7 @@ fn on_reply(turn: &mut Turn, reply: &Reply) {
         Reply::OpenOrders { asked_at, result } => orders::on_open_orders(turn, *asked_at, result),
         Reply::OrderHistory { asked_at, since, result } => orders::on_order_history(turn, *asked_at, *since, result),
         Reply::Fills { result } => positions::on_fills(turn, result),
-        Reply::Positions { asked_at, result } => positions::on_positions(turn, *asked_at, result),
+        Reply::Positions { asked_at, result, account } => positions::on_positions(turn, *asked_at, result, account),
         Reply::Evidence { id, result } => positions::on_evidence(turn, *id, result),
         Reply::PositionMode { result } => session_control::on_position_mode(turn, result),
         Reply::Contracts { result } => session_control::on_contracts(turn, result),

@@ -9,26 +9,45 @@ use crate::model::{Order, OrderState, SessionTime};
 /// More than the window: its ends may both count.
 const MARGIN: Duration = Duration::from_millis(2);
 
+/// What never left is tried again so soon at the earliest.
+const AGAIN: Duration = Duration::from_millis(250);
+
 /// Whether a placement may leave now. One place is kept for exits, where there are three or more.
 pub(super) fn has_slot(turn: &Turn, reduces: bool) -> bool {
     free_at(turn, reduces).is_none_or(|at| at <= turn.now)
 }
 
-/// When a place comes free; `None` when nothing limits.
-pub(super) fn free_at(turn: &Turn, reduces: bool) -> Option<SessionTime> {
+/// When a place comes free; `None` when nothing limits. Silence that the exchange asked for holds back
+/// entries; exits may try all the same.
+fn free_at(turn: &Turn, reduces: bool) -> Option<SessionTime> {
+    let silence = if reduces { None } else { turn.state().upkeep.link.no_entry_until };
+    own_pace(turn, reduces).max(silence)
+}
+
+fn own_pace(turn: &Turn, reduces: bool) -> Option<SessionTime> {
     let usable = usable(turn, reduces)?;
     let sent = &turn.state().upkeep.placements;
     let blocking = sent.len().checked_sub(usable).and_then(|over| sent.get(over));
     blocking.map(|at| at.plus(turn.capabilities.placement_window.saturating_add(MARGIN)))
 }
 
+/// When a placement that never left may be tried again.
+pub(super) fn again_at(turn: &Turn, reduces: bool) -> SessionTime {
+    let soon = turn.now.plus(AGAIN);
+    free_at(turn, reduces).map_or(soon, |at| at.max(soon))
+}
+
 /// How long a new entry would wait for its turn, behind those that wait already.
 pub(super) fn entry_wait(turn: &Turn) -> Duration {
-    let Some(usable) = usable(turn, false) else { return Duration::ZERO };
-    let ahead = waiting_entries(turn);
-    let windows = u32::try_from(ahead / usable.max(1)).unwrap_or(u32::MAX);
     let first = free_at(turn, false).map_or(Duration::ZERO, |at| at.since(turn.now));
+    let Some(usable) = usable(turn, false) else { return first };
+    let windows = u32::try_from(waiting_entries(turn) / usable.max(1)).unwrap_or(u32::MAX);
     first.saturating_add(turn.capabilities.placement_window.saturating_mul(windows))
+}
+
+/// Until when the exchange wants no entry, while that is to come.
+pub(super) fn no_entry_until(turn: &Turn) -> Option<SessionTime> {
+    turn.state().upkeep.link.no_entry_until.filter(|until| *until > turn.now)
 }
 
 /// Entries that wait for their turn.

@@ -36,7 +36,7 @@ pub(super) fn judge(turn: &Turn, entry: &Entry) -> RiskVerdict {
         return verdict;
     }
     let Some(equity) = equity_now(turn.state()) else {
-        let explanation = "equity is not known: the exchange has not told the balances yet".to_owned();
+        let explanation = "equity is not known: the exchange has not told the balances".to_owned();
         fail(&mut verdict, RiskCheck::InsufficientCapital, None, explanation);
         return verdict;
     };

@@ -9,6 +9,18 @@ use tokio::sync::Notify;
 const WAITING: u8 = 0;
 const LEFT: u8 = 1;
 const REVOKED: u8 = 2;
+const OVER: u8 = 3;
+
+/// What became of a placement whose sending has ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It may have arrived.
+    Left,
+    /// It was taken back in time.
+    Revoked,
+    /// Nothing of it left, and nothing will.
+    NeverLeft,
+}
 
 /// The token of one attempt to place an order. Clones are the same token.
 #[derive(Clone, Default)]
@@ -43,7 +55,16 @@ impl Departure {
                 self.0.revoked.notify_waiters();
                 true
             }
-            Err(state) => state == REVOKED,
+            Err(state) => state != LEFT,
+        }
+    }
+
+    /// Nobody sends it any more: what has not left never will.
+    pub fn close(&self) -> Fate {
+        match self.0.state.compare_exchange(WAITING, OVER, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) | Err(OVER) => Fate::NeverLeft,
+            Err(REVOKED) => Fate::Revoked,
+            Err(_) => Fate::Left,
         }
     }
 
@@ -66,7 +87,8 @@ impl fmt::Debug for Departure {
         let word = match self.0.state.load(Ordering::Acquire) {
             WAITING => "waiting",
             LEFT => "left",
-            _ => "revoked",
+            REVOKED => "revoked",
+            _ => "over",
         };
         write!(f, "Departure({word})")
     }
@@ -82,6 +104,9 @@ mod tests {
         assert!(first.revoke() && !first.leave() && first.revoke());
         let second = Departure::default();
         assert!(second.leave() && !second.revoke() && !second.leave());
+        let third = Departure::default();
+        assert_eq!((first.close(), second.close(), third.close()), (Fate::Revoked, Fate::Left, Fate::NeverLeft));
+        assert!(!third.leave() && third.revoke() && third.close() == Fate::NeverLeft);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 mod departure;
 pub mod mexc;
 
-pub use departure::Departure;
+pub use departure::{Departure, Fate};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -40,8 +40,8 @@ pub trait Exchange: Send + Sync {
 
     /// Places an order once. `Ok` means that an id was given, not that it rests: refusals may
     /// follow as pushes. An empty id is [`crate::model::ErrorClass::Ambiguous`]. It asks `departure`
-    /// after our own rate limit has let it through and before the first byte; when that says no,
-    /// nothing leaves and the error is [`crate::model::ErrorClass::NeverLeft`].
+    /// after our own rate limit has let it through, once there is a connection and before the first
+    /// byte; when that says no, nothing leaves and the error is [`crate::model::ErrorClass::NeverLeft`].
     async fn place(&self, order: &PlaceOrder, departure: &Departure) -> Result<VenueOrderId, CallError>;
 
     /// Cancels orders, each with its own outcome, in the order asked. By the exchange's id when it
@@ -70,8 +70,8 @@ pub trait Exchange: Send + Sync {
     /// list.
     async fn positions(&self) -> Result<Listing<PositionReport>, CallError>;
 
-    /// The account's balances in USDT.
-    async fn account(&self) -> Result<AccountReport, CallError>;
+    /// The account's balances in USDT: one row, or none and what could not be read of it.
+    async fn account(&self) -> Result<Listing<AccountReport>, CallError>;
 
     /// What can be found about the end of a position since a time: system orders and deals.
     async fn evidence(&self, key: &PositionKey, since: VenueTime) -> Result<Evidence, CallError>;

@@ -58,7 +58,7 @@ pub struct Missing {
 pub enum Chore {
     /// Bulk query of open orders.
     PollOrders,
-    /// Positions and account.
+    /// Positions, and the account beside them.
     SyncPositions,
     /// Fills since the last seen.
     FetchFills,
@@ -72,6 +72,8 @@ pub enum Chore {
     Clock,
     /// The list of orders that ended lately.
     RecoverOrders,
+    /// The account: asked for with the positions, and failing on its own.
+    ReadAccount,
 }
 
 /// A chore's place in its cycle.

@@ -4,46 +4,23 @@
 //! never journaled: prices, counters of calls, chores. After a restart quotes start afresh.
 
 mod about;
+mod record;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use about::state_after;
+pub use record::{Account, Record};
 
 use super::{
-    Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, Chore, ChoreState, ClientOrderId, ClockOffset,
-    CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill, Flatten,
-    Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, Phase, Position, PositionId, PositionKey,
-    PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity, Signal,
-    SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
-    VenueView,
+    Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, CallGroup, Chore, ChoreState, ClientOrderId,
+    ClockOffset, CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill,
+    Flatten, Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, Phase, Position, PositionId,
+    PositionKey, PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity,
+    Signal, SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId,
+    VenueTime, VenueView,
 };
-
-/// An event with its place in the session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Number of the fact, from 1 on; a quote carries the number of the fact before it.
-    pub seq: u64,
-    /// When it happened.
-    pub at: SessionTime,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
-/// The account as last told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// Balance with realised profit, without unrealised: equity - unrealised.
-    pub wallet: Usdt,
-    /// Free for new positions.
-    pub available: Usdt,
-    /// Margin of positions.
-    pub position_margin: Usdt,
-    /// Margin of resting orders.
-    pub order_margin: Usdt,
-}
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +143,15 @@ pub enum Event {
         /// When.
         next_attempt_at: SessionTime,
         /// Why the attempt failed.
+        error: String,
+    },
+    /// An attempt never left, for our own limit had no room: it counts for nothing, and its turn comes again.
+    OrderReturned {
+        /// Which.
+        no: OrderNo,
+        /// When, at the earliest.
+        next_attempt_at: SessionTime,
+        /// Why it did not leave.
         error: String,
     },
     /// It may or may not be at the exchange.
@@ -340,6 +326,11 @@ pub enum Event {
         account: Account,
         /// Equity at the mark prices of the moment.
         equity: Usdt,
+    },
+    /// The account could not be read for so long that what was told of it counts no more.
+    AccountUnknown {
+        /// Why not, for people.
+        why: String,
     },
     /// A new trading day (UTC) began.
     DayRolled {
@@ -579,6 +570,9 @@ pub enum Event {
         until: SessionTime,
         /// Which call was told so.
         asked_by: String,
+        /// Which calls keep silent.
+        #[serde(default)]
+        calls: CallGroup,
     },
     /// Whether the journal can be written.
     JournalHealth {

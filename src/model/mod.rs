@@ -66,6 +66,6 @@ pub use target::{ExitStyle, Target, TargetEnd};
 pub use text::escape_controls;
 pub use time::{ClockOffset, SessionTime, Time, VenueTime};
 pub use venue::{
-    AccountReport, CallError, CancelOrder, CancelOutcome, ErrorClass, Evidence, FillReport, Listing, OrderReport,
-    PlaceOrder, PositionReport, Push, Refusal, UnreadableRow, VenueCapabilities, VenueOrderState,
+    AccountReport, CallError, CallGroup, CancelOrder, CancelOutcome, ErrorClass, Evidence, FillReport, Listing,
+    OrderReport, PlaceOrder, PositionReport, Push, Refusal, UnreadableRow, VenueCapabilities, VenueOrderState,
 };

@@ -213,6 +213,17 @@ pub struct Evidence {
     pub fills: Vec<FillReport>,
 }
 
+/// Calls that keep silent together, because the exchange counts them together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallGroup {
+    /// Placing orders.
+    Placements,
+    /// Any other.
+    #[default]
+    Other,
+}
+
 /// What the private and public streams say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -235,6 +246,8 @@ pub enum Push {
         for_how_long: Duration,
         /// Which call was told so.
         call: String,
+        /// Which calls keep silent.
+        calls: CallGroup,
     },
     /// The exchange warns of, or reports, a liquidation (`generic.notify`, `liquidate.risk`).
     LiquidationNotice {

@@ -142,7 +142,8 @@ struct InProcess(Arc<InMemory>);
 #[async_trait]
 impl Transport for InProcess {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let HttpRequest { method, path_and_query, headers, body, most_body: _, timeout } = request;
+        request.leave()?;
+        let HttpRequest { method, path_and_query, headers, body, timeout, .. } = request;
         let mut http = Request::builder()
             .method(method)
             .uri(path_and_query)

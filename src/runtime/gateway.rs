@@ -15,12 +15,15 @@ use super::kill::kill_point;
 use crate::clock::Clock;
 use crate::engine::{Input, Reply, Request};
 use crate::exchange::{Departure, Exchange};
-use crate::model::{CallError, ErrorClass, OrderNo, Refusal, Symbol};
+use crate::model::{AccountReport, CallError, ErrorClass, Listing, OrderNo, PositionReport, Refusal, Symbol};
 
 /// The adapter ends each attempt on its own and can tell whether it left; this many times its
 /// time-out is allowed for waiting in a lane and for the pages of a list before the gateway gives
 /// the call up.
 const LANE_FACTOR: u32 = 3;
+
+/// How much longer than the positions the account beside them may take.
+const ACCOUNT_AFTER_POSITIONS: Duration = Duration::from_secs(2);
 
 /// Carries requests to the exchange.
 pub struct Gateway {
@@ -109,6 +112,9 @@ fn lock(departures: &Mutex<BTreeMap<OrderNo, Departure>>) -> MutexGuard<'_, BTre
     departures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How a call ended, and what defect of ours ended it, if one did.
+type Outcome<T> = (Result<T, CallError>, Option<String>);
+
 struct Call {
     clock: Clock,
     patience: Duration,
@@ -169,13 +175,9 @@ impl Call {
                 (Reply::Fills { result }, defect)
             }
             Request::Positions => {
-                let both = async {
-                    let positions = exchange.positions().await?;
-                    let account = exchange.account().await?;
-                    Ok((positions, account))
-                };
-                let (result, defect) = self.within("positions and account", OnlyReads, both).await;
-                (Reply::Positions { asked_at, result }, defect)
+                let (positions, account) = self.positions_and_account(exchange).await;
+                let defect = positions.1.or(account.1);
+                (Reply::Positions { asked_at, result: positions.0, account: account.0 }, defect)
             }
             Request::Evidence { id, key, since } => {
                 let (result, defect) = self.within("evidence", OnlyReads, exchange.evidence(&key, since)).await;
@@ -196,13 +198,36 @@ impl Call {
         }
     }
 
+    /// Both at once, each with its own end. Exits wait for the positions, so the account holds them up
+    /// for a moment at most.
+    async fn positions_and_account(
+        &self,
+        exchange: &dyn Exchange,
+    ) -> (Outcome<Listing<PositionReport>>, Outcome<Listing<AccountReport>>) {
+        let positions = self.within("positions", Silence::OnlyReads, exchange.positions());
+        let account = self.within("account", Silence::OnlyReads, exchange.account());
+        tokio::pin!(positions, account);
+        let positions = tokio::select! {
+            biased;
+            positions = &mut positions => positions,
+            account = &mut account => return (positions.await, account),
+        };
+        let longest = self.clock.network_timeout(ACCOUNT_AFTER_POSITIONS);
+        let account = tokio::time::timeout(longest, account).await.unwrap_or_else(|_| {
+            let message = format!("account: no answer within {longest:?} after the positions");
+            let (class, refusal) = (ErrorClass::Retryable, Refusal::Unspecified);
+            (Err(CallError { class, counts: true, code: None, refusal, message }), None)
+        });
+        (positions, account)
+    }
+
     /// Waits for a call, but not for ever, and survives its defects.
     async fn within<T>(
         &self,
         what: &str,
         silence: Silence,
         call: impl Future<Output = Result<T, CallError>>,
-    ) -> (Result<T, CallError>, Option<String>) {
+    ) -> Outcome<T> {
         let class = match silence {
             Silence::MayBeDone => ErrorClass::Ambiguous,
             Silence::OnlyReads => ErrorClass::Retryable,

@@ -46,6 +46,7 @@ impl Outward {
             Event::OrderSent { no, .. }
             | Event::OrderAccepted { no, .. }
             | Event::OrderRetrying { no, .. }
+            | Event::OrderReturned { no, .. }
             | Event::OrderLost { no, .. }
             | Event::OrderReported { no, .. }
             | Event::OrderCancelWanted { no, .. }

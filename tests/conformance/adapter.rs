@@ -7,8 +7,8 @@ use perpdeck::config::{ExchangeSettings, PaperPeer};
 use perpdeck::exchange::mexc::{Adapter, Options, Permit};
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{
-    CancelOrder, CancelOutcome, ClientOrderId, Contracts, ErrorClass, Intent, MarginMode, OrderNo, OrderType,
-    PlaceOrder, PositionMode, Price, Push, Refusal, Side, Symbol, VenueOrderId, VenueOrderState, VenueTime,
+    CallGroup, CancelOrder, CancelOutcome, ClientOrderId, Contracts, ErrorClass, Intent, MarginMode, OrderNo,
+    OrderType, PlaceOrder, PositionMode, Price, Push, Refusal, Side, Symbol, VenueOrderId, VenueOrderState, VenueTime,
 };
 use tokio::sync::mpsc;
 
@@ -178,7 +178,11 @@ fn refusals_say_what_is_known_of_a_placement_and_no_more() {
             let error = adapter.place(&exit, &Departure::default()).await.unwrap_err();
             assert_eq!((error.class, error.refusal), (class, refusal), "{status} {body}: {error}");
         }
-        until(&mut pushes, |push| matches!(push, Push::Silenced { call, .. } if call == "place order")).await;
+        until(
+            &mut pushes,
+            |push| matches!(push, Push::Silenced { call, calls: CallGroup::Placements, .. } if call == "place order"),
+        )
+        .await;
         server.says("private/order/list/open_orders", 403, "<html>Access Denied</html>", 1, "text/html");
         let error = adapter.open_orders().await.unwrap_err();
         assert_eq!((error.class, error.refusal), (ErrorClass::Retryable, Refusal::Edge));
@@ -204,7 +208,11 @@ fn an_exchange_45_seconds_ahead_is_signed_for_and_prices_come_at_once() {
         server.control("global now\nnow = lambda: int(time.time() * 1000) - 45000");
         let error = adapter.place(&resting("k-2"), &Departure::default()).await.unwrap_err();
         assert_eq!((error.class, error.refusal), (ErrorClass::Retryable, Refusal::ClockWrong));
-        adapter.place(&resting("k-2"), &Departure::default()).await.unwrap();
+        // The third placement within two seconds: without a slot it never leaves, and comes again.
+        while let Err(error) = adapter.place(&resting("k-2"), &Departure::default()).await {
+            assert_eq!((error.class, error.refusal), (ErrorClass::NeverLeft, Refusal::NoSlot), "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         until(&mut pushes, |push| matches!(push, Push::Clock(offset) if offset.offset_us < 0)).await;
     });
 }

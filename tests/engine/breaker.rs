@@ -171,7 +171,7 @@ fn asked_in_vain(bench: &mut Bench) -> u32 {
     let mut asked = 0;
     let begin = bench.now;
     // The start left this question open.
-    bench.reply(Reply::Positions { asked_at: begin, result: Err(not_sent()) });
+    bench.reply(Reply::Positions { asked_at: begin, result: Err(not_sent()), account: Err(not_sent()) });
     let mut queue = std::collections::VecDeque::new();
     while bench.now.since(begin) < secs(300) {
         queue.extend(bench.pass_quoted(std::time::Duration::from_millis(100)));
@@ -180,7 +180,9 @@ fn asked_in_vain(bench: &mut Bench) -> u32 {
             let at = bench.now;
             match request {
                 Request::OpenOrders => bench.reply(Reply::OpenOrders { asked_at: at, result: Err(not_sent()) }),
-                Request::Positions => bench.reply(Reply::Positions { asked_at: at, result: Err(not_sent()) }),
+                Request::Positions => {
+                    bench.reply(Reply::Positions { asked_at: at, result: Err(not_sent()), account: Err(not_sent()) })
+                }
                 Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Err(not_sent()) }),
                 Request::Lookup { no, .. } => {
                     bench.reply(Reply::LookedUp { no, asked_at: at, result: Err(not_sent()) })
@@ -271,13 +273,13 @@ fn reads_of_one_bad_second_are_one_failure_however_many_there_are() {
     bench.now = bench.now.plus(secs(6));
     bench.reply(Reply::OpenOrders { asked_at, result: Err(not_sent()) });
     bench.now = bench.now.plus(secs(9));
-    bench.reply(Reply::Positions { asked_at, result: Err(not_sent()) });
+    bench.reply(Reply::Positions { asked_at, result: Err(not_sent()), account: Err(not_sent()) });
     bench.reply(Reply::LookedUp { no: perpdeck::model::OrderNo(1), asked_at, result: Err(not_sent()) });
     assert_eq!(bench.state().breaker(CallClass::Reads).failures, 1);
     bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Err(not_sent()) });
     let late = bench.now;
     bench.now = bench.now.plus(secs(1));
-    bench.reply(Reply::Positions { asked_at: late, result: Err(not_sent()) });
+    bench.reply(Reply::Positions { asked_at: late, result: Err(not_sent()), account: Err(not_sent()) });
     assert_eq!(bench.state().breaker(CallClass::Reads).failures, 2);
 }
 
@@ -364,7 +366,9 @@ fn a_start_is_ready_two_seconds_after_the_exchange_answers_again() {
                 Request::PositionMode => bench.reply(Reply::PositionMode { result: Err(bad()) }),
                 Request::OpenOrders => bench.open_orders(Vec::new()),
                 Request::Positions if up => bench.sync(Vec::new()),
-                Request::Positions => bench.reply(Reply::Positions { asked_at, result: Err(bad()) }),
+                Request::Positions => {
+                    bench.reply(Reply::Positions { asked_at, result: Err(bad()), account: Err(bad()) })
+                }
                 Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Ok(Vec::new().into()) }),
                 _ => continue,
             }
@@ -384,7 +388,7 @@ fn a_stream_that_logs_in_lets_one_round_of_questions_through_an_open_breaker() {
     let mut bench = Bench::ready();
     bench.pass_quoted(secs(2));
     bench.break_open(CallClass::Reads);
-    bench.reply(Reply::Positions { asked_at: bench.now, result: Err(not_sent()) });
+    bench.reply(Reply::Positions { asked_at: bench.now, result: Err(not_sent()), account: Err(not_sent()) });
     let asked = bench.pass_quoted(secs(15));
     assert!(!asked.iter().any(|request| matches!(request, Request::Positions)), "held back");
     bench.push(perpdeck::model::Push::Connected);

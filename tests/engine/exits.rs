@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    Action, AlertKind, CallError, CommandStatus, Contracts, Control, ErrorClass, OrderState, OrderType, Price, Push,
-    Refusal, Severity, Side, SignalOutcome, VenueCapabilities, VenueOrderState,
+    Action, AlertKind, CallError, CallGroup, CommandStatus, Contracts, Control, ErrorClass, OrderState, OrderType,
+    Price, Push, Refusal, Severity, Side, SignalOutcome, VenueCapabilities, VenueOrderState,
 };
 
 use crate::harness::*;
@@ -238,7 +238,7 @@ fn reads_that_fail_delay_an_exit_by_one_second_at_most() {
     bench.now = bench.now.plus(secs(5));
     bench.push(Push::Disconnected { reason: "gone".into(), attempt: 1 });
     bench.signal("out", "E1", "BTC_USDT", "sell", "");
-    bench.reply(Reply::Positions { asked_at: bench.now, result: Err(reply_lost()) });
+    bench.reply(Reply::Positions { asked_at: bench.now, result: Err(reply_lost()), account: Err(reply_lost()) });
     assert!(placed(&bench.pass(Duration::from_millis(900))).is_empty());
     assert_eq!(placed(&bench.pass(Duration::from_millis(300))).len(), 1, "at the last known size");
 }
@@ -286,6 +286,60 @@ fn exits_leave_at_the_pace_that_the_exchange_allows_and_no_faster() {
         sent.push(placed(&bench.pass_quoted(Duration::from_millis(2_100))).len());
     }
     assert_eq!(sent, [3, 3, 3, 1], "ten parts, three in two seconds");
+}
+
+fn silenced(bench: &mut Bench, secs_long: u64, calls: CallGroup) {
+    bench.push(Push::Silenced { for_how_long: secs(secs_long), call: "place order".to_owned(), calls });
+}
+
+#[test]
+fn nothing_is_accepted_into_a_silence_that_outlasts_its_signal_and_exits_try_all_the_same() {
+    let mut bench = paced(long("100"), 3);
+    silenced(&mut bench, 60, CallGroup::Other);
+    let first = ordered(bench.signal("s0", "S1", "ETH_USDT", "buy", "0.01"));
+    assert_eq!(bench.state_of(first), OrderState::Submitting, "a silence of reads is none of entries");
+    silenced(&mut bench, 60, CallGroup::Placements);
+    let until = bench.now.plus(secs(60));
+    // A later silence of reads changes nothing of it.
+    silenced(&mut bench, 5, CallGroup::Other);
+    let outcome = bench.signal("s1", "S1", "ETH_USDT", "buy", "0.01");
+    assert!(reason(&outcome).starts_with(&format!("no new entry until {until}")), "{outcome:?}");
+    bench.signal("out", "E1", "BTC_USDT", "sell", "");
+    assert_eq!(bench.placed().len(), 1, "an exit");
+}
+
+#[test]
+fn an_entry_that_a_silence_held_back_is_judged_again_by_price_and_risk() {
+    for (price, leaves) in [("2000", true), ("0.0001", false)] {
+        let mut bench = paced(Bench::ready(), 3);
+        silenced(&mut bench, 10, CallGroup::Placements);
+        let no = ordered(bench.signal("s1", "S1", "ETH_USDT", "buy", "0.01"));
+        assert!(bench.placed().is_empty() && bench.state_of(no) == OrderState::Pending);
+        assert!(placed(&bench.pass_quoted(Duration::from_millis(9_900))).is_empty());
+        bench.quote("ETH_USDT", price);
+        assert_eq!(placed(&bench.pass(Duration::from_millis(400))).len(), usize::from(leaves), "{price}");
+        assert_eq!(bench.state_of(no), if leaves { OrderState::Submitting } else { OrderState::Failed });
+    }
+}
+
+#[test]
+fn an_entry_that_never_left_is_no_attempt_and_no_failure() {
+    let mut bench = paced(Bench::ready(), 3);
+    let no = ordered(bench.signal("s1", "S1", "BTC_USDT", "buy", "0.001"));
+    for _ in 0..6 {
+        assert_eq!((bench.state_of(no), bench.order(no).attempts), (OrderState::Submitting, 1));
+        bench.refuse(no, refused_as(ErrorClass::NeverLeft, Refusal::NoSlot));
+        assert_eq!((bench.state_of(no), bench.order(no).attempts), (OrderState::Pending, 0));
+        assert_eq!(placed(&bench.pass_quoted(Duration::from_millis(2_100))).len(), 1);
+    }
+    assert_eq!(bench.state().breaker(perpdeck::model::CallClass::Entries).failed_calls, 0);
+    bench.check_replay();
+    // It is as old as its signal may be, and no older.
+    silenced(&mut bench, 60, CallGroup::Placements);
+    bench.refuse(no, refused_as(ErrorClass::NeverLeft, Refusal::NoSlot));
+    let order = bench.order(no);
+    assert_eq!(order.state, OrderState::Failed);
+    assert!(order.note.as_deref().unwrap_or_default().contains("signal_max_age"), "{order:?}");
 }
 
 #[test]

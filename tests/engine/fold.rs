@@ -277,7 +277,11 @@ impl World {
     fn answer_positions(&mut self) {
         let asked_at = self.bench.now;
         if !self.answers {
-            return self.bench.reply(Reply::Positions { asked_at, result: Err(reply_lost()) });
+            return self.bench.reply(Reply::Positions {
+                asked_at,
+                result: Err(reply_lost()),
+                account: Err(reply_lost()),
+            });
         }
         let open: Vec<PositionKey> =
             self.legs.iter().filter(|(_, leg)| leg.contracts > Decimal::ZERO).map(|(key, _)| key.clone()).collect();
@@ -289,7 +293,7 @@ impl World {
             order_margin: Usdt::ZERO,
             unrealised: Some(Usdt::ZERO),
         };
-        self.bench.reply(Reply::Positions { asked_at, result: Ok((reports, account)) });
+        self.bench.reply(Reply::Positions { asked_at, result: Ok(reports), account: Ok(vec![account].into()) });
     }
 
     fn pass(&mut self, seconds: u64) {

@@ -252,7 +252,11 @@ impl Bench {
             order_margin: Usdt::ZERO,
             unrealised: Some(Usdt::ZERO),
         };
-        self.reply(Reply::Positions { asked_at: self.now, result: Ok((positions.into(), account)) });
+        self.reply(Reply::Positions {
+            asked_at: self.now,
+            result: Ok(positions.into()),
+            account: Ok(vec![account].into()),
+        });
     }
 
     // --- signals and commands

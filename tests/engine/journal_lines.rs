@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
-    Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
-    Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, ExitStyle, Flatten, FlattenStep, Identity,
-    Incarnation, LinkState, LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Purpose, Qty, Record,
-    Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target, TargetEnd, Usdt, VenueFigures,
-    VenuePositionId, VenueTime, VenueView,
+    Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, CallGroup, Chore, ChoreState, ClockOffset,
+    CloseCause, Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, ExitStyle, Flatten, FlattenStep,
+    Identity, Incarnation, LinkState, LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Purpose, Qty,
+    Record, Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target, TargetEnd, Usdt,
+    VenueFigures, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;
@@ -75,6 +75,7 @@ fn samples() -> Vec<Event> {
         Event::OrderRecovered { order: order.clone() },
         Event::OrderCreated { order },
         Event::OrderRetrying { no, next_attempt_at: stamp, error: text() },
+        Event::OrderReturned { no, next_attempt_at: stamp, error: text() },
         Event::OrderLost { no, error: text() },
         Event::OrderReported { no, version: u64::MAX, venue_filled: Contracts(d("1.5")) },
         Event::OrderCancelWanted { no, by: text() },
@@ -164,7 +165,8 @@ fn samples() -> Vec<Event> {
         Event::LookupMoved { no, asked_at: None },
         Event::LinkMoved { link: LinkState::Down { reason: text(), attempt: 4 } },
         Event::ClockMeasured { offset: ClockOffset { offset_us: -5, round_trip_us: 9 } },
-        Event::SilenceMoved { until: stamp, asked_by: text() },
+        Event::SilenceMoved { until: stamp, asked_by: text(), calls: CallGroup::Placements },
+        Event::AccountUnknown { why: text() },
         Event::JournalHealth { error: Some(text()) },
         Event::ObserverDropped { observer: text(), total: 8 },
         Event::SignalDecided {
@@ -203,5 +205,5 @@ fn every_kind_of_event_survives_its_line() {
         kinds.insert(value["event"].as_str().unwrap().to_owned());
     }
     // As many kinds as model/event.rs has.
-    assert_eq!(kinds.len(), 74, "{kinds:?}");
+    assert_eq!(kinds.len(), 76, "{kinds:?}");
 }

@@ -173,8 +173,8 @@ impl Venue {
                         order_margin: Usdt::ZERO,
                         unrealised: Some(Usdt::ZERO),
                     };
-                    let result = Ok((reports.into(), account));
-                    self.queue.push(Message::Reply(Reply::Positions { asked_at, result }));
+                    let (result, account) = (Ok(reports.into()), Ok(vec![account].into()));
+                    self.queue.push(Message::Reply(Reply::Positions { asked_at, result, account }));
                 }
                 Request::Cancel { orders } => {
                     let asked = orders.iter().map(|order| order.no).collect();

@@ -160,7 +160,7 @@ fn p09_i19_failed_snapshots_and_an_open_breaker_change_no_position() {
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     let before = bench.position("BTC_USDT", Side::Long).cloned();
     for _ in 0..8 {
-        bench.reply(Reply::Positions { asked_at: bench.now, result: Err(reply_lost()) });
+        bench.reply(Reply::Positions { asked_at: bench.now, result: Err(reply_lost()), account: Err(reply_lost()) });
         bench.pass(secs(5));
     }
     assert_eq!(bench.position("BTC_USDT", Side::Long).cloned(), before);
@@ -273,7 +273,7 @@ fn a18_a_snapshot_asked_for_before_a_fill_changes_nothing() {
         unrealised: Some(Usdt::ZERO),
     };
     bench.pass(secs(3));
-    bench.reply(Reply::Positions { asked_at, result: Ok((Vec::new().into(), account)) });
+    bench.reply(Reply::Positions { asked_at, result: Ok(Vec::new().into()), account: Ok(vec![account].into()) });
     bench.tick();
     bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert!(bench.position("BTC_USDT", Side::Long).is_some());
@@ -315,7 +315,7 @@ fn a17_a_snapshot_from_before_our_exit_is_not_adopted_as_a_new_position() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt::ZERO),
     };
-    bench.reply(Reply::Positions { asked_at, result: Ok((vec![old].into(), account)) });
+    bench.reply(Reply::Positions { asked_at, result: Ok(vec![old].into()), account: Ok(vec![account].into()) });
     bench.tick();
     bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
     assert_eq!(bench.state().positions.open_count(), 0);

@@ -127,7 +127,7 @@ fn race_funding_between_snapshot_and_fill() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt::ZERO),
     };
-    bench.reply(Reply::Positions { asked_at, result: Ok((vec![before].into(), account)) });
+    bench.reply(Reply::Positions { asked_at, result: Ok(vec![before].into()), account: Ok(vec![account].into()) });
     assert_eq!(bench.state().equity.day_realised.0, after_fill, "an old answer gives no funding back");
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("50")));
     let now = version(btc(&bench, "50"), "-2", 3);

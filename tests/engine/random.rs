@@ -256,7 +256,9 @@ impl World {
                     order_margin: perpdeck::model::Usdt::ZERO,
                     unrealised: Some(perpdeck::model::Usdt::ZERO),
                 };
-                self.bench.reply(Reply::Positions { asked_at, result: bad.map_or(Ok((reports.into(), account)), Err) });
+                let account = bad.clone().map_or(Ok(vec![account].into()), Err);
+                let result = bad.map_or(Ok(reports.into()), Err);
+                self.bench.reply(Reply::Positions { asked_at, result, account });
             }
             Request::Evidence { id, .. } => {
                 self.bench.reply(Reply::Evidence { id, result: Ok(perpdeck::model::Evidence::default()) });

@@ -109,7 +109,11 @@ fn i14_a_peak_is_never_made_of_a_fill_whose_balance_has_not_come_yet() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt(d("-200"))),
     };
-    bench.reply(perpdeck::engine::Reply::Positions { asked_at: bench.now, result: Ok((vec![report].into(), account)) });
+    bench.reply(perpdeck::engine::Reply::Positions {
+        asked_at: bench.now,
+        result: Ok(vec![report].into()),
+        account: Ok(vec![account].into()),
+    });
     let peak = bench.state().equity.peak;
     let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
     bench.accept(exit);
@@ -311,8 +315,11 @@ fn i13_after_a_restart_unknown_prices_are_not_a_profit_of_zero() {
         order_margin: Usdt::ZERO,
         unrealised: Some(Usdt(d("-200"))),
     };
-    let told =
-        perpdeck::engine::Reply::Positions { asked_at: bench.now, result: Ok((vec![report].into(), account.clone())) };
+    let told = perpdeck::engine::Reply::Positions {
+        asked_at: bench.now,
+        result: Ok(vec![report].into()),
+        account: Ok(vec![account.clone()].into()),
+    };
     bench.reply(told);
     assert_eq!(bench.state().equity.last.unwrap().0, d("9800"));
     let mut again = bench.restarted();

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    AccountReport, AlertKind, Category, Chore, Contracts, Event, FillId, FillReport, Intent, Listing, OrderState,
-    Origin, PositionReport, Price, Push, Severity, Side, UnreadableRow, Usdt, VenueOrderState, VenuePositionId,
+    AccountReport, AlertKind, BreakerState, CallClass, CallError, Category, Chore, ClockOffset, Contracts, ErrorClass,
+    Event, FillId, FillReport, Intent, Listing, OrderState, Origin, Phase, PositionMode, PositionReport, Price, Push,
+    Severity, Side, UnreadableRow, Usdt, VenueOrderState, VenuePositionId,
 };
 use proptest::prelude::*;
 
@@ -30,7 +31,11 @@ fn btc(bench: &Bench, contracts: &str, version: u64) -> PositionReport {
 fn serve(bench: &mut Bench, positions: &Listing<PositionReport>, margin: &str, fills: &[FillReport]) {
     let out = |bench: &Bench, chore| bench.state().upkeep.chore(chore).asked_at;
     if let Some(asked_at) = out(bench, Chore::SyncPositions) {
-        bench.reply(Reply::Positions { asked_at, result: Ok((positions.clone(), account(margin))) });
+        bench.reply(Reply::Positions {
+            asked_at,
+            result: Ok(positions.clone()),
+            account: Ok(vec![account(margin)].into()),
+        });
     }
     if out(bench, Chore::FetchFills).is_some() {
         bench.reply(Reply::Fills { result: Ok(fills.to_vec().into()) });
@@ -170,7 +175,7 @@ fn a_comparison_that_fails_for_two_intervals_is_told_with_its_reason_until_it_su
     let mut bench = opened();
     for _ in 0..30 {
         if let Some(asked_at) = bench.state().upkeep.chore(Chore::SyncPositions).asked_at {
-            bench.reply(Reply::Positions { asked_at, result: Err(refusal()) });
+            bench.reply(Reply::Positions { asked_at, result: Err(refusal()), account: Err(refusal()) });
         }
         bench.pass_quoted(secs(1));
     }
@@ -198,7 +203,11 @@ fn fills_that_never_come_put_the_truth_off_for_two_syncs_and_an_exit_can_close_i
     while bench.position("BTC_USDT", Side::Long).is_none() {
         assert!(bench.now < begun.plus(secs(34)), "two syncs, and the time to notice");
         if let Some(asked_at) = bench.state().upkeep.chore(Chore::SyncPositions).asked_at {
-            bench.reply(Reply::Positions { asked_at, result: Ok((vec![row.clone()].into(), account("166"))) });
+            bench.reply(Reply::Positions {
+                asked_at,
+                result: Ok(vec![row.clone()].into()),
+                account: Ok(vec![account("166")].into()),
+            });
         }
         if bench.state().upkeep.chore(Chore::FetchFills).asked_at.is_some() {
             bench.reply(Reply::Fills { result: Err(error(perpdeck::model::ErrorClass::Retryable, false, "500")) });
@@ -376,4 +385,85 @@ fn a_closing_is_told_once_however_often_the_exchange_speaks_of_it() {
     }
     assert_eq!(bench.events(|event| matches!(event, Event::PositionClosed { .. })).len(), 1);
     assert_eq!(bench.state().positions.closed().count(), 1);
+}
+
+/// Balances that the exchange told, but not in USDT.
+fn odd_balances() -> Result<Listing<AccountReport>, CallError> {
+    let (text, why) = (r#"{"currency":"MX"}"#.into(), "the answer is about another currency than USDT".into());
+    Ok(Listing { rows: Vec::new(), unreadable: vec![UnreadableRow { symbol: None, text, why }] })
+}
+
+#[test]
+fn an_account_that_cannot_be_read_keeps_no_start_from_its_positions_and_no_exit_from_leaving() {
+    for account in [odd_balances(), Err(refusal()), Err(error(ErrorClass::Retryable, true, "500"))] {
+        let mut bench = Bench::started_with(|_| {});
+        bench.reply(Reply::ServerTime { result: Ok(ClockOffset { offset_us: 0, round_trip_us: 0 }) });
+        bench.push(Push::Connected);
+        bench.reply(Reply::Contracts { result: Ok(vec![contract("BTC_USDT"), contract("ETH_USDT")]) });
+        bench.reply(Reply::PositionMode { result: Ok(PositionMode::Hedge) });
+        bench.quote("BTC_USDT", "50000");
+        bench.quote("ETH_USDT", "2000");
+        bench.reply(Reply::OpenOrders { asked_at: bench.now, result: Ok(Vec::new().into()) });
+        let held = Ok(vec![btc(&bench, "100", 1)].into());
+        bench.reply(Reply::Positions { asked_at: bench.now, result: held, account: account.clone() });
+        bench.tick();
+        bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+        assert_eq!(bench.state().phase, Phase::Ready, "{account:?}");
+        for _ in 0..30 {
+            if let Some(asked_at) = bench.state().upkeep.chore(Chore::SyncPositions).asked_at {
+                let held = Ok(vec![btc(&bench, "100", 1)].into());
+                bench.reply(Reply::Positions { asked_at, result: held, account: account.clone() });
+            }
+            if bench.state().upkeep.chore(Chore::FetchFills).asked_at.is_some() {
+                bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+            }
+            bench.pass_quoted(secs(1));
+        }
+        assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts.0, d("100"));
+        bench.signal("e1", "E1", "BTC_USDT", "sell", "");
+        assert_eq!(bench.placed().len(), 1, "an exit needs no equity");
+        let refused = bench.signal("s1", "S1", "ETH_USDT", "buy", "0.1");
+        assert!(format!("{refused:?}").contains("equity is not known"), "{refused:?}");
+    }
+}
+
+#[test]
+fn balances_that_cannot_be_read_are_a_matter_of_their_own_and_unknown_after_two_syncs() {
+    let mut bench = opened();
+    let (told, mut row) = (bench.now, btc(&bench, "100", 1));
+    for second in 0..150 {
+        // The positions go on counting.
+        if second == 30 {
+            row = btc(&bench, "60", 2);
+        }
+        if let Some(asked_at) = bench.state().upkeep.chore(Chore::SyncPositions).asked_at {
+            let result = Ok(vec![row.clone()].into());
+            let account =
+                if second % 20 < 10 { Err(error(ErrorClass::Retryable, true, "500")) } else { odd_balances() };
+            bench.reply(Reply::Positions { asked_at, result, account });
+        }
+        if bench.state().upkeep.chore(Chore::FetchFills).asked_at.is_some() {
+            bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+        }
+        bench.pass_quoted(secs(1));
+        let age = bench.now.since(told);
+        assert!(age < secs(35) || bench.state().equity.account.is_none(), "stale balances are no balances");
+        assert!(age > secs(10) || bench.state().equity.account.is_some(), "one bad answer forgets nothing");
+    }
+    assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts.0, d("60"));
+    assert_eq!(bench.state().breaker(CallClass::Reads).state, BreakerState::Closed, "positions are asked on");
+    let named = bench.alerts(AlertKind::VenueAnswerUnknown).remove(0);
+    assert!(named.message.contains("balances") && named.message.contains("another currency"), "{}", named.message);
+    let stale = bench.alerts(AlertKind::ReconciliationStale).remove(0);
+    assert!(stale.is_active() && stale.message.contains("balances"), "{}", stale.message);
+    let refused = bench.signal("s2", "S1", "ETH_USDT", "buy", "0.1");
+    assert!(format!("{refused:?}").contains("equity is not known"), "{refused:?}");
+    for _ in 0..20 {
+        serve(&mut bench, &vec![row.clone()].into(), "100", &[]);
+        bench.pass_quoted(secs(1));
+    }
+    assert!(bench.alerts(AlertKind::VenueAnswerUnknown).iter().all(|alert| !alert.is_active()));
+    assert!(bench.alerts(AlertKind::ReconciliationStale).iter().all(|alert| !alert.is_active()));
+    ordered(bench.signal("s3", "S1", "ETH_USDT", "buy", "0.1"));
+    bench.check_replay();
 }

@@ -10,7 +10,7 @@ use perpdeck::model::{
 };
 
 use super::simulated::{Simulated, market, until};
-use super::stub::{cancel, exit, paused, symbol};
+use super::stub::{cancel, exit, in_turn, paused, symbol};
 
 /// What is known of the account, from wherever.
 #[derive(Debug, Default, PartialEq)]
@@ -57,14 +57,11 @@ async fn trade(simulated: &Simulated) {
     let on = |order: PlaceOrder, name: &str, intent: Intent| PlaceOrder { symbol: symbol(name), intent, ..order };
     for round in 0..5u64 {
         let id = |kind: &str| format!("{kind}-{round}");
-        adapter.place(&market(&id("a")), &Departure::default()).await.unwrap();
-        adapter
-            .place(&on(market(&id("b")), "ETH_USDT", Intent::open(Side::Short)), &Departure::default())
-            .await
-            .unwrap();
+        in_turn(adapter, &market(&id("a"))).await.unwrap();
+        in_turn(adapter, &on(market(&id("b")), "ETH_USDT", Intent::open(Side::Short))).await.unwrap();
         let resting =
             PlaceOrder { order_type: perpdeck::model::OrderType::Limit(far), ..market(&format!("k-{round}")) };
-        let venue_id = adapter.place(&resting, &Departure::default()).await.unwrap();
+        let venue_id = in_turn(adapter, &resting).await.unwrap();
         simulated.seconds(1).await;
         if round % 2 == 0 {
             adapter.cancel(&[cancel(round, Some(venue_id.as_str()))]).await.unwrap();
@@ -127,7 +124,7 @@ fn compare(scenario: &str, fault: Option<&str>) {
         for position in adapter.positions().await.unwrap().rows {
             polled.position(position);
         }
-        polled.account(&adapter.account().await.unwrap());
+        polled.account(&adapter.account().await.unwrap().rows[0]);
 
         assert!(pushed.orders.len() == 20 && pushed.fills.len() >= 15 && pushed.positions.len() == 2, "{pushed:?}");
         assert_eq!(pushed.orders, polled.orders);

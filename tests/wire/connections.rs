@@ -8,9 +8,9 @@ use perpdeck::exchange::mexc::{Adapter, SetupError};
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{CallError, ErrorClass, Push, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::stub::{Answer, CREATE, DETAIL, OPEN_ORDERS, Stub, cancel, entry, ok, real, symbol};
+use super::stub::{Answer, CREATE, DETAIL, OPEN_ORDERS, Stub, cancel, entry, exit, ok, real, symbol};
 
 async fn three_calls(adapter: &Adapter) -> [CallError; 3] {
     [
@@ -142,4 +142,137 @@ fn a_stream_that_cannot_connect_says_so_and_tries_again() {
             }
         }
     });
+}
+
+/// One request as it came over the wire; `None` when the connection ended before it was whole.
+async fn one_request(socket: &mut TcpStream) -> Option<String> {
+    let (mut text, mut buffer) = (String::new(), [0; 8192]);
+    loop {
+        let read = socket.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
+        text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+        if body.len() == length {
+            return Some(text);
+        }
+    }
+}
+
+async fn say(socket: &mut TcpStream, data: &str, connection: &str) {
+    let body = ok(data);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: {connection}\r\n\r\n", body.len());
+    socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+}
+
+fn at(listener: &TcpListener) -> Adapter {
+    let address = listener.local_addr().unwrap();
+    let options = Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"));
+    Adapter::new(options, Clock::wall(), None).unwrap()
+}
+
+#[test]
+fn i53_a_placement_that_waits_for_its_connection_can_be_taken_back_and_is_not_told_as_sent() {
+    real(async {
+        // Room for two connections that nobody has accepted.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let adapter = Arc::new(at(&listener));
+        let known = tokio::spawn({
+            let adapter = Arc::clone(&adapter);
+            async move { adapter.contracts(&[symbol("BTC_USDT")]).await.unwrap() }
+        });
+        let (mut socket, _) = listener.accept().await.unwrap();
+        one_request(&mut socket).await.unwrap();
+        say(&mut socket, super::stub::BTC, "close").await;
+        drop(socket);
+        known.await.unwrap();
+        let others = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+
+        let told = Arc::new(AtomicUsize::new(0));
+        let departure = Departure::telling({
+            let told = Arc::clone(&told);
+            move || {
+                told.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let placing = tokio::spawn({
+            let (adapter, departure) = (Arc::clone(&adapter), departure.clone());
+            async move { adapter.place(&entry("k-1"), &departure).await }
+        });
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(departure.revoke(), "nothing of it can have left: there is no connection");
+        let error = placing.await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.class, error.refusal, error.counts),
+            (ErrorClass::NeverLeft, Refusal::Revoked, false),
+            "{error}"
+        );
+        assert_eq!(told.load(Ordering::SeqCst), 0, "it is not told as sent");
+
+        drop(others);
+        let seen = tokio::spawn(async move {
+            let mut seen = Vec::new();
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let Some(request) = one_request(&mut socket).await else { continue };
+                say(&mut socket, r#"{"orderId":"7","ts":1}"#, "close").await;
+                let last = request.contains("k-2");
+                seen.push(request);
+                if last {
+                    return seen;
+                }
+            }
+        });
+        let departure = Departure::default();
+        adapter.place(&exit("k-2"), &departure).await.unwrap();
+        assert!(!departure.revoke(), "it has left");
+        let seen = seen.await.unwrap();
+        assert_eq!(seen.len(), 1, "the first one never came: {seen:?}");
+        assert!(!seen[0].contains("transfer-encoding"), "{}", seen[0]);
+    });
+}
+
+#[test]
+fn a_placement_over_a_connection_that_dies_under_it_leaves_once() {
+    // The exchange closes a warm connection before it reads the placement, or after.
+    for reads_it in [false, true] {
+        real(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let adapter = at(&listener);
+            let seen = tokio::spawn(async move {
+                let (mut warm, _) = listener.accept().await.unwrap();
+                one_request(&mut warm).await.unwrap();
+                say(&mut warm, super::stub::BTC, "keep-alive").await;
+                let mut seen = 0;
+                if reads_it {
+                    seen += usize::from(one_request(&mut warm).await.is_some());
+                }
+                drop(warm);
+                // Whatever comes anew until the test ends.
+                loop {
+                    let (mut socket, _) = listener.accept().await.unwrap();
+                    let Some(request) = one_request(&mut socket).await else { continue };
+                    if request.starts_with("GET") {
+                        return seen;
+                    }
+                    seen += 1;
+                    say(&mut socket, r#"{"orderId":"7","ts":1}"#, "close").await;
+                }
+            });
+            adapter.contracts(&[symbol("BTC_USDT")]).await.unwrap();
+            let placed = adapter.place(&entry("k-1"), &Departure::default()).await;
+            let _ = adapter.open_orders().await;
+            let seen = seen.await.unwrap();
+            assert!(seen <= 1, "{seen} placements of one order");
+            match placed {
+                Ok(_) => assert_eq!(seen, 1),
+                Err(error) => assert_eq!(error.class, ErrorClass::Ambiguous, "{error}"),
+            }
+        });
+    }
 }

@@ -340,3 +340,20 @@ fn a_ladder_in_money_is_read_with_the_contracts_price() {
         assert_eq!(strict.tiers[0].maintenance_rate.to_string(), "0.020");
     });
 }
+
+#[test]
+fn balances_that_cannot_be_read_are_named_like_a_row() {
+    paused(async {
+        let stub = Stub::paused();
+        let good = r#"{"currency":"USDT","positionMargin":1,"availableBalance":987.07,"frozenBalance":0,"equity":1000,"unrealized":0}"#;
+        let path = "/api/v1/private/account/asset/USDT";
+        for odd in [good.replace("USDT", "MX"), good.replace("987.07", "null"), "null".into(), "7".into()] {
+            stub.says(path, &ok(&odd));
+            let account = stub.adapter().account().await.unwrap();
+            assert_eq!((account.rows.len(), account.unreadable.len()), (0, 1), "{odd}");
+            assert!(!account.unreadable[0].why.is_empty() && account.unreadable[0].text.contains(&odd), "{account:?}");
+        }
+        stub.says(path, &ok(good));
+        assert_eq!(stub.adapter().account().await.unwrap().rows.len(), 1);
+    });
+}

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use perpdeck::exchange::{Departure, Exchange};
-use perpdeck::model::ErrorClass;
+use perpdeck::model::{ErrorClass, Refusal};
 
-use super::stub::{Answer, CREATE, OPEN_ORDERS, Seen, Stub, cancel, entry, exit, ok, paused};
+use super::stub::{Answer, CREATE, OPEN_ORDERS, Seen, Stub, cancel, entry, exit, in_turn, ok, paused};
 
 const CANCEL: &str = "/api/v1/private/order/cancel";
 
@@ -26,7 +26,7 @@ fn b26_i26_i30_orders_and_reads_stay_within_their_share_and_an_exit_overtakes_en
         adapter.contracts(&[super::stub::symbol("BTC_USDT")]).await.unwrap();
         let entries = futures_util::future::join_all((0..8).map(|n| {
             let (adapter, order) = (&adapter, entry(&format!("k-{n}")));
-            async move { adapter.place(&order, &Departure::default()).await.unwrap() }
+            async move { in_turn(adapter, &order).await.unwrap() }
         }));
         let reads =
             futures_util::future::join_all((0..40).map(|_| async { adapter.open_orders().await.unwrap().rows }));
@@ -67,12 +67,14 @@ fn b26_i30_a_cancel_does_not_wait_behind_reads() {
 fn a_call_without_a_slot_in_time_is_surely_not_sent_and_does_not_count() {
     paused(async {
         let stub = Stub::paused();
-        let busy = Answer::Say { status: 429, headers: vec![("retry-after", "3600".into())], body: String::new() };
+        let busy = Answer::Say { status: 429, headers: vec![("retry-after", "5".into())], body: String::new() };
         stub.answers(CREATE, vec![busy]);
         let adapter = stub.adapter();
         adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
+        let asked = stub.clock().now();
         let error = adapter.place(&entry("k-2"), &Departure::default()).await.unwrap_err();
-        assert_eq!((error.class, error.counts), (ErrorClass::NeverLeft, false));
+        assert_eq!((error.class, error.counts, error.refusal), (ErrorClass::NeverLeft, false, Refusal::NoSlot));
+        assert!(stub.clock().now().since(asked) <= Duration::from_millis(100), "an entry has no patience here");
         assert!(error.message.contains("rate limit"), "{error}");
         assert_eq!(stub.seen(CREATE).len(), 1);
     });

@@ -1,8 +1,13 @@
 //! A paper session signs nothing before its peer has proven to be a simulator.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::routing::get;
+use axum::extract::ws::{Message, WebSocketUpgrade};
+use axum::routing::{any, get};
 use perpdeck::clock::Clock;
 use perpdeck::config::{ExchangeSettings, PaperPeer};
 use perpdeck::exchange::mexc::{Adapter, Options};
@@ -11,7 +16,7 @@ use perpdeck::model::{ErrorClass, Push};
 use perpdeck::simulator::{Credentials, Scenario, Server, Settings};
 use sha2::{Digest, Sha256};
 
-use super::stub::{CREATE, KEY, OPEN_ORDERS, SECRET, Stub, cancel, entry, ok, real};
+use super::stub::{Answer, CREATE, KEY, OPEN_ORDERS, SECRET, Stub, cancel, entry, ok, real};
 
 const IDENTITY: &str = "/sim/identity";
 
@@ -98,5 +103,90 @@ fn the_simulator_is_believed_and_a_session_goes_on_over_its_sockets() {
                 _ => {}
             }
         }
+    });
+}
+
+/// Waits for a push of this kind.
+async fn until(pushes: &mut tokio::sync::mpsc::Receiver<Push>, wanted: impl Fn(&Push) -> bool) {
+    while !wanted(&pushes.recv().await.expect("the stream lives")) {}
+}
+
+#[test]
+fn a_peer_whose_stream_was_lost_proves_itself_again_before_anything_is_signed() {
+    real(async {
+        let stub = Stub::new(Clock::wall());
+        stub.says(OPEN_ORDERS, &ok("[]"));
+        let is_simulator = Arc::new(AtomicBool::new(true));
+        let over = Arc::new(tokio::sync::Notify::new());
+        let says_who = {
+            let is_simulator = Arc::clone(&is_simulator);
+            move |query: RawQuery| async move {
+                if is_simulator.load(Ordering::SeqCst) { identity(query).await } else { "<html>".to_owned() }
+            }
+        };
+        let stream = {
+            let over = Arc::clone(&over);
+            move |upgrade: WebSocketUpgrade| async move {
+                upgrade.on_upgrade(move |mut socket| async move {
+                    while let Some(Ok(Message::Text(text))) = socket.recv().await {
+                        if text.contains("login") {
+                            let welcome = r#"{"channel":"rs.login","data":"success","ts":"1"}"#;
+                            socket.send(Message::Text(welcome.into())).await.unwrap();
+                            break;
+                        }
+                    }
+                    over.notified().await;
+                })
+            }
+        };
+        let router = Router::new().route(IDENTITY, get(says_who)).route("/edge", any(stream)).merge(stub.router());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let hour = Duration::from_secs(3_600);
+        let options = Options {
+            settings: ExchangeSettings { reconnect_first: hour, reconnect_max: hour, ..ExchangeSettings::default() },
+            ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"))
+        };
+        let adapter = Adapter::new(options, stub.clock(), None).unwrap();
+        let mut pushes = adapter.stream(vec![]);
+        until(&mut pushes, |push| matches!(push, Push::Connected)).await;
+        adapter.open_orders().await.unwrap();
+        is_simulator.store(false, Ordering::SeqCst);
+        over.notify_one();
+        until(&mut pushes, |push| matches!(push, Push::Disconnected { .. })).await;
+        let error = adapter.open_orders().await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::AccessRefused, "{error}");
+        assert_eq!(stub.seen(OPEN_ORDERS).len(), 1, "nothing was signed for whoever is there now");
+    });
+}
+
+#[test]
+fn a_peer_that_could_not_be_reached_proves_itself_again_before_anything_is_signed() {
+    real(async {
+        let stub = Stub::new(Clock::wall());
+        let last = Answer::Say { status: 200, headers: vec![("connection", "close".into())], body: ok("[]") };
+        stub.answers(OPEN_ORDERS, vec![last]);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route(IDENTITY, get(identity)).merge(stub.router());
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let options = Options {
+            settings: ExchangeSettings::default(),
+            ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"))
+        };
+        let adapter = Adapter::new(options, stub.clock(), None).unwrap();
+        adapter.open_orders().await.unwrap();
+        serving.abort();
+        assert!(serving.await.unwrap_err().is_cancelled());
+        let error = adapter.open_orders().await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Retryable, "{error}");
+        // Somebody else has the port now.
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let router = stub.router();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let error = adapter.open_orders().await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::AccessRefused, "{error}");
+        assert_eq!(stub.seen(OPEN_ORDERS).len(), 1, "nothing was signed for it");
     });
 }

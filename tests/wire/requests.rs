@@ -5,7 +5,7 @@ use std::time::Duration;
 use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{Intent, MarginMode, PositionKey, PositionMode, Price, Side, VenuePositionId, VenueTime};
 
-use super::stub::{CREATE, PING, Stub, cancel, dec, entry, exit, no, ok, paused, symbol};
+use super::stub::{CREATE, PING, Stub, cancel, dec, entry, exit, in_turn, no, ok, paused, symbol};
 
 const ACCEPTED: &str = r#"{"orderId":"814218083416790528","ts":1795401565487}"#;
 
@@ -41,7 +41,7 @@ fn b24_i32_each_send_is_stamped_anew_after_its_wait_for_a_slot() {
         let sends: Vec<_> = (0..9).map(|n| format!("k-{n}")).collect();
         futures_util::future::join_all(sends.iter().map(|id| {
             let (adapter, order) = (&adapter, entry(id));
-            async move { adapter.place(&order, &Departure::default()).await.unwrap() }
+            async move { in_turn(adapter, &order).await.unwrap() }
         }))
         .await;
         let seen = stub.seen(CREATE);

@@ -16,7 +16,7 @@ use perpdeck::model::{
 use perpdeck::simulator::{Credentials, InMemory, NoAnswer, Scenario, Server, Settings};
 use tokio::sync::mpsc;
 
-use super::stub::{KEY, SECRET, Stub, cancel, client_id, dec, entry, exit, paused, real, symbol};
+use super::stub::{KEY, SECRET, Stub, cancel, client_id, dec, entry, exit, in_turn, paused, real, symbol};
 
 pub fn settings(scenario: &str) -> Settings {
     Settings::new(7, Scenario::load(scenario).unwrap(), Credentials::new(KEY, SECRET))
@@ -93,13 +93,13 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     assert_eq!(adapter.position_mode().await.unwrap(), PositionMode::Hedge);
     adapter.set_leverage(&long(), 10, MarginMode::Isolated).await.unwrap();
     assert_eq!(adapter.positions().await.unwrap().rows, []);
-    let begin = adapter.account().await.unwrap();
+    let begin = adapter.account().await.unwrap().rows.remove(0);
     assert_eq!(begin.equity, Some(Usdt(dec("10000"))));
 
     // A resting order is found in three ways, and cancelled by either id.
     let far = at_percent(mark, "95");
-    let first = adapter.place(&limit("k-1", far), &Departure::default()).await.unwrap();
-    adapter.place(&limit("k-2", far), &Departure::default()).await.unwrap();
+    let first = in_turn(adapter, &limit("k-1", far)).await.unwrap();
+    in_turn(adapter, &limit("k-2", far)).await.unwrap();
     let open = adapter.open_orders().await.unwrap().rows;
     let ids: Vec<_> =
         open.iter().filter_map(|order| order.client_id.as_ref()).map(|id| id.as_str().to_owned()).collect();
@@ -107,7 +107,7 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     let found = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
     assert_eq!((&found.venue_id, found.state), (&first, VenueOrderState::Resting));
     assert_eq!(adapter.order(&btc, &client_id("nobody")).await.unwrap(), None);
-    assert!(adapter.account().await.unwrap().order_margin.is_positive());
+    assert!(adapter.account().await.unwrap().rows.remove(0).order_margin.is_positive());
     let cancels = [cancel(1, Some(first.as_str())), cancel(2, None), cancel(3, None), cancel(4, Some("5"))];
     let outcomes: Vec<_> = adapter.cancel(&cancels).await.unwrap().into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(
@@ -122,7 +122,7 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
 
     // A market order fills, becomes a position, and is closed again.
     let since = found.updated_at;
-    let opened = adapter.place(&market("k-5"), &Departure::default()).await.unwrap();
+    let opened = in_turn(adapter, &market("k-5")).await.unwrap();
     let filled = until_filled(adapter, "k-5").await;
     assert_eq!((filled.filled, &filled.venue_id), (Contracts(dec("20")), &opened));
     let fills = adapter.order_fills(&btc, &opened).await.unwrap().rows;
@@ -146,7 +146,7 @@ async fn whole_contract(adapter: &Adapter, mark: Price) {
     // Refusals are told as such.
     let mut large = market("k-7");
     large.contracts = Contracts(dec("200000"));
-    let refused = adapter.place(&large, &Departure::default()).await.unwrap_err();
+    let refused = in_turn(adapter, &large).await.unwrap_err();
     assert_eq!((refused.class, refused.counts), (ErrorClass::Fatal, false), "{refused}");
     assert_eq!(adapter.place(&exit("k-8"), &Departure::default()).await.unwrap_err().class, ErrorClass::Fatal);
 }
@@ -203,12 +203,12 @@ fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
         let simulated = Simulated::open("volatile");
         let adapter = &simulated.adapter;
         let btc = symbol("BTC_USDT");
-        let begin = adapter.account().await.unwrap();
+        let begin = adapter.account().await.unwrap().rows.remove(0);
         let bid = simulated.price("99.7").await;
         adapter.place(&limit("k-1", bid), &Departure::default()).await.unwrap();
         let rests = adapter.order(&btc, &client_id("k-1")).await.unwrap().unwrap();
         assert_eq!((rests.state, rests.filled), (VenueOrderState::Resting, Contracts(dec("0"))), "not at any price");
-        let held = adapter.account().await.unwrap();
+        let held = adapter.account().await.unwrap().rows.remove(0);
         assert!(held.order_margin.is_positive() && held.available < begin.available, "its margin is held back");
         // The market comes to it, not the other way round.
         let mut waited = 0;
@@ -228,7 +228,7 @@ fn b30_on_paper_a_limit_waits_for_its_price_and_money_is_accounted_for() {
         assert!(fees.is_positive() && fills.iter().all(|fill| fill.taker == Some(false)), "a maker's fee: {fills:?}");
         let position = adapter.positions().await.unwrap().rows.remove(0);
         assert!(position.margin.unwrap().is_positive() && position.liquidation_price.unwrap() < bid);
-        let account = adapter.account().await.unwrap();
+        let account = adapter.account().await.unwrap().rows.remove(0);
         let wallet = account.equity.unwrap() - account.unrealised.unwrap();
         let began = begin.equity.unwrap() - begin.unrealised.unwrap();
         let funding = position.funding.unwrap_or(Usdt::ZERO);

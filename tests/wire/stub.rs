@@ -13,9 +13,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use perpdeck::clock::{Clock, Speed};
 use perpdeck::config::{ExchangeSettings, PaperPeer};
 use perpdeck::exchange::mexc::{Adapter, Channels, Link, Options, Permit};
+use perpdeck::exchange::{Departure, Exchange};
 use perpdeck::model::{
-    CancelOrder, ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, OrderType, PlaceOrder, PositionMode,
-    Price, SessionTime, Side, Symbol, VenueOrderId,
+    CallError, CancelOrder, ClientOrderId, Contracts, Decimal, ErrorClass, Intent, MarginMode, OrderNo, OrderType,
+    PlaceOrder, PositionMode, Price, Refusal, SessionTime, Side, Symbol, VenueOrderId,
 };
 use sha2::Sha256;
 
@@ -236,6 +237,19 @@ pub fn symbol(text: &str) -> Symbol {
 
 pub fn client_id(text: &str) -> ClientOrderId {
     ClientOrderId::new(text).unwrap()
+}
+
+/// Places an order as the engine does: an entry without a slot never left, and comes again.
+pub async fn in_turn(adapter: &Adapter, order: &PlaceOrder) -> Result<VenueOrderId, CallError> {
+    loop {
+        match adapter.place(order, &Departure::default()).await {
+            Err(error) if error.refusal == Refusal::NoSlot => {
+                assert_eq!((error.class, error.counts), (ErrorClass::NeverLeft, false), "{error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// An order to buy 20 contracts of BTC at 64250.5.

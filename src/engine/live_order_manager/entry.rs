@@ -242,6 +242,13 @@ fn its_turn_comes_in_time(turn: &Turn) -> Result<(), String> {
     if wait <= limit {
         return Ok(());
     }
+    if let Some(until) = pace::no_entry_until(turn) {
+        return Err(format!(
+            "no new entry until {until}: the exchange asked for silence, and this one would leave later than \
+             signal_max_age ({} s)",
+            limit.as_secs()
+        ));
+    }
     Err(format!(
         "{} entries wait for their turn already: this one would leave in {} s, later than signal_max_age ({} s)",
         pace::waiting_entries(turn),

@@ -138,13 +138,23 @@ fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
         ErrorClass::Retryable | ErrorClass::NeverLeft if order.cancel.is_some() => cancel_here(turn, order),
         // Our own doing, before the first byte: nothing was risked, and nothing is retried.
         ErrorClass::NeverLeft if error.refusal == Refusal::Revoked => cancel_here(turn, order),
-        ErrorClass::NeverLeft if error.refusal != Refusal::NoSlot => fail(turn, order, &error.message),
-        ErrorClass::Retryable | ErrorClass::NeverLeft if order.attempts < turn.settings.orders.attempts => {
+        // No room in our own limit: it was no attempt, and it is judged anew when its turn comes.
+        ErrorClass::NeverLeft if error.refusal == Refusal::NoSlot => {
+            let next_attempt_at = pace::again_at(turn, order.reduces());
+            let latest = order.created_at.plus(turn.settings.orders.signal_max_age);
+            if !order.reduces() && next_attempt_at > latest {
+                let why = format!("no new entry until {next_attempt_at}, later than signal_max_age allows");
+                return fail(turn, order, &format!("not sent: {why}"));
+            }
+            turn.emit(Event::OrderReturned { no: order.no, next_attempt_at, error: error.message.clone() });
+        }
+        ErrorClass::NeverLeft => fail(turn, order, &error.message),
+        ErrorClass::Retryable if order.attempts < turn.settings.orders.attempts => {
             let wait = wait_before(turn, order);
             let next_attempt_at = turn.now.plus(wait);
             turn.emit(Event::OrderRetrying { no: order.no, next_attempt_at, error: error.message.clone() });
         }
-        ErrorClass::Retryable | ErrorClass::NeverLeft => {
+        ErrorClass::Retryable => {
             fail(turn, order, &format!("failed after {} attempts: {}", order.attempts, error.message));
         }
         ErrorClass::Ambiguous => {

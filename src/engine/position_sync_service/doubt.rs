@@ -145,11 +145,11 @@ pub(in crate::engine) fn read<T>(turn: &mut Turn, chore: Chore, result: &Result<
 fn stale(turn: &mut Turn) {
     let exposed = turn.state().positions.open_count() > 0 || turn.state().orders.working_count() > 0;
     let severity = if exposed { Severity::Critical } else { Severity::Warning };
-    let due: Vec<(Chore, String)> = turn
-        .state()
-        .upkeep
-        .unanswered
+    let unanswered = &turn.state().upkeep.unanswered;
+    let due: Vec<(Chore, String)> = unanswered
         .iter()
+        // Asked for together: where neither is answered, one alert says it.
+        .filter(|(chore, _)| **chore != Chore::ReadAccount || !unanswered.contains_key(&Chore::SyncPositions))
         .filter(|(_, unanswered)| unanswered.since.plus(patience(turn)) <= turn.now)
         .map(|(chore, unanswered)| (*chore, unanswered.error.clone()))
         .collect();
@@ -172,6 +172,7 @@ const fn subject(chore: Chore) -> &'static str {
         Chore::SyncPositions => "positions",
         Chore::PollOrders => "orders",
         Chore::FetchFills => "fills",
+        Chore::ReadAccount => "balances",
         _ => "other",
     }
 }

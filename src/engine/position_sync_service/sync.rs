@@ -10,8 +10,8 @@ use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, equity_watch, exits, session_control};
 use crate::model::{
-    AccountReport, AlertKind, CallClass, CallError, Chore, FillReport, Listing, PositionKey, PositionReport,
-    SessionTime, Severity, Symbol,
+    AccountReport, AlertKind, CallClass, CallError, Chore, ErrorClass, FillReport, Listing, PositionKey,
+    PositionReport, SessionTime, Severity, Symbol,
 };
 
 /// How far before the newest known fill the question for fills reaches, so that one that was
@@ -28,27 +28,36 @@ pub(in crate::engine) fn sync(turn: &mut Turn) {
     turn.request(Request::Positions);
 }
 
-/// The answer. A failed one changes nothing.
+/// The answer. A failed one changes nothing, and the account's failure is no failure of the positions.
 pub(in crate::engine) fn on_positions(
     turn: &mut Turn,
     asked_at: SessionTime,
-    result: &Result<(Listing<PositionReport>, AccountReport), CallError>,
+    result: &Result<Listing<PositionReport>, CallError>,
+    account: &Result<Listing<AccountReport>, CallError>,
 ) {
+    // Of the positions alone: an account that fails for ever must not keep them from being asked for.
     circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
+    let refused = |error: &&CallError| error.class == ErrorClass::AccessRefused;
+    if let Some(error) = result.as_ref().err().or(account.as_ref().err()).filter(refused) {
+        session_control::access_refused(turn, error);
+    }
     doubt::read(turn, Chore::SyncPositions, result);
-    let (list, account) = match result {
-        Ok(answer) => answer,
+    let balances = balances(turn, account);
+    let list = match result {
+        Ok(list) => list,
         Err(error) => {
-            evidence::not_answered(turn);
-            if error.class == crate::model::ErrorClass::AccessRefused {
-                session_control::access_refused(turn, error);
+            if let Some(account) = balances {
+                equity_watch::on_account(turn, account);
             }
+            evidence::not_answered(turn);
             return chores::failed(turn, Chore::SyncPositions, error);
         }
     };
     rows::told(turn, "positions", list, Severity::Critical);
-    let again = view::on_list(turn, list, account, asked_at);
-    equity_watch::on_account(turn, account);
+    let again = view::on_list(turn, list, balances, asked_at);
+    if let Some(account) = balances {
+        equity_watch::on_account(turn, account);
+    }
     let keys = all_keys(turn);
     if again.is_some() || keys.iter().any(|key| differs(turn, key)) {
         // Fills that were missed may explain it: asked for first, compared again then.
@@ -68,6 +77,29 @@ pub(in crate::engine) fn on_positions(
     exits::on_positions_told(turn);
     too_many(turn);
     session_control::on_synced(turn);
+}
+
+/// The account beside the positions: its one row, when it was answered and can be read. That it was not is
+/// told like a list that fails, and in the end nothing is known of it.
+fn balances<'a>(turn: &mut Turn, account: &'a Result<Listing<AccountReport>, CallError>) -> Option<&'a AccountReport> {
+    let list = match account {
+        Ok(list) => list,
+        Err(error) => {
+            doubt::not_read(turn, Chore::ReadAccount, &error.message);
+            equity_watch::not_told(turn, &error.message);
+            return None;
+        }
+    };
+    rows::told(turn, "balances", list, Severity::Critical);
+    let told = list.rows.first();
+    if told.is_some() {
+        doubt::read(turn, Chore::ReadAccount, account);
+    } else {
+        let why = list.unreadable.first().map_or("the answer holds no balances", |row| &row.why);
+        doubt::not_read(turn, Chore::ReadAccount, why);
+        equity_watch::not_told(turn, why);
+    }
+    told
 }
 
 /// Asks for the fills since the newest known.

@@ -47,7 +47,7 @@ fn is_back(turn: &Turn, known: &VenueView, told: &PositionReport, as_of: Session
 pub(super) fn on_list(
     turn: &mut Turn,
     list: &Listing<PositionReport>,
-    account: &AccountReport,
+    account: Option<&AccountReport>,
     asked_at: SessionTime,
 ) -> Option<Duration> {
     let held: Vec<&PositionReport> = list.rows.iter().filter(|row| row.contracts.is_positive()).collect();
@@ -56,7 +56,7 @@ pub(super) fn on_list(
         doubt::seen(turn, &row.key);
     }
     let told_margin: Option<Usdt> = held.iter().map(|row| row.margin).sum();
-    let unlisted_margin = told_margin.map(|told| account.position_margin - told);
+    let unlisted_margin = told_margin.zip(account).map(|(told, account)| account.position_margin - told);
     let mut again: Option<Duration> = None;
     for key in super::sync::all_keys(turn) {
         if held.iter().any(|row| row.key == key) || !list.is_whole_for(&key.symbol) {

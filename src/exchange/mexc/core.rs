@@ -19,14 +19,19 @@ use super::transport::{HttpRequest, Sent, Transport, TransportError};
 use super::venue_clock::{Best, VenueClock, offset_of};
 use super::wire::{Int, WireError};
 use crate::clock::Clock;
-use crate::exchange::Departure;
-use crate::model::{CallError, ClockOffset, ErrorClass, Push, Refusal, SessionTime, VenueTime, escape_controls};
+use crate::exchange::{Departure, Fate};
+use crate::model::{
+    CallError, CallGroup, ClockOffset, ErrorClass, Push, Refusal, SessionTime, VenueTime, escape_controls,
+};
 
 const API_KEY: HeaderName = HeaderName::from_static("apikey");
 const REQUEST_TIME: HeaderName = HeaderName::from_static("request-time");
 const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 const LANGUAGE: HeaderName = HeaderName::from_static("language");
 
+/// The longest that an entry waits here, for two readings of one clock that are a little apart: it is
+/// paced before, where price and risk are looked at again when its turn comes.
+const ENTRY_PATIENCE: Duration = Duration::from_millis(100);
 /// Text of the exchange is cut to this many characters.
 const LONGEST_MESSAGE: usize = 300;
 /// The largest answer that is neither a list nor the contracts: 50 outcomes of cancels are 5 kB.
@@ -37,7 +42,7 @@ pub const LIST: usize = 16 * 1024 * 1024;
 pub const CONTRACTS: usize = 32 * 1024 * 1024;
 
 const REVOKED: &str = "not sent: it was taken back before it left";
-const NO_SLOT: &str = "not sent: our own rate limit had no free slot within the call time-out";
+const NO_SLOT: &str = "not sent: our own rate limit had no free slot in time";
 const ASK_TIME: &str = "ask the exchange's time";
 
 /// What all calls share.
@@ -133,7 +138,11 @@ impl Core {
     ) -> Result<T, CallError> {
         let (name, about, call, group) = (ask.name, ask.about, ask.call, ask.group);
         let failure = |class, counts, code, what: &str| self.failure((name, about), class, counts, code, what);
-        let ready = self.ready((name, about), ask.group, ask.lane);
+        let patience = match (group, ask.lane) {
+            (Group::Orders, Lane::Entry) => ENTRY_PATIENCE,
+            _ => self.call_timeout,
+        };
+        let ready = self.ready((name, about), group, ask.lane, patience);
         match departure {
             None => ready.await?,
             Some(departure) => tokio::select! {
@@ -142,13 +151,28 @@ impl Core {
                 ready = ready => ready?,
             },
         }
-        if departure.is_some_and(|departure| !departure.leave()) {
-            return Err(revoked(failure(ErrorClass::NeverLeft, false, None, REVOKED)));
-        }
         let (stamped_at, stamped_with) = (self.clock.now(), self.venue_clock.offset_us());
-        let response = match self.transport.send(self.request(ask)).await {
+        let sending = self.transport.send(HttpRequest { departure: departure.cloned(), ..self.request(ask) });
+        let sent = match departure {
+            None => sending.await,
+            // Whoever waits for a connection waits no longer: a placement that is revoked cannot leave.
+            Some(departure) => tokio::select! {
+                biased;
+                () = departure.revoked() => Err(TransportError { sent: Sent::No, message: String::new() }),
+                sent = sending => sent,
+            },
+        };
+        let response = match sent {
             Ok(response) => response,
-            Err(error) => return Err(failure(class_unanswered(&error, call), true, None, &unanswered(&error))),
+            Err(error) => {
+                let error = match departure.map_or(Fate::Left, Departure::close) {
+                    Fate::Revoked => return Err(revoked(failure(ErrorClass::NeverLeft, false, None, REVOKED))),
+                    Fate::NeverLeft => TransportError { sent: Sent::No, ..error },
+                    Fate::Left => error,
+                };
+                self.heard_nothing(&error);
+                return Err(failure(class_unanswered(&error, call), true, None, &unanswered(&error)));
+            }
         };
         let (verdict, code, text) = match judge(&response) {
             Judged::Data(data) => {
@@ -178,9 +202,9 @@ impl Core {
     }
 
     /// Waits until a call may leave: the peer is who it should be, and a slot is free.
-    async fn ready(&self, named: (&str, &str), group: Group, lane: Lane) -> Result<(), CallError> {
+    async fn ready(&self, named: (&str, &str), group: Group, lane: Lane, patience: Duration) -> Result<(), CallError> {
         self.prove_peer(named).await?;
-        match self.limiter.slot(group, lane, self.call_timeout).await {
+        match self.limiter.slot(group, lane, patience).await {
             Ok(()) => Ok(()),
             Err(_) => {
                 let error = self.failure(named, ErrorClass::NeverLeft, false, None, NO_SLOT);
@@ -226,9 +250,17 @@ impl Core {
         }
     }
 
+    /// A connection that could not be made or that broke: the next may lead to somebody else.
+    fn heard_nothing(&self, error: &TransportError) {
+        if error.sent != Sent::TimedOut {
+            self.peer.forget();
+        }
+    }
+
     fn keep_silent(&self, group: Group, for_how_long: Option<Duration>, name: &str) {
         let for_how_long = self.limiter.silence(group, for_how_long);
-        self.notices.tell(Push::Silenced { for_how_long, call: name.to_owned() });
+        let calls = if group == Group::Orders { CallGroup::Placements } else { CallGroup::Other };
+        self.notices.tell(Push::Silenced { for_how_long, call: name.to_owned(), calls });
     }
 
     /// Measures the exchange's clock against ours; requests are stamped by it from then on. The
@@ -273,7 +305,7 @@ impl Core {
     async fn ask_time(&self, lane: Lane) -> Result<ClockOffset, CallError> {
         let failure = |class, counts, code, what: &str| self.failure((ASK_TIME, ""), class, counts, code, what);
         // Waiting for a slot is not part of the round trip.
-        self.ready((ASK_TIME, ""), Group::General, lane).await?;
+        self.ready((ASK_TIME, ""), Group::General, lane, self.call_timeout).await?;
         let asked = self.clock.now();
         let request = self.request(Ask {
             name: ASK_TIME,
@@ -287,7 +319,10 @@ impl Core {
         });
         let response = match self.transport.send(request).await {
             Ok(response) => response,
-            Err(error) => return Err(failure(ErrorClass::Retryable, true, None, &unanswered(&error))),
+            Err(error) => {
+                self.heard_nothing(&error);
+                return Err(failure(ErrorClass::Retryable, true, None, &unanswered(&error)));
+            }
         };
         let answered = self.clock.now();
         match judge(&response) {
@@ -327,7 +362,7 @@ impl Core {
             }
         };
         let timeout = self.clock.network_timeout(self.call_timeout);
-        HttpRequest { method, path_and_query, headers, body, most_body: ask.most_body, timeout }
+        HttpRequest { method, path_and_query, headers, body, most_body: ask.most_body, timeout, departure: None }
     }
 
     fn sign(&self, headers: &mut HeaderMap, parameters: &[u8]) {

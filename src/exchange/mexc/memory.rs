@@ -28,7 +28,8 @@ impl Memory {
 #[async_trait]
 impl Transport for Memory {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let HttpRequest { method, path_and_query, headers, body, most_body, timeout } = request;
+        request.leave()?;
+        let HttpRequest { method, path_and_query, headers, body, most_body, timeout, departure: _ } = request;
         let mut http = Request::builder()
             .method(method)
             .uri(path_and_query)

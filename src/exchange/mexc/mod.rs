@@ -276,7 +276,7 @@ impl Exchange for Adapter {
         query::positions(&self.core).await
     }
 
-    async fn account(&self) -> Result<AccountReport, CallError> {
+    async fn account(&self) -> Result<Listing<AccountReport>, CallError> {
         query::account(&self.core).await
     }
 

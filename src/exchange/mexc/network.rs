@@ -2,14 +2,19 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::body::Bytes;
+use http_body::{Frame, SizeHint};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Body, Client, Url};
 
 use super::address::Address;
 use super::transport::{HttpRequest, HttpResponse, Sent, Transport, TransportError, retry_after};
+use crate::exchange::Departure;
 
 /// Idle connections are kept this long, so that an order seldom has to wait for a handshake: the
 /// polls, two seconds apart, keep one warm for ever.
@@ -67,9 +72,11 @@ impl Network {
 #[async_trait]
 impl Transport for Network {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let HttpRequest { method, path_and_query, headers, body, most_body, timeout } = request;
+        let HttpRequest { method, path_and_query, headers, body, most_body, timeout, departure } = request;
         let mut builder = self.client.request(method, self.url(&path_and_query)).headers(headers).timeout(timeout);
-        if !body.is_empty() {
+        if let Some(departure) = departure {
+            builder = builder.body(Body::wrap(Departing { body: Some(body), departure }));
+        } else if !body.is_empty() {
             builder = builder.body(body);
         }
         let mut response = builder.send().await.map_err(|error| failed(&error))?;
@@ -86,6 +93,38 @@ impl Transport for Network {
             whole.extend_from_slice(&chunk);
         }
         Ok(HttpResponse { status, retry_after, body: whole.into() })
+    }
+}
+
+/// The body of what may be taken back. It is asked for when a connection stands and the head is ready to
+/// be written, so it is here that a placement leaves; without its body a request is none. Given out once:
+/// what a pooled connection fails to send is never sent again.
+struct Departing {
+    body: Option<Bytes>,
+    departure: Departure,
+}
+
+/// The body was asked for, and must not leave.
+#[derive(Debug, thiserror::Error)]
+#[error("it was taken back")]
+struct TakenBack;
+
+impl http_body::Body for Departing {
+    type Data = Bytes;
+    type Error = TakenBack;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TakenBack>>> {
+        let this = self.get_mut();
+        let Some(body) = this.body.take() else { return Poll::Ready(None) };
+        Poll::Ready(Some(if this.departure.leave() { Ok(Frame::data(body)) } else { Err(TakenBack) }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.as_ref().map_or(0, |body| u64::try_from(body.len()).unwrap_or(u64::MAX)))
     }
 }
 

@@ -44,7 +44,7 @@ impl Peer {
         self.proven.store(true, Ordering::Release);
     }
 
-    /// A new connection may lead to somebody else.
+    /// The stream was lost, or a connection could not be made or broke: the next may lead to somebody else.
     pub fn forget(&self) {
         self.proven.store(!self.must_prove, Ordering::Release);
     }
@@ -78,6 +78,7 @@ impl Challenge {
             body: Bytes::new(),
             most_body: 4_096,
             timeout,
+            departure: None,
         }
     }
 

@@ -221,13 +221,17 @@ pub async fn positions(core: &Core) -> Result<Listing<PositionReport>, CallError
         .await
 }
 
-/// The balances in USDT.
-pub async fn account(core: &Core) -> Result<AccountReport, CallError> {
+/// The balances in USDT; an answer that cannot be read is named as a row of a list is.
+pub async fn account(core: &Core) -> Result<Listing<AccountReport>, CallError> {
     let ask = read("read account", "", "/api/v1/private/account/asset/USDT", signed(String::new()));
     core.ask(ask, |data| {
         let raw = data.ok_or_else(|| WireError::Senseless("a success without balances".into()))?;
-        let report = serde_json::from_str::<RawAsset>(raw.get())?.report();
-        report.ok_or_else(|| WireError::Senseless("the answer is about another currency than USDT".into()))
+        let other = || WireError::Senseless("the answer is about another currency than USDT".into());
+        let read = serde_json::from_str::<RawAsset>(raw.get()).map_err(WireError::from);
+        Ok(match read.and_then(|asset| asset.report().ok_or_else(other)) {
+            Ok(report) => vec![report].into(),
+            Err(why) => Listing { rows: Vec::new(), unreadable: vec![unreadable(core, raw, &why)] },
+        })
     })
     .await
 }

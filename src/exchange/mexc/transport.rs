@@ -9,6 +9,8 @@ use axum::body::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 
+use crate::exchange::Departure;
+
 /// A request, signed and complete.
 pub struct HttpRequest {
     /// GET or POST.
@@ -23,6 +25,22 @@ pub struct HttpRequest {
     pub most_body: usize,
     /// The longest it may take, from connecting to the last byte of the answer, in real time.
     pub timeout: Duration,
+    /// Of what may be taken back until it leaves: asked before the first byte, when all that is needed
+    /// to send is there.
+    pub departure: Option<Departure>,
+}
+
+impl HttpRequest {
+    /// Whether it may leave now; asked once, by who sends it.
+    ///
+    /// # Errors
+    /// It was taken back.
+    pub fn leave(&self) -> Result<(), TransportError> {
+        if self.departure.as_ref().is_none_or(Departure::leave) {
+            return Ok(());
+        }
+        Err(TransportError { sent: Sent::No, message: "it was taken back".into() })
+    }
 }
 
 impl fmt::Debug for HttpRequest {

@@ -42,6 +42,7 @@ impl Event {
             | Self::OrderLeft { no, .. }
             | Self::OrderAccepted { no, .. }
             | Self::OrderRetrying { no, .. }
+            | Self::OrderReturned { no, .. }
             | Self::OrderLost { no, .. }
             | Self::OrderReported { no, .. }
             | Self::OrderCancelWanted { no, .. }
@@ -62,7 +63,7 @@ pub(in crate::model) fn state_after(event: &Event, order: &Order) -> Option<Orde
         Event::OrderAccepted { .. } if order.cancel.is_some() => OrderState::PendingCancel,
         Event::OrderAccepted { .. } if order.filled_contracts.is_positive() => OrderState::PartiallyFilled,
         Event::OrderAccepted { .. } => OrderState::Submitted,
-        Event::OrderRetrying { .. } => OrderState::Pending,
+        Event::OrderRetrying { .. } | Event::OrderReturned { .. } => OrderState::Pending,
         Event::OrderLost { .. } => OrderState::Unknown,
         Event::OrderCancelWanted { .. } | Event::OrderCancelSent { .. } if order.venue_id.is_some() => {
             OrderState::PendingCancel

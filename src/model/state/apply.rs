@@ -3,8 +3,8 @@
 use super::upkeep::{HeldExit, Silence};
 use super::{KEPT_COMMANDS, SessionState};
 use crate::model::{
-    Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SessionTime, SignalOutcome,
-    SignalRecord, TrippedLimit, Usdt,
+    Breaker, BreakerState, CallGroup, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SessionTime,
+    SignalOutcome, SignalRecord, TrippedLimit, Usdt,
 };
 
 impl SessionState {
@@ -42,6 +42,7 @@ impl SessionState {
             Event::OrderSent { no, .. }
             | Event::OrderAccepted { no, .. }
             | Event::OrderRetrying { no, .. }
+            | Event::OrderReturned { no, .. }
             | Event::OrderLost { no, .. }
             | Event::OrderReported { no, .. }
             | Event::OrderCancelWanted { no, .. }
@@ -92,6 +93,7 @@ impl SessionState {
                 self.positions.apply(at, *id, &record.event);
             }
             Event::AccountSnapshot { .. }
+            | Event::AccountUnknown { .. }
             | Event::DayRolled { .. }
             | Event::PeakRaised { .. }
             | Event::LimitTripped { .. }
@@ -226,6 +228,7 @@ impl SessionState {
                 self.equity.told_at = Some(at);
                 self.equity.last = Some(*equity);
             }
+            Event::AccountUnknown { .. } => (self.equity.account, self.equity.last) = (None, None),
             Event::DayRolled { day, equity } => {
                 self.equity.day = Some(*day);
                 self.equity.day_start = Some(*equity);
@@ -406,7 +409,10 @@ impl SessionState {
                 self.upkeep.link.since = Some(at);
             }
             Event::ClockMeasured { offset } => self.upkeep.link.clock = Some(*offset),
-            Event::SilenceMoved { until, asked_by } => {
+            Event::SilenceMoved { until, asked_by, calls } => {
+                if *calls == CallGroup::Placements {
+                    self.upkeep.link.no_entry_until = self.upkeep.link.no_entry_until.max(Some(*until));
+                }
                 self.upkeep.link.silence = Some(Silence { until: *until, asked_by: asked_by.clone() });
             }
             Event::JournalHealth { error } => self.upkeep.journal_error.clone_from(error),

@@ -295,6 +295,11 @@ fn update(order: &mut Order, at: SessionTime, event: &Event) {
             order.next_attempt_at = Some(*next_attempt_at);
             order.note = Some(error.clone());
         }
+        Event::OrderReturned { next_attempt_at, error, .. } => {
+            order.attempts = order.attempts.saturating_sub(1);
+            order.next_attempt_at = Some(*next_attempt_at);
+            order.note = Some(error.clone());
+        }
         Event::OrderLost { error, .. } => {
             order.unknown_since = order.unknown_since.or(Some(at));
             order.note = Some(error.clone());

@@ -27,6 +27,9 @@ pub struct Link {
     /// The last silence that the exchange asked for.
     #[serde(default)]
     pub silence: Option<Silence>,
+    /// Until when it asked for silence of placements: entries wait here so long.
+    #[serde(default)]
+    pub no_entry_until: Option<SessionTime>,
 }
 
 /// Silence that the exchange asked for.

@@ -22,6 +22,7 @@ pub fn moved(record: &Record, order: &Order, before: Option<OrderState>) -> Line
         Event::OrderLeft { .. } => "sent",
         Event::OrderAccepted { .. } => "accepted",
         Event::OrderRetrying { .. } => "retrying",
+        Event::OrderReturned { .. } => "waiting",
         Event::OrderLost { .. } => "lost",
         Event::OrderReported { .. } => "reported",
         Event::OrderCancelWanted { .. } => "cancel_wanted",
@@ -94,6 +95,7 @@ fn base(line: Line, order: &Order) -> Line {
 fn error_of(event: &Event) -> Option<&str> {
     match event {
         Event::OrderRetrying { error, .. }
+        | Event::OrderReturned { error, .. }
         | Event::OrderLost { error, .. }
         | Event::OrderCancelFailed { error, .. }
         | Event::OrderFailed { reason: error, .. }

@@ -146,14 +146,15 @@ impl Exchange for Fake {
     async fn positions(&self) -> Result<Listing<PositionReport>, CallError> {
         self.read(Listing::default())
     }
-    async fn account(&self) -> Result<AccountReport, CallError> {
-        self.read(AccountReport {
+    async fn account(&self) -> Result<Listing<AccountReport>, CallError> {
+        let account = AccountReport {
             equity: Some(Usdt(dec("10000"))),
             available: Usdt(dec("10000")),
             position_margin: Usdt::ZERO,
             order_margin: Usdt::ZERO,
             unrealised: Some(Usdt::ZERO),
-        })
+        };
+        self.read(vec![account].into())
     }
     async fn evidence(&self, _: &PositionKey, _: VenueTime) -> Result<Evidence, CallError> {
         self.read(Evidence::default())

@@ -90,6 +90,8 @@ async fn keep_up(mut session: Session) {
     let mut attempt = 0;
     loop {
         let end = AssertUnwindSafe(session.run()).catch_unwind().await;
+        // Whoever has the port from now on proves itself anew, also while nothing is connected.
+        session.core.peer.forget();
         let (reason, refused) = match end {
             Ok(End::NobodyListens) => return,
             Ok(End::Refused(reason)) => (reason, true),

@@ -54,8 +54,6 @@ impl Session {
         let lost = |reason: String| End::Lost { reason, was_stable: false };
         let timeout = self.core.clock.network_timeout(self.core.call_timeout);
         let (core, connect, sender) = (Arc::clone(&self.core), Arc::clone(&self.connect), self.sender.clone());
-        // The port may have gone to somebody else since.
-        core.peer.forget();
         let prepared = async {
             core.prove_peer(("connect the stream", "")).await.map_err(|error| error.message)?;
             // A login with a wrong time stamp would be refused; should measuring fail, it shows there.
