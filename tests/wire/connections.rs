@@ -167,7 +167,7 @@ async fn say(socket: &mut TcpStream, data: &str, connection: &str) {
     socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
 }
 
-async fn at(listener: &TcpListener) -> Adapter {
+fn at(listener: &TcpListener) -> Adapter {
     let address = listener.local_addr().unwrap();
     let options = Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"));
     Adapter::new(options, Clock::wall(), None).unwrap()
@@ -181,7 +181,7 @@ fn i53_a_placement_that_waits_for_its_connection_can_be_taken_back_and_is_not_to
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(1).unwrap();
         let address = listener.local_addr().unwrap();
-        let adapter = Arc::new(at(&listener).await);
+        let adapter = Arc::new(at(&listener));
         let known = tokio::spawn({
             let adapter = Arc::clone(&adapter);
             async move { adapter.contracts(&[symbol("BTC_USDT")]).await.unwrap() }
@@ -245,7 +245,7 @@ fn a_placement_over_a_connection_that_dies_under_it_leaves_once() {
     for reads_it in [false, true] {
         real(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let adapter = at(&listener).await;
+            let adapter = at(&listener);
             let seen = tokio::spawn(async move {
                 let (mut warm, _) = listener.accept().await.unwrap();
                 one_request(&mut warm).await.unwrap();

@@ -69,7 +69,7 @@ fn b26_i30_a_cancel_does_not_wait_behind_reads() {
 fn a_call_without_a_slot_in_time_is_surely_not_sent_and_does_not_count() {
     paused(async {
         let stub = Stub::paused();
-        let busy = Answer::Say { status: 429, headers: vec![("retry-after", "3600".into())], body: String::new() };
+        let busy = Answer::Say { status: 429, headers: vec![("retry-after", "5".into())], body: String::new() };
         stub.answers(CREATE, vec![busy]);
         let adapter = stub.adapter().await;
         adapter.place(&entry("k-1"), &Departure::default()).await.unwrap_err();
