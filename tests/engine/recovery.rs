@@ -318,9 +318,7 @@ fn a_start_by_a_clock_that_is_days_ahead_drops_no_fill() {
     let mut again = bench.restarted();
     again.tick();
     let offset_us = before.micros() - again.now.micros();
-    again.reply(Reply::ServerTime {
-        result: Ok(perpdeck::model::ClockOffset { offset_us, round_trip_us: 0 }),
-    });
+    again.reply(Reply::ServerTime { result: Ok(perpdeck::model::ClockOffset { offset_us, round_trip_us: 0 }) });
     again.pass(secs(120));
     let fill = perpdeck::model::FillReport { at: venue(before).plus(secs(60)), ..again.fill_of(no, "100", "49000") };
     again.push(perpdeck::model::Push::Fill(fill));

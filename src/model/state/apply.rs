@@ -3,8 +3,8 @@
 use super::upkeep::{HeldExit, Silence};
 use super::{KEPT_COMMANDS, SessionState};
 use crate::model::{
-    Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SessionTime, SignalOutcome,
-    SignalRecord, TrippedLimit, Usdt,
+    Breaker, BreakerState, CommandRecord, CommandStatus, Event, Fill, Loss, OrderState, Record, SessionTime,
+    SignalOutcome, SignalRecord, TrippedLimit, Usdt,
 };
 
 impl SessionState {
@@ -20,6 +20,7 @@ impl SessionState {
             Event::SessionStarted { .. }
             | Event::SessionResumed { .. }
             | Event::IdentityBound { .. }
+            | Event::FactsLost { .. }
             | Event::ClockSetBack { .. }
             | Event::PhaseChanged { .. }
             | Event::ControlChanged { .. }
@@ -123,6 +124,7 @@ impl SessionState {
             | Event::PriceDoubted { .. }
             | Event::BulkMoved { .. }
             | Event::LostOrderAsked { .. }
+            | Event::IdentityOffered { .. }
             | Event::CopySeen { .. }
             | Event::LinkMoved { .. }
             | Event::ClockMeasured { .. }
@@ -158,6 +160,10 @@ impl SessionState {
                 }
             }
             Event::ClockSetBack { .. } => self.set_back(at),
+            Event::FactsLost { .. } => {
+                let start = self.info.as_ref().map_or(0, |info| info.starts);
+                self.loss = Some(Loss { told_at: self.seq, start });
+            }
             Event::PhaseChanged { phase, .. } => self.phase = *phase,
             Event::ControlChanged { control, by, reason } => {
                 self.control = *control;
@@ -398,6 +404,7 @@ impl SessionState {
                     self.upkeep.lost_asked.remove(client_id);
                 }
             },
+            Event::IdentityOffered { identity } => self.upkeep.identity_offered = Some((**identity).clone()),
             Event::CopySeen { incarnation } => {
                 self.upkeep.copies.insert(incarnation.clone());
             }
