@@ -4,12 +4,14 @@
 //! never journaled: prices, counters of calls, chores. After a restart quotes start afresh.
 
 mod about;
+mod record;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use about::state_after;
+pub use record::{Account, Record};
 
 use super::{
     Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, Chore, ChoreState, ClientOrderId, ClockOffset,
@@ -19,31 +21,6 @@ use super::{
     SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
     VenueView,
 };
-
-/// An event with its place in the session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Number of the fact, from 1 on; a quote carries the number of the fact before it.
-    pub seq: u64,
-    /// When it happened.
-    pub at: SessionTime,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
-/// The account as last told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// Balance with realised profit, without unrealised: equity - unrealised.
-    pub wallet: Usdt,
-    /// Free for new positions.
-    pub available: Usdt,
-    /// Margin of positions.
-    pub position_margin: Usdt,
-    /// Margin of resting orders.
-    pub order_margin: Usdt,
-}
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -67,9 +67,8 @@ pub fn look(database: &Path) -> Seen {
             Ok(seq) => Seen::Facts(Anchor { seq, at: SessionTime::from_micros(at) }),
             Err(_) => Seen::Nothing,
         },
-        Ok(None) => Seen::Nothing,
         Err(error) if is_damage(&error) => Seen::Damaged(escape_controls(&error.to_string()).into_owned()),
-        Err(_) => Seen::Nothing,
+        Ok(None) | Err(_) => Seen::Nothing,
     }
 }
 
