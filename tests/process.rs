@@ -28,9 +28,13 @@ mod identity;
 mod kill;
 #[path = "process/ledger.rs"]
 mod ledger;
+#[path = "process/lost.rs"]
+mod lost;
 #[path = "process/manners.rs"]
 mod manners;
 #[path = "process/outage.rs"]
 mod outage;
 #[path = "process/shell.rs"]
 mod shell;
+#[path = "process/verify.rs"]
+mod verify;

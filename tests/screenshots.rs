@@ -116,6 +116,7 @@ fn crash() -> (Arc<SessionState>, Vec<Record>) {
         strategy: true,
         label: "scenario crash".to_owned(),
         symbols: SYMBOLS.iter().map(|name| Symbol::new(name).unwrap()).collect(),
+        adopt_key: None,
     };
     let running = runtime::start(launch).unwrap();
     let mut said = running.subscriptions.folding("picture", Interest::Everything, usize::MAX);

@@ -297,6 +297,23 @@ async fn a_taken_port_and_foreign_books_are_clear_errors() {
     assert!(matches!(error, SimulatorError::OtherMarket { .. }), "{error}");
 }
 
+/// Nobody can be asked what became of the books of an exchange.
+#[tokio::test]
+async fn damaged_books_are_told_as_those_of_the_exchange_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let mine = Settings { data_dir: Some(dir.path().into()), ..settings() };
+    drop(start(&mine).await);
+    let segment = dir.path().join("segment-00000000000000000001.jsonl");
+    let text = std::fs::read_to_string(&segment).unwrap();
+    std::fs::write(&segment, text.replacen("\"seq\":1", "\"seq\":7", 1)).unwrap();
+    let read = session_start(&mine).unwrap_err().to_string();
+    let opened = Server::start(&mine, "127.0.0.1:0".parse().unwrap(), Clock::wall()).await.unwrap_err().to_string();
+    for error in [read, opened] {
+        assert!(error.contains("copies everything first"), "{error}");
+        assert!(!error.contains("exchange is then asked") && error.contains("of the exchange itself"), "{error}");
+    }
+}
+
 const CANDLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/xrp_usdt_5m_2021-11-15.csv");
 
 /// A whole session on recorded prices, without a socket, on paused time: everything that was

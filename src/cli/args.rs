@@ -88,6 +88,10 @@ pub struct RunArgs {
     /// migrated
     #[arg(long, value_name = "CONF")]
     pub questdb: Option<String>,
+    /// The API key was renewed: the data directory belonged to this key (as the refusal names it), which is
+    /// of the same account as the present one. Counts only for that key
+    #[arg(long, value_name = "OLD")]
+    pub adopt_key: Option<String>,
     /// Trade for real; also needs session.mode = "live" and keys
     #[arg(long)]
     pub live: bool,

@@ -10,8 +10,9 @@ use super::failure::Failure;
 use super::run;
 use crate::journal::{self, Verified};
 use crate::model::{EVENT_SCHEMA, SessionTime, escape_controls};
-use crate::runtime::journal_of;
+use crate::runtime::{journal_of, projections_of};
 use crate::store::record_of;
+use crate::store::witness::{self, Seen};
 
 /// Proves every line and says what there is.
 pub fn verify(data_dir: Option<PathBuf>, json: bool) -> Result<(), Failure> {
@@ -23,12 +24,30 @@ pub fn verify(data_dir: Option<PathBuf>, json: bool) -> Result<(), Failure> {
             root.display()
         )));
     }
-    let found = journal::verify(&dir, EVENT_SCHEMA).map_err(|error| Failure::new(error.to_string()))?;
+    // Before the journal: a session that runs writes that first.
+    let database = projections_of(&root);
+    let seen = witness::look(&database);
+    let anchor = if let Seen::Facts(anchor) = &seen { Some(*anchor) } else { None };
+    let look_at = anchor.map(|anchor| anchor.seq);
+    let found = journal::verify(&dir, EVENT_SCHEMA, look_at).map_err(|error| Failure::new(error.to_string()))?;
     let damage = match &found.damage {
         Some(damage) => Some(damage.to_string()),
         None => meaning(&dir)?,
     };
-    let text = if json { object(&dir, &found, damage.as_deref()).to_string() } else { sentences(&dir, &found) };
+    let last = found.last.map_or(0, |(seq, _)| seq);
+    let recorded = found.looked_at.map(SessionTime::from_micros);
+    let damage = damage.or_else(|| Some(witness::difference(&database, anchor?, last, recorded)?.what));
+    let history = match &seen {
+        Seen::Nothing => None,
+        Seen::Facts(anchor) => Some(format!("knows facts up to {} of {}", anchor.seq, anchor.at)),
+        Seen::Damaged(why) => Some(format!("is damaged ({why}): the next start keeps it aside and makes it anew")),
+    };
+    let text = if json {
+        object(&dir, &found, damage.as_deref(), history.as_deref()).to_string()
+    } else {
+        let told = history.map_or_else(String::new, |told| format!("\nthe history database {told}"));
+        sentences(&dir, &found, damage.is_some()) + &told
+    };
     // A reader that stops reading has seen enough.
     let _ = writeln!(std::io::stdout(), "{text}");
     damage.map_or(Ok(()), |damage| Err(Failure::new(damage)))
@@ -52,7 +71,7 @@ fn exact(at: i64) -> String {
     SessionTime::from_micros(at).exact()
 }
 
-fn object(dir: &Path, found: &Verified, damage: Option<&str>) -> Value {
+fn object(dir: &Path, found: &Verified, damage: Option<&str>, history: Option<&str>) -> Value {
     let end = |end: Option<(u64, i64)>| end.map(|(seq, at)| json!({ "seq": seq, "at": exact(at) }));
     let segments: Vec<Value> = found
         .segments
@@ -60,7 +79,7 @@ fn object(dir: &Path, found: &Verified, damage: Option<&str>) -> Value {
         .map(|segment| {
             json!({
                 "file": segment.file.display().to_string(), "first": segment.first, "facts": segment.entries,
-                "bytes": segment.bytes, "schema": segment.schema,
+                "bytes": segment.bytes, "schema": segment.schema, "problem": segment.problem,
             })
         })
         .collect();
@@ -83,12 +102,14 @@ fn object(dir: &Path, found: &Verified, damage: Option<&str>) -> Value {
         "segments": segments,
         "snapshots": snapshots,
         "unfinished_bytes": found.unfinished.as_ref().map_or(0, |torn| torn.bytes_cut),
+        "history": history,
         "damage": damage,
     })
 }
 
-fn sentences(dir: &Path, found: &Verified) -> String {
-    let mut text = format!("{}: {} facts", dir.display(), found.entries);
+fn sentences(dir: &Path, found: &Verified, damaged: bool) -> String {
+    let which = if damaged { " that can be read" } else { "" };
+    let mut text = format!("{}: {} facts{which}", dir.display(), found.entries);
     if let (Some((first, from)), Some((last, to))) = (found.first, found.last) {
         let _ = write!(text, ", {first} of {} to {last} of {}", exact(from), exact(to));
     }
@@ -102,6 +123,9 @@ fn sentences(dir: &Path, found: &Verified) -> String {
             segment.bytes,
             segment.schema
         );
+        if let Some(problem) = &segment.problem {
+            let _ = write!(text, ": {}", escape_controls(problem));
+        }
     }
     for snapshot in &found.snapshots {
         let state = snapshot.problem.as_deref().unwrap_or("good");

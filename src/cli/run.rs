@@ -160,7 +160,8 @@ fn launch(args: &RunArgs, loaded: Loaded) -> Result<Launch, Failure> {
     };
     // In a live session the strategy runs only when somebody wrote that it should.
     let strategy = settings.strategy.enabled && (!live || strategy_named);
-    Ok(Launch { settings, data_dir, venue, speed, strategy, label, symbols })
+    let adopt_key = args.adopt_key.clone();
+    Ok(Launch { settings, data_dir, venue, speed, strategy, label, symbols, adopt_key })
 }
 
 /// The directory that is named, or the usual one.

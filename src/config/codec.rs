@@ -4,7 +4,7 @@
 pub mod percent {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    use crate::model::Decimal;
+    use crate::model::{Decimal, exact};
 
     /// Writes it.
     pub fn serialize<S: Serializer>(value: &Decimal, to: S) -> Result<S::Ok, S::Error> {
@@ -13,7 +13,7 @@ pub mod percent {
 
     /// Reads it.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
-        Decimal::from_str_exact(&String::deserialize(from)?).map_err(D::Error::custom)
+        exact(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }
 
@@ -21,7 +21,7 @@ pub mod percent {
 pub mod percents {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use crate::model::Decimal;
+    use crate::model::{Decimal, exact};
 
     /// Writes it.
     pub fn serialize<S: Serializer>(values: &[Decimal; 3], to: S) -> Result<S::Ok, S::Error> {
@@ -33,7 +33,7 @@ pub mod percents {
         let texts = <[String; 3]>::deserialize(from)?;
         let mut values = [Decimal::ZERO; 3];
         for (value, text) in values.iter_mut().zip(&texts) {
-            *value = Decimal::from_str_exact(text).map_err(D::Error::custom)?;
+            *value = exact(text).map_err(D::Error::custom)?;
         }
         Ok(values)
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::span;
-use crate::model::Decimal;
+use crate::model::{Decimal, exact};
 
 /// What a setting may be.
 #[derive(Debug)]
@@ -169,8 +169,12 @@ impl Kind {
 }
 
 fn decimal(written: &Written, low: i64, high: i64) -> Option<Value> {
-    let text = written.number()?.replace('_', "");
-    let number = Decimal::from_str_exact(&text).ok()?;
+    let number = match written {
+        // The grammar of the file says where its numbers may be grouped; nobody says it of a bare text.
+        Written::Number(text) => exact(&text.replace('_', "")),
+        _ => exact(written.number()?),
+    };
+    let number = number.ok()?;
     let within = number >= Decimal::new(low, 3) && number <= Decimal::new(high, 3);
     within.then(|| Value::from(number.normalize().to_string()))
 }
@@ -195,4 +199,19 @@ fn url(text: &str, schemes: &[&str]) -> bool {
         None => authority.split(':').next().unwrap_or_default(),
     };
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grouped_digits_are_a_number_only_where_the_grammar_of_the_file_says_so() {
+        let money = Kind::Money(0, 10_000_000_000);
+        assert_eq!(money.read(&Written::Number("1_000".into())), Some(Value::from("1000")));
+        for text in ["1_000", "_1", "1__0"] {
+            assert_eq!(money.read(&Written::Bare(text.into())), None, "{text}");
+        }
+        assert_eq!(money.read(&Written::Bare("1000".into())), Some(Value::from("1000")));
+    }
 }

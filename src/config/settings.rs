@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::{optional_text, path_text, percent, percents};
 use super::connection::Connection;
 use super::span;
-use crate::model::{Decimal, Usdt};
+use crate::model::{Decimal, Usdt, exact};
 
 /// All settings of a session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl TryFrom<String> for Pace {
         if text == "max" {
             return Ok(Self::Max);
         }
-        match Decimal::from_str_exact(&text) {
+        match exact(&text) {
             Ok(times) if times > Decimal::ZERO => Ok(Self::Times(times)),
             _ => Err("a speed is a number above 0, or \"max\"".into()),
         }

@@ -28,6 +28,13 @@ pub enum Input {
         /// What, and what to do.
         what: String,
     },
+    /// The start found that facts are missing in the journal.
+    FactsLost {
+        /// Which, in few words.
+        which: String,
+        /// What is known of them.
+        what: String,
+    },
     /// Time passed.
     Tick,
     /// A signal, from whichever intake.

@@ -109,6 +109,7 @@ fn take(turn: &mut Turn, input: Input) {
             chores::run(turn);
         }
         Input::Found { subject, severity, what } => session_control::on_found(turn, &subject, severity, &what),
+        Input::FactsLost { which, what } => session_control::on_facts_lost(turn, &which, &what),
         Input::Tick => {
             chores::run(turn);
             equity_watch::roll_day(turn, turn.venue_now());
@@ -159,6 +160,9 @@ fn on_push(turn: &mut Turn, push: Push) {
 }
 
 fn on_reply(turn: &mut Turn, reply: &Reply) {
+    if is_accepted(reply) {
+        session_control::on_key_accepted(turn);
+    }
     match reply {
         Reply::Left { no, attempt } => orders::on_left(turn, *no, *attempt),
         Reply::Placed { no, attempt, result } => orders::on_placed(turn, *no, *attempt, result),
@@ -175,5 +179,16 @@ fn on_reply(turn: &mut Turn, reply: &Reply) {
         Reply::ServerTime { result } => {
             session_control::on_clock(turn, result);
         }
+    }
+}
+
+/// Whether the exchange answered what only the owner of a key may ask.
+fn is_accepted(reply: &Reply) -> bool {
+    match reply {
+        Reply::PositionMode { result } => result.is_ok(),
+        Reply::OpenOrders { result, .. } => result.is_ok(),
+        Reply::Positions { result, .. } => result.is_ok(),
+        Reply::Fills { result } => result.is_ok(),
+        _ => false,
     }
 }

@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 use super::private::PrivateError;
 use super::{FORMAT_VERSION, segment, way_out};
 
+/// What follows when a person goes on without what is missing.
+pub(super) const ASKED: &str = "The exchange is then asked what became of what is missing";
+/// The same where the journal is the exchange's own.
+const NEVER_HAPPENED: &str = "These are the books of the exchange itself: what is missing in them has then never \
+                              happened, and a session that knows of it finds its orders and positions gone";
+
 /// Why the journal could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -147,11 +153,30 @@ impl JournalError {
         let rest = command.map_or_else(String::new, |command| {
             format!(
                 " Without one, what stands before this line can still be used; this copies everything first: \
-                 {command}. The exchange is then asked what became of what is missing"
+                 {command}. {ASKED}"
             )
         });
         let way_out = format!("Put a good copy of this file back.{rest}");
         Self::Damaged { file: file.to_path_buf(), line, what: what.into(), way_out: way_out.into() }
+    }
+
+    /// The same, said of the books of an exchange: nobody can be asked about those.
+    #[must_use]
+    pub fn of_books(mut self) -> Self {
+        if let Self::Damaged { way_out, .. } | Self::Order { way_out, .. } = &mut self {
+            *way_out = way_out.replace(ASKED, NEVER_HAPPENED).into();
+        }
+        self
+    }
+
+    /// What is wrong with a file that is named beside it, in few words.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            Self::Damaged { line, what, .. } => format!("line {line}: {what}"),
+            Self::Io { source, .. } | Self::ReadOnly { source, .. } => source.to_string(),
+            Self::Private(PrivateError::Link { .. }) => "it is a link".to_owned(),
+            other => other.to_string(),
+        }
     }
 
     /// An error of the file system, classed.

@@ -29,6 +29,7 @@
 mod disk;
 mod error;
 mod line;
+mod mark;
 mod open;
 mod order;
 pub mod private;
@@ -42,6 +43,7 @@ mod writer;
 
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::JournalError;
+pub use mark::{LossMark, loss_marks, mark_loss};
 pub use open::{IgnoredSnapshot, Opened, Torn};
 pub use read::{Entries, read, read_from};
 pub use snapshot::Snapshot;

@@ -23,6 +23,8 @@ pub struct Opened {
     pub looked_at: Option<i64>,
     /// Files and folders that others could read until now.
     pub tightened: usize,
+    /// Those of them that nobody can read.
+    pub(super) unreadable: Vec<PathBuf>,
     dir: PathBuf,
 }
 
@@ -88,7 +90,10 @@ pub fn examine(dir: &Path, options: &Options, judge: Judge<'_>) -> Result<(Opene
     for (seq, file) in snapshot::list(dir)?.into_iter().rev() {
         match snapshot::read(&file, seq) {
             Ok((snapshot, chain)) => usable.push((snapshot, chain, file)),
-            Err(why) => opened.ignored.push(IgnoredSnapshot { file, why }),
+            Err(why) => {
+                opened.unreadable.push(file.clone());
+                opened.ignored.push(IgnoredSnapshot { file, why });
+            }
         }
     }
     let incomplete = |what: String| JournalError::Incomplete { dir: dir.to_path_buf(), what };

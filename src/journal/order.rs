@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::error::ASKED;
 use super::scan::{Scan, Step};
 use super::segment::file_name;
 use super::{JournalError, way_out};
@@ -71,8 +72,7 @@ fn explained(file: &Path, next: &Path) -> Option<JournalError> {
     let rest = way_out::keep_until(dir, last, scan.header().first, None)
         .map(|command| {
             format!(
-                ". Without it, what stands before can still be used; this copies everything first: {command}. The \
-                 exchange is then asked what became of what is missing"
+                ". Without it, what stands before can still be used; this copies everything first: {command}. {ASKED}"
             )
         })
         .unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{segment, snapshot};
+use super::{mark, segment, snapshot};
 
 /// The command that keeps the entries up to `last` (those in segments that begin up to `first`) and
 /// moves everything later out of the way, after it has copied the whole directory. `cut`: the file that
@@ -18,6 +18,8 @@ pub fn keep_until(dir: &Path, last: u64, first: u64, cut: Option<(&Path, u64)>) 
     }
     let copy = beside(dir);
     let mut command = format!("mkdir {0} && cp -a {1}/. {0}", quoted(&copy), quoted(dir));
+    // So that the next start knows: what is kept looks whole.
+    let _ = write!(command, " && install -m 600 /dev/null {}", quoted(&mark::file_of(dir, last)));
     if let Some((file, byte)) = cut {
         let _ = write!(command, " && truncate -s {byte} {}", quoted(file));
     }

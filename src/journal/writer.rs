@@ -10,7 +10,7 @@ use super::line::{self, Sum};
 use super::open::{self, Judge, Opened};
 use super::scan::size;
 use super::segment::{self, Header};
-use super::{FIRST_SCHEMA, JournalError, private, snapshot};
+use super::{FIRST_SCHEMA, JournalError, mark, private, snapshot};
 
 /// Bytes since the last fdatasync at which [`Journal::flush`] does one by itself, so that what
 /// [`Journal::recover`] must keep in memory stays small.
@@ -64,6 +64,8 @@ pub struct Journal {
     next_seq: u64,
     sum: Sum,
     failed: Option<String>,
+    /// Snapshots that nobody can read.
+    junk: Vec<PathBuf>,
 }
 
 /// A place in a segment.
@@ -149,6 +151,7 @@ impl Journal {
             next_seq: mark.next_seq,
             sum: mark.sum,
             failed: None,
+            junk: opened.unreadable.clone(),
         };
         Ok((journal, opened))
     }
@@ -229,7 +232,7 @@ impl Journal {
     }
 
     /// Makes everything durable and keeps `body`, the state after the last entry, as a snapshot. Says
-    /// which entry it stands on. The two newest snapshots are kept, and every segment.
+    /// which entry it stands on. The two newest snapshots that can be read are kept, and every segment.
     ///
     /// # Errors
     /// Of the disk, or [`JournalError::BadRecord`]. The journal itself goes on.
@@ -244,10 +247,15 @@ impl Journal {
         // In a segment that has no entry yet the last entry is the one that its header is chained to.
         let stands_on = if self.next_seq == self.header.first { self.header.chain } else { self.sum };
         publish(self.disk.as_ref(), &self.dir, &path, &snapshot::encode(seq, stands_on, &self.options.stamp, body))?;
-        let snapshots = snapshot::list(&self.dir)?;
-        for (_, old) in snapshots.iter().rev().skip(2) {
-            // A snapshot that stays costs room, nothing else.
-            let _ = fs::remove_file(old);
+        // What stands on an entry that is yet to come is left alone, and takes no good one's place.
+        let mut good = 0_usize;
+        for (_, old) in snapshot::list(&self.dir)?.iter().rev().filter(|(at, _)| *at <= seq) {
+            let junk = *old != path && self.junk.contains(old);
+            good = good.saturating_add(usize::from(!junk));
+            if junk || good > 2 {
+                // A snapshot that stays costs room, nothing else.
+                let _ = fs::remove_file(old);
+            }
         }
         Ok(seq)
     }
@@ -374,7 +382,7 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
 
 /// Whether a file of a journal has this name.
 fn is_ours(name: &str) -> bool {
-    name == "lock" || name.starts_with("segment-") || name.starts_with("snapshot-")
+    name == "lock" || name.starts_with("segment-") || name.starts_with("snapshot-") || mark::is_mark(name)
 }
 
 /// Removes what a crash left of a file that was being put in place.

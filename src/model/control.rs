@@ -90,6 +90,16 @@ pub struct SessionInfo {
     pub identity: Option<Identity>,
 }
 
+/// That facts are missing in the journal, and where it was said: whether the session was halted in them is
+/// not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The fact that says so; what is lost lies before it.
+    pub told_at: u64,
+    /// The start that found it.
+    pub start: u32,
+}
+
 /// What a stop does with working orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -54,6 +54,11 @@ pub enum Event {
         /// The latest time that was spoken of.
         from: SessionTime,
     },
+    /// Facts before this one are missing in the journal. Entries were halted because of it.
+    FactsLost {
+        /// Which, or what shows it, for people.
+        which: String,
+    },
     /// The session moved on in its life.
     PhaseChanged {
         /// To where.
@@ -548,6 +553,11 @@ pub enum Event {
         client_id: ClientOrderId,
         /// Since when the question is out.
         asked_at: Option<SessionTime>,
+    },
+    /// What this start belongs to, to be kept with the data when the exchange has accepted its key.
+    IdentityOffered {
+        /// It.
+        identity: Box<Identity>,
     },
     /// A start that is not ours trades with our session's name.
     CopySeen {

@@ -9,6 +9,9 @@ use super::Environment;
 /// The word for the exchange that runs inside of a paper session.
 pub const EMBEDDED: &str = "embedded";
 
+/// The word for what an API key stands for, where two identities differ in it.
+pub const ACCOUNT: &str = "account";
+
 /// Environment, exchange and account that a session belongs to, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -49,7 +52,7 @@ impl Identity {
             return Some(("exchange", self.exchange.clone(), other.exchange.clone()));
         }
         match (&self.account, &other.account) {
-            (Some(here), Some(there)) if here != there => Some(("account", here.clone(), there.clone())),
+            (Some(here), Some(there)) if here != there => Some((ACCOUNT, here.clone(), there.clone())),
             _ => None,
         }
     }

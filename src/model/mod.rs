@@ -34,15 +34,18 @@ pub use chore::{Chore, ChoreState, Doubt, LinkState, Missing, VenueView};
 pub use command::{Action, Command, CommandRecord, CommandStatus};
 pub use content::Digest;
 pub use contract::{ContractSpec, RiskTier, SizeError};
-pub use control::{Control, Environment, Flatten, FlattenStep, Phase, SessionInfo, StopPolicy};
+pub use control::{Control, Environment, Flatten, FlattenStep, Loss, Phase, SessionInfo, StopPolicy};
 pub use event::{Account, Event, Record};
 pub use fill::{Category, Fill};
-pub use identity::{EMBEDDED, Identity};
+pub use identity::{ACCOUNT, EMBEDDED, Identity};
 pub use ids::{
     AlertId, ClientIdParts, ClientOrderId, CommandId, FillId, IdError, Incarnation, OrderNo, PositionId, SessionId,
     SignalId, StrategyId, Symbol, VenueOrderId, VenuePositionId,
 };
-pub use money::{Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, in_bounds, mul, round_down, round_up, sub};
+pub use money::{
+    Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, exact, in_bounds, mul, round_down, round_up, scientific,
+    sub,
+};
 pub use order::{CancelWish, Order, OrderState, OrderType, Purpose};
 pub use past::{
     PastCell, PastColumn, PastError, PastFrom, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort,

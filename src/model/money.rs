@@ -22,6 +22,26 @@ pub fn in_bounds(value: Decimal) -> bool {
     value.abs() <= MAX_INPUT
 }
 
+/// Reads a number from outside, digit for digit. Grouping is refused: what one reader takes for a thousand
+/// another takes for one.
+///
+/// # Errors
+/// When it is none, or has more digits than a decimal holds.
+pub fn exact(text: &str) -> Result<Decimal, rust_decimal::Error> {
+    if text.contains('_') {
+        return Err(rust_decimal::Error::ConversionTo("a number: it holds an underscore".to_owned()));
+    }
+    Decimal::from_str_exact(text)
+}
+
+/// The same in scientific notation, as JSON may have it.
+///
+/// # Errors
+/// As [`exact`].
+pub fn scientific(text: &str) -> Result<Decimal, rust_decimal::Error> {
+    if text.contains('_') { exact(text) } else { Decimal::from_scientific(text) }
+}
+
 /// Product that saturates instead of panicking.
 pub fn mul(a: Decimal, b: Decimal) -> Decimal {
     a.checked_mul(b).unwrap_or_else(|| saturated(a.is_sign_negative() != b.is_sign_negative()))
@@ -138,7 +158,7 @@ macro_rules! amount {
         impl FromStr for $name {
             type Err = rust_decimal::Error;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Decimal::from_str_exact(text).map(Self)
+                exact(text).map(Self)
             }
         }
 

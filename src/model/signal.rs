@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Decimal, OrderNo, PositionId, Price, Qty, SessionTime, Side, SignalId, StrategyId, Symbol, escape_controls,
+    Decimal, OrderNo, PositionId, Price, Qty, SessionTime, Side, SignalId, StrategyId, Symbol, escape_controls, exact,
     in_bounds,
 };
 
@@ -176,7 +176,7 @@ fn shown(text: &str) -> String {
 
 fn positive(field: &'static str, text: &str) -> Result<Decimal, SignalError> {
     let bad = || SignalError::Number { field, value: shown(text), allowed: POSITIVE };
-    let value = Decimal::from_str_exact(text).map_err(|_| bad())?;
+    let value = exact(text).map_err(|_| bad())?;
     if value > Decimal::ZERO && in_bounds(value) { Ok(value) } else { Err(bad()) }
 }
 
@@ -213,7 +213,7 @@ impl RawSignal {
                 None => StrategyId::new("unknown")?,
             },
             confidence: match &self.confidence {
-                Some(text) => Some(Decimal::from_str_exact(text).map_err(|_| SignalError::Number {
+                Some(text) => Some(exact(text).map_err(|_| SignalError::Number {
                     field: "confidence",
                     value: shown(text),
                     allowed: "a decimal",
@@ -254,7 +254,7 @@ impl RawSignal {
             (SignalKind::PartialExit, Some(text)) if text.ends_with('%') => {
                 let allowed = "a share above 0% and at most 100%";
                 let bad = || SignalError::Number { field: "quantity", value: shown(text), allowed };
-                let share = Decimal::from_str_exact(text.trim_end_matches('%')).map_err(|_| bad())?;
+                let share = exact(text.trim_end_matches('%')).map_err(|_| bad())?;
                 if share > Decimal::ZERO && share <= Decimal::ONE_HUNDRED {
                     Ok(Amount::SharePct(share))
                 } else {

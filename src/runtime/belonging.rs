@@ -6,14 +6,15 @@ use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
 use super::launch::Venue;
-use crate::model::{Identity, SessionInfo};
+use crate::model::{ACCOUNT, Identity, SessionInfo};
 
 /// The data belong to another environment, exchange or account.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the data directory {} belongs to another {what}: its data are of {known}; this start is {here}. Nothing was sent \
-     and nothing changed. Use another directory with --data-dir DIR, or start with what it belongs to",
-    dir.display()
+     and nothing changed. Use another directory with --data-dir DIR, or start with what it belongs to{}",
+    dir.display(),
+    self.way_in()
 )]
 pub struct OtherOwner {
     /// The directory.
@@ -26,6 +27,19 @@ pub struct OtherOwner {
     pub here: Identity,
 }
 
+impl OtherOwner {
+    /// Keys are renewed, and the positions of the account stay: a person can say that it is the same.
+    fn way_in(&self) -> String {
+        match &self.known.account {
+            Some(known) if self.what == ACCOUNT => format!(
+                ". If both are keys of the same account, because the key was renewed, confirm it: add `--adopt-key {known}` \
+                 to this start, once"
+            ),
+            _ => String::new(),
+        }
+    }
+}
+
 /// What a session on this exchange belongs to.
 pub fn identity_of(venue: &Venue) -> Identity {
     match venue {
@@ -36,12 +50,18 @@ pub fn identity_of(venue: &Venue) -> Identity {
     }
 }
 
-/// Refuses a session that differs from the one whose data these are. Says what to keep with the data:
-/// what is known already, and what only this start knows.
+/// Refuses a session that differs from the one whose data these are, unless only the account's key does and
+/// a person has confirmed the known one, `adopted`. Says what to keep with the data: what is known already,
+/// and what only this start knows.
 ///
 /// # Errors
 /// [`OtherOwner`].
-pub fn check(dir: &Path, known: Option<&SessionInfo>, here: Identity) -> Result<Identity, Box<OtherOwner>> {
+pub fn check(
+    dir: &Path,
+    known: Option<&SessionInfo>,
+    here: Identity,
+    adopted: Option<&str>,
+) -> Result<Identity, Box<OtherOwner>> {
     let Some(known) = known.map(|info| {
         // Facts of a program that kept none, under the present schema: the environment is known at least.
         let environment = info.environment;
@@ -50,6 +70,7 @@ pub fn check(dir: &Path, known: Option<&SessionInfo>, here: Identity) -> Result<
         return Ok(here);
     };
     match known.difference(&here) {
+        Some((ACCOUNT, ..)) if adopted.is_some() && adopted == known.account.as_deref() => Ok(here),
         Some((what, ..)) => Err(Box::new(OtherOwner { dir: dir.to_path_buf(), what, known, here })),
         None => Ok(Identity { account: known.account.or(here.account), ..known }),
     }
@@ -74,7 +95,7 @@ mod tests {
     #[test]
     fn what_only_this_start_knows_is_kept_with_the_data() {
         let here = Identity::apart(Environment::Paper, "http://127.0.0.1:4", Some("2c70e12b".into()));
-        assert_eq!(check(Path::new("d"), None, here.clone()).unwrap(), here);
+        assert_eq!(check(Path::new("d"), None, here.clone(), None).unwrap(), here);
         let mut info = crate::model::SessionInfo {
             id: crate::model::SessionId::new("fmv32yia").unwrap(),
             environment: Environment::Paper,
@@ -85,10 +106,15 @@ mod tests {
             incarnation: None,
             identity: Some(Identity { account: None, ..here.clone() }),
         };
-        assert_eq!(check(Path::new("d"), Some(&info), here.clone()).unwrap(), here);
+        assert_eq!(check(Path::new("d"), Some(&info), here.clone(), None).unwrap(), here);
+        info.identity = Some(Identity { account: Some("00000000".into()), ..here.clone() });
+        let refused = |adopted| check(Path::new("d"), Some(&info), here.clone(), adopted).unwrap_err().to_string();
+        assert!(refused(None).contains("`--adopt-key 00000000`"), "{}", refused(None));
+        assert!(refused(Some("2c70e12b")).contains("another account"), "the key that is known is to be named");
+        assert_eq!(check(Path::new("d"), Some(&info), here.clone(), Some("00000000")).unwrap(), here);
         info.environment = Environment::Live;
         info.identity = None;
-        let error = check(Path::new("/data"), Some(&info), here).unwrap_err().to_string();
+        let error = check(Path::new("/data"), Some(&info), here, Some("2c70e12b")).unwrap_err().to_string();
         assert!(error.contains("/data belongs to another environment") && error.contains("of live"), "{error}");
         assert!(error.contains("this start is paper") && error.contains("--data-dir"), "{error}");
     }

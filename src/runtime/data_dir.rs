@@ -61,6 +61,16 @@ pub enum DataDirError {
     /// It is not this user's alone, or a link stands in it.
     #[error(transparent)]
     Private(#[from] PrivateError),
+    /// A folder stands where a file of it is due.
+    #[error(
+        "{} is a folder, and perpdeck keeps a file of that name in its data directory. Move the folder away, or use \
+         another data directory with --data-dir DIR",
+        path.display()
+    )]
+    NotAFile {
+        /// The folder.
+        path: PathBuf,
+    },
     /// It cannot be written.
     #[error("the data directory {} cannot be written: {source}. {}", path.display(), way_out(source))]
     Unwritable {
@@ -90,6 +100,7 @@ impl DataDir {
             let path = path.to_path_buf();
             move |source: io::Error| match source.kind() {
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => DataDirError::NotADirectory { path },
+                io::ErrorKind::IsADirectory => DataDirError::NotAFile { path },
                 _ => DataDirError::Unwritable { path, source },
             }
         };
@@ -219,7 +230,10 @@ fn read_version(file: &Path) -> io::Result<Option<String>> {
 
 fn lock(root: &Path) -> Result<File, DataDirError> {
     let path = root.join("LOCK");
-    let unwritable = |source| DataDirError::Unwritable { path: path.clone(), source };
+    let unwritable = |source: io::Error| match source.kind() {
+        io::ErrorKind::IsADirectory => DataDirError::NotAFile { path: path.clone() },
+        _ => DataDirError::Unwritable { path: path.clone(), source },
+    };
     let mut file =
         private::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
     match file.try_lock() {
@@ -304,6 +318,16 @@ mod tests {
             let error = DataDir::open(&root).unwrap_err().to_string();
             assert!(error.contains(&format!("/data/{name} is a link")), "{error}");
             assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_file_is_named_as_one() {
+        for name in ["LOCK", "VERSION"] {
+            let temp = tempfile::tempdir().unwrap();
+            fs::create_dir(temp.path().join(name)).unwrap();
+            let error = DataDir::open(temp.path()).unwrap_err().to_string();
+            assert!(error.contains(&format!("/{name} is a folder")) && error.contains("Move the folder"), "{error}");
         }
     }
 

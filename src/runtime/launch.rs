@@ -21,6 +21,7 @@ use super::handle::{CommandSender, SessionHandle};
 use super::identity::{self, IdentityError};
 use super::intake::{Intake, Submitted};
 use super::kill::kill_point;
+use super::losses;
 use super::recovery::{self, Recovered, RecoveryError};
 use super::scribe::{Manner, Scribe};
 use super::session::{Ended, Ports, Session};
@@ -34,12 +35,12 @@ use crate::engine::{Engine, Input};
 use crate::exchange::Exchange;
 use crate::exchange::mexc::{Adapter, Options, Permit, SetupError};
 use crate::model::{
-    Command, Environment, Identity, PastReader, Phase, SessionInfo, SessionState, SessionTime, Severity, Symbol,
-    escape_controls,
+    Command, Environment, Identity, PastReader, Phase, SessionInfo, SessionState, SessionTime, Symbol, escape_controls,
 };
 use crate::simulator::{self, InMemory, SimulatorError};
 use crate::store::questdb::{Conf, PastOfQuestDb, QuestDbError};
-use crate::store::{PastOfSqlite, Projector, StoreError, witness};
+use crate::store::witness::{self, Seen};
+use crate::store::{PastOfSqlite, Projector, StoreError};
 
 /// Where a virtual session without recorded prices begins: 2026-01-01T00:00:00Z.
 const VIRTUAL_START: SessionTime = SessionTime::from_secs(1_767_225_600);
@@ -87,6 +88,8 @@ pub struct Launch {
     pub label: String,
     /// Contracts whose prices are followed and that may be traded.
     pub symbols: Vec<Symbol>,
+    /// The account key that a person has confirmed to be an older key of this account.
+    pub adopt_key: Option<String>,
 }
 
 /// Why a session cannot start, or could not go on.
@@ -226,18 +229,16 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
     let view = sink.as_ref().map(Configured::view);
     let questdb = sink.as_ref().map(Configured::conf);
     let mut data_dir = DataDir::open(&launch.data_dir)?;
-    let anchor = witness::anchor(&data_dir.projections());
+    let seen = witness::look(&data_dir.projections());
     let segment_bytes = launch.settings.journal.segment_bytes;
-    let look_at = anchor.map(|anchor| anchor.seq);
+    let look_at = if let Seen::Facts(anchor) = &seen { Some(anchor.seq) } else { None };
     let mut recovered = recovery::recover_looking_at(&data_dir.journal(), segment_bytes, look_at)?;
     let here = belonging::identity_of(&launch.venue);
-    let identity = belonging::check(data_dir.root(), recovered.state.info.as_ref(), here)?;
+    let adopted = launch.adopt_key.as_deref();
+    let identity = belonging::check(data_dir.root(), recovered.state.info.as_ref(), here, adopted)?;
     data_dir.take_over()?;
     recovered.note = join(data_dir.take_note(), recovered.note.take());
-    let witness = anchor.and_then(|anchor| {
-        let last = recovered.journal.last_seq();
-        witness::confront(&data_dir.projections(), anchor, last, recovered.looked_at, wall_time())
-    });
+    let found = losses::find(&data_dir.journal(), &data_dir.projections(), &seen, &recovered, wall_time())?;
     kill_point("after-recovery");
     let bus = EventBus::new();
     let subscriptions = bus.subscriptions();
@@ -273,7 +274,7 @@ pub fn start(launch: Launch) -> Result<Running, LaunchError> {
         data_dir,
         recovered,
         identity,
-        witness,
+        found,
         bus,
         subscriptions: subscriptions.clone(),
         intake: intake.clone(),
@@ -371,8 +372,8 @@ struct Parts {
     data_dir: DataDir,
     recovered: Recovered,
     identity: Identity,
-    /// What the projections know that the journal does not.
-    witness: Option<String>,
+    /// What is missing, to be told right after the start.
+    found: Vec<Input>,
     bus: EventBus,
     subscriptions: Subscriptions,
     intake: Intake,
@@ -411,7 +412,7 @@ impl Parts {
             data_dir,
             recovered,
             identity,
-            witness,
+            found,
             bus,
             subscriptions,
             intake,
@@ -451,10 +452,9 @@ impl Parts {
             incarnation: Some(incarnation),
             identity: Some(identity),
         };
-        if let Some(what) = witness {
-            let subject = "history database".to_owned();
+        for input in found {
             // Taken right after the start itself.
-            let _ = tell.send(Input::Found { subject, severity: Severity::Critical, what });
+            let _ = tell.send(input);
         }
         let inline = speed == Speed::Max || !settings.journal.sync;
         let scribe = Scribe::new(recovered.journal, if inline { Manner::InPlace } else { Manner::Durable })?;

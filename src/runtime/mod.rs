@@ -14,6 +14,7 @@ mod identity;
 mod intake;
 mod kill;
 mod launch;
+mod losses;
 mod outbox;
 mod outward;
 mod recovery;

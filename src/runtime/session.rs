@@ -3,6 +3,7 @@
 
 mod answers;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -79,6 +80,8 @@ pub struct Session {
     next_drop_report: SessionTime,
     reported_drops: u64,
     projector: Option<Projector>,
+    /// Records that wait for the disk before the projections get them.
+    unprojected: VecDeque<Arc<[Record]>>,
     projector_error: Option<String>,
     abandoned: Option<String>,
     undecided: Undecided,
@@ -106,6 +109,7 @@ impl Session {
             next_drop_report: SessionTime::ZERO,
             reported_drops: 0,
             projector: None,
+            unprojected: VecDeque::new(),
             projector_error: None,
             abandoned: None,
             undecided: Undecided::default(),
@@ -322,10 +326,8 @@ impl Session {
             // The bus is shut down only after the loop has ended.
             let _ = self.bus.publish(&batch);
             kill_point("after-publish");
-            if let Some(projector) = &self.projector {
-                kill_point("before-projection");
-                projector.offer(batch);
-                kill_point("after-projection");
+            if self.projector.is_some() && batch.iter().any(|record| record.event.is_fact()) {
+                self.unprojected.push_back(batch);
             }
         }
         if !self.outbox.is_empty() {
@@ -336,10 +338,27 @@ impl Session {
         self.release(trouble.is_some());
         self.note_trouble(trouble);
         self.tell_durable(self.scribe.safe());
+        self.project(self.scribe.safe());
         let seq = self.engine.state().seq;
         if seq.saturating_sub(self.snapshot_at) >= self.snapshot_every {
             self.snapshot_at = seq;
             self.scribe.snapshot(self.engine.state().facts());
+        }
+    }
+
+    /// Hands facts to the projections when they are on disk: a history that knows more than the journal
+    /// means that the journal has lost something.
+    fn project(&mut self, safe: u64) {
+        let Some(projector) = &self.projector else { return };
+        let is_safe = |batch: &Arc<[Record]>| {
+            batch.iter().rev().find(|record| record.event.is_fact()).is_none_or(|fact| fact.seq <= safe)
+        };
+        while self.unprojected.front().is_some_and(is_safe)
+            && let Some(batch) = self.unprojected.pop_front()
+        {
+            kill_point("before-projection");
+            projector.offer(batch);
+            kill_point("after-projection");
         }
     }
 
@@ -453,6 +472,9 @@ impl Session {
             durable.tell(safe, journal_error.as_ref());
         }
         if let Some(projector) = self.projector.take() {
+            for batch in self.unprojected.drain(..).filter(|_| journal_error.is_none()) {
+                projector.offer(batch);
+            }
             // What it did not come to is folded at the next start.
             projector.stop();
         }

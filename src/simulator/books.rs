@@ -39,7 +39,8 @@ impl Books {
         let Some(dir) = dir else {
             return Ok(Self::with(Venue::new(beginning, candles, now), None, now));
         };
-        let failed = |source: JournalError| SimulatorError::Journal { dir: dir.into(), problem: source.to_string() };
+        let failed =
+            |source: JournalError| SimulatorError::Journal { dir: dir.into(), problem: source.of_books().to_string() };
         let (journal, opened) = Journal::open(dir, Options::default()).map_err(failed)?;
         let mut venue: Option<Venue> = None;
         for entry in opened.entries().map_err(failed)? {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{Decimal, Symbol, VenueTime, escape_controls, in_bounds};
+use crate::model::{Decimal, Symbol, VenueTime, escape_controls, exact, in_bounds, scientific};
 
 /// One candle; prices in USDT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,7 +353,7 @@ impl Columns {
 }
 
 fn number(text: &str) -> Option<Decimal> {
-    Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok().filter(|value| in_bounds(*value))
+    exact(text).or_else(|_| scientific(text)).ok().filter(|value| in_bounds(*value))
 }
 
 /// Epoch numbers from this on are milliseconds: 1e11 s is the year 5138, 1e11 ms is 1973.

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
-use crate::model::{Decimal, in_bounds};
+use crate::model::{Decimal, exact, in_bounds, scientific};
 
 /// A JSON object under construction.
 #[derive(Debug, Default)]
@@ -171,7 +171,7 @@ pub fn unquoted(raw: &str) -> String {
 /// A decimal from text, plain or with an exponent; `None` when it is no number or beyond 1e15.
 pub fn decimal(text: &str) -> Option<Decimal> {
     let text = text.trim();
-    Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok().filter(|value| in_bounds(*value))
+    exact(text).or_else(|_| scientific(text)).ok().filter(|value| in_bounds(*value))
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ fn recorded_until(dir: &Path) -> Result<Option<SessionTime>, SimulatorError> {
     }
     let failed = |problem: String| SimulatorError::Journal { dir: dir.into(), problem };
     let mut last = None;
-    for entry in crate::journal::read(dir).map_err(|error| failed(error.to_string()))? {
-        last = Some(entry.map_err(|error| failed(error.to_string()))?.at);
+    for entry in crate::journal::read(dir).map_err(|error| failed(error.of_books().to_string()))? {
+        last = Some(entry.map_err(|error| failed(error.of_books().to_string()))?.at);
     }
     Ok(last.map(SessionTime::from_micros))
 }

@@ -17,10 +17,10 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
-    /// The file is no database, or a damaged one.
+    /// It is another program's, or a newer version's.
     #[error(
-        "the history database {} cannot be used ({why}); trading goes on. Nothing is lost: stop perpdeck and run \
-         `perpdeck store rebuild`, which makes it anew from the journal",
+        "the history database {} cannot be used ({why}); trading goes on. Nothing is lost: move it away, and it is made \
+         anew from the journal at the next start",
         path.display()
     )]
     Unusable {
@@ -29,6 +29,17 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The file is damaged.
+    #[error("the history database {} is damaged ({why}); trading goes on", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A damaged database was kept aside, which is told.
+    #[error("{0}")]
+    Renewed(String),
     /// Another error of the database: no room, no right to write.
     #[error("cannot write the history database {}: {why}; trading goes on", path.display())]
     Failed {
@@ -81,13 +92,14 @@ impl StoreError {
         let why = error.to_string();
         match error.sqlite_error_code() {
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Locked { path },
-            Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Unusable { path, why },
+            Some(Code::NotADatabase | Code::DatabaseCorrupt) => Self::Damaged { path, why },
             _ => Self::Failed { path, why },
         }
     }
 
     /// Whether trying again later may help.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::Failed { .. } | Self::Gap { .. } | Self::KeptAside { .. })
+        let passing = matches!(self, Self::Locked { .. } | Self::Failed { .. } | Self::Gap { .. });
+        passing || matches!(self, Self::KeptAside { .. } | Self::Renewed(_))
     }
 }

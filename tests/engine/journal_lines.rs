@@ -65,6 +65,7 @@ fn samples() -> Vec<Event> {
         Event::SessionResumed { starts: 2, exchange: text(), incarnation: None },
         Event::SessionResumed { starts: 3, exchange: text(), incarnation: Incarnation::new("0a1b2c").ok() },
         Event::IdentityBound { identity: Box::new(Identity::embedded()) },
+        Event::FactsLost { which: text() },
         Event::ClockSetBack { from: SessionTime::from_secs(5) },
         Event::PhaseChanged { phase: Phase::Stopped, reason: text() },
         Event::ControlChanged { control: Control::Halted, by: text(), reason: text() },
@@ -205,5 +206,5 @@ fn every_kind_of_event_survives_its_line() {
         kinds.insert(value["event"].as_str().unwrap().to_owned());
     }
     // As many kinds as model/event.rs has.
-    assert_eq!(kinds.len(), 76, "{kinds:?}");
+    assert_eq!(kinds.len(), 77, "{kinds:?}");
 }

@@ -27,6 +27,7 @@ mod harness;
 mod identity;
 mod journal_lines;
 mod liquidation;
+mod loss;
 mod order_defects;
 mod orderings;
 mod orders;

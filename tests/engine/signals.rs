@@ -333,3 +333,26 @@ impl Bench {
         no
     }
 }
+
+#[test]
+fn digits_with_underscores_are_no_number_in_any_field() {
+    let mut bench = Bench::ready();
+    let base = || raw("u", "S1", "BTC_USDT", "buy", "0.01");
+    let grouped = Some("1_000".to_owned());
+    let odd = [
+        RawSignal { quantity: grouped.clone(), ..base() },
+        RawSignal { price: grouped.clone(), ..base() },
+        RawSignal { stop_loss: grouped.clone(), ..base() },
+        RawSignal { confidence: Some("0_1".to_owned()), ..base() },
+        RawSignal {
+            signal_type: "ZE1".to_owned(),
+            side: "sell".to_owned(),
+            quantity: Some("1_0%".to_owned()),
+            ..base()
+        },
+    ];
+    for (n, raw) in odd.into_iter().enumerate() {
+        bench.signal_raw(RawSignal { signal_id: format!("u{n}"), ..raw });
+        assert_eq!(refused(&bench).len(), n + 1, "{:?}", refused(&bench));
+    }
+}

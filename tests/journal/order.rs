@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use perpdeck::journal::{JournalError, read, verify};
+use perpdeck::journal::{JournalError, loss_marks, read, verify};
 use tempfile::{TempDir, tempdir};
 
 use super::support::{all, entries, files, open, segments, written};
@@ -57,9 +57,12 @@ fn a_missing_segment_is_named_with_its_entries_and_the_way_out_loses_nothing() {
     assert!(text.contains(&missing) && !text.contains("truncate"), "{text}");
     assert_eq!(files(&dir), before, "nothing was changed");
     assert_eq!(read(&dir).unwrap().find_map(Result::err).unwrap().to_string(), text, "readers say the same");
-    assert_eq!(verify(&dir, 1).unwrap().damage.unwrap().to_string(), text, "and so does verify");
+    assert_eq!(verify(&dir, 1, None).unwrap().damage.unwrap().to_string(), text, "and so does verify");
     follow(&text);
     assert_eq!(all(&open(&dir).unwrap().1), entries(1..=from - 1));
+    // What is kept looks whole: the mark says that it is not.
+    let marks = loss_marks(&dir).unwrap();
+    assert_eq!(marks.iter().map(|mark| (mark.after, mark.what.as_str())).collect::<Vec<_>>(), [(from - 1, "")]);
     // The copy has every file; with the lost one put back it is the whole journal.
     let copy = temp.path().join("it's a journal.copy");
     fs::write(copy.join(name(&names[1])), lost).unwrap();

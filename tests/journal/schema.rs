@@ -27,7 +27,7 @@ fn a_segment_has_one_schema_and_older_entries_keep_theirs() {
     assert_eq!(schemas, [1, 1, 1, 2, 2, 2]);
     let (_, opened) = Journal::open(dir.path(), of(2, "")).unwrap();
     assert_eq!(all(&opened).len(), 6);
-    let found = verify(dir.path(), 2).unwrap();
+    let found = verify(dir.path(), 2, None).unwrap();
     assert!(found.damage.is_none(), "{:?}", found.damage);
     assert_eq!(
         found.segments.iter().map(|segment| (segment.schema, segment.entries)).collect::<Vec<_>>(),

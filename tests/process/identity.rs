@@ -135,3 +135,72 @@ fn another_account_or_the_embedded_exchange_is_another_owner() {
         stopped(process);
     }
 }
+
+#[test]
+fn a_mistyped_key_binds_no_directory() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("session");
+    let (_exchange, url) = exchange(temp.path(), "key");
+    let mut process = session(&dir, Some(&url), "kye", false, None);
+    process.until(|line| line["event"] == "waiting" && line["for"] == "position_mode").expect("it says why");
+    stopped(process);
+    let mut process = session(&dir, Some(&url), "key", false, None);
+    process.event("ready").expect("the right key is not refused");
+    stopped(process);
+    // From here on it belongs to that key.
+    let account = "paper, exchange 127.0.0.1, account ";
+    refused(session(&dir, Some(&url), "kye", false, None), "account", account, account);
+}
+
+/// The same exchange with the same books, which takes this key now.
+fn rotated(home: &Path, key: &str) -> (Process, String) {
+    let books = home.join("books").display().to_string();
+    let arguments = ["sim", "--api-key", key, "--api-secret", "secret", "--data-dir", &books];
+    let mut exchange = Process::start(perpdeck(&arguments, home));
+    let url = exchange.event("ready").expect("the simulator starts")["rest"].as_str().unwrap().to_owned();
+    (exchange, url)
+}
+
+#[test]
+fn a_new_key_of_the_same_account_has_a_way_in_that_a_person_confirms() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("session");
+    let (exchange, url) = rotated(temp.path(), "key");
+    let mut process = session(&dir, Some(&url), "key", false, None);
+    process.event("ready").expect("it starts");
+    trade(&mut process, "in", &serde_json::json!({"signal_type": "S1", "side": "buy", "quantity": "0.002"}));
+    process.event("order_filled").unwrap();
+    stopped(process);
+    stopped(exchange);
+    let (_exchange, url) = rotated(temp.path(), "new-key");
+    let (status, errors) = session(&dir, Some(&url), "new-key", false, None).end();
+    assert_eq!(status.code(), Some(1));
+    let text = errors.join(" ");
+    assert!(text.contains("belongs to another account"), "{text}");
+    // What is printed is what works; another value does not.
+    let option = text.split_once("`--adopt-key ").expect("a way in").1.split_once('`').unwrap().0.to_owned();
+    let adopting = |url: &str, key: &str, option: &str| {
+        let text = dir.display().to_string();
+        let arguments = ["run", "--headless", "--data-dir", &text, "--exchange-url", url, "--adopt-key", option];
+        let mut command = perpdeck(&arguments, temp.path());
+        command.env("PERPDECK_API_KEY", key).env("PERPDECK_API_SECRET", "secret");
+        Process::start(command)
+    };
+    let account = "paper, exchange 127.0.0.1, account ";
+    refused(adopting(&url, "new-key", "00000000"), "account", account, account);
+    // A key that the exchange does not take changes nothing.
+    let mut process = adopting(&url, "wrong-key", &option);
+    process.until(|line| line["event"] == "waiting" && line["for"] == "position_mode").expect("it says why");
+    stopped(process);
+    let mut process = adopting(&url, "new-key", &option);
+    process.event("ready").expect("it starts");
+    trade(&mut process, "out", &serde_json::json!({"signal_type": "E1", "side": "long"}));
+    process.until(|line| line["event"] == "order_filled" && line["signal_id"] == "out").unwrap();
+    stopped(process);
+    let mut process = session(&dir, Some(&url), "new-key", false, None);
+    process.event("ready").expect("it belongs to the new key");
+    stopped(process);
+    // The option that stays in a script confirms nothing more.
+    refused(adopting(&url, "wrong-key", &option), "account", account, account);
+    refused(session(&dir, Some(&url), "key", false, None), "account", account, account);
+}

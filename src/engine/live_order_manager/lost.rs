@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cancel::wish_cancel;
 use super::entry::{Draft, on_record};
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, session_control};
 use crate::model::{
-    AlertKind, CallClass, Chore, ClientIdParts, ClientOrderId, Event, FillReport, Incarnation, Order, OrderNo,
+    AlertKind, CallClass, Chore, ClientIdParts, ClientOrderId, Control, Event, FillReport, Incarnation, Order, OrderNo,
     OrderOrigin, OrderReport, OrderState, OrderType, Phase, Purpose, Severity, StrategyId, VenueOrderState, VenueTime,
 };
 
@@ -46,10 +47,20 @@ pub(super) fn take_back(turn: &mut Turn, report: &OrderReport) -> Option<Arc<Ord
         return None;
     };
     let no = order.no;
+    let found = format!("order {client_id} of this session is at the exchange ({})", report.symbol);
+    session_control::found_at_exchange(turn, &found);
     turn.emit(Event::OrderRecovered { order: Box::new(order) });
     let order = turn.order(no)?;
     tell(turn, &order, report);
     Some(order)
+}
+
+/// An order was taken back and its report applied: a halt cancels entries, those that it did not know too.
+pub(super) fn after_taking_back(turn: &mut Turn, no: OrderNo) {
+    let halted = turn.state().control == Control::Halted;
+    if halted && turn.order(no).is_some_and(|order| !order.reduces()) {
+        wish_cancel(turn, no, "halt");
+    }
 }
 
 /// A fill whose client id is ours and whose order is not known here: the order is asked for first, and
@@ -63,6 +74,11 @@ pub(super) fn is_asked_for(turn: &mut Turn, fill: &FillReport) -> bool {
     let (asked_at, tries) = turn.state().upkeep.lost_asked.get(client_id).copied().unwrap_or_default();
     if tries >= ASKED_AT_MOST {
         return false;
+    }
+    if matches!(maker(turn, &parts, Some(fill.at)), Maker::Us) {
+        // Before its order is known: nothing may open meanwhile.
+        let found = format!("a fill of order {client_id} of this session is at the exchange ({})", fill.symbol);
+        session_control::found_at_exchange(turn, &found);
     }
     if asked_at.plus(ASKED_AGAIN) > turn.now {
         return true;

@@ -16,21 +16,25 @@ use crate::model::{
 
 /// Applies a report; `as_of` is when its question left, or when the push arrived.
 pub(in crate::engine) fn apply_report(turn: &mut Turn, report: &OrderReport, as_of: SessionTime) {
-    let known = match find(turn, report) {
-        None => super::lost::take_back(turn, report),
-        known => known,
-    };
-    let Some(order) = known else {
+    if let Some(order) = find(turn, report) {
+        return apply_to(turn, &order, report, as_of);
+    }
+    let Some(order) = super::lost::take_back(turn, report) else {
         if matches!(report.category, Category::Liquidation | Category::CustodyClose | Category::Adl) {
             positions::on_system_order(turn, report);
         }
         return;
     };
+    apply_to(turn, &order, report, as_of);
+    super::lost::after_taking_back(turn, order.no);
+}
+
+fn apply_to(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: SessionTime) {
     if order.venue_id.as_ref().is_some_and(|known| *known != report.venue_id) {
-        return twin(turn, &order, report);
+        return twin(turn, order, report);
     }
     if !order.is_working() {
-        return after_the_end(turn, &order, report, as_of);
+        return after_the_end(turn, order, report, as_of);
     }
     // Reordered pushes: an older version knows less.
     if report.version > 0 && report.version < order.venue_version {

@@ -4,6 +4,8 @@ mod clock;
 mod commands;
 mod flatten;
 mod link;
+mod loss;
+mod owner;
 mod start;
 mod stop;
 
@@ -11,6 +13,8 @@ pub(super) use super::live_order_manager::access_refused;
 pub(super) use clock::{measure, on_clock, on_suspended};
 pub(super) use commands::{halt_by_engine, on_command, pause_by_engine, progress};
 pub(super) use link::{on_connected, on_disconnected, on_failure, on_journal, on_skipped, resync_soon};
+pub(super) use loss::{found_at_exchange, on_facts_lost};
+pub(super) use owner::on_key_accepted;
 pub(super) use start::{ask, on_contracts, on_found, on_position_mode, on_start, on_synced};
 
 use super::turn::Turn;

@@ -7,8 +7,8 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, live_order_manager as orders, position_sync_service as positions};
 use crate::model::{
-    AlertKind, CallClass, CallError, Chore, ContractSpec, ErrorClass, Event, Order, Phase, PositionMode, SessionInfo,
-    SessionTime, Severity,
+    AlertKind, CallClass, CallError, Chore, ContractSpec, ErrorClass, Event, Identity, Order, Phase, PositionMode,
+    SessionInfo, SessionTime, Severity,
 };
 
 /// Facts may lie so far ahead of the present clock before the state is brought back.
@@ -19,7 +19,12 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
     let recovered = turn.state().info.as_ref().map(|known| known.starts);
     let last_fact = last_fact(turn);
     match recovered {
-        None => turn.emit(Event::SessionStarted { info: Box::new(info.clone()) }),
+        None => {
+            // Whose key it is, only the exchange can say.
+            let mut info = info.clone();
+            info.identity = info.identity.map(|identity| Identity { account: None, ..identity });
+            turn.emit(Event::SessionStarted { info: Box::new(info) });
+        }
         Some(starts) => {
             turn.emit(Event::SessionResumed {
                 starts: starts.saturating_add(1),
@@ -28,10 +33,8 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
             });
         }
     }
-    if let Some(identity) = &info.identity
-        && turn.state().info.as_ref().is_some_and(|known| known.identity.as_ref() != Some(identity))
-    {
-        turn.emit(Event::IdentityBound { identity: Box::new(identity.clone()) });
+    if let Some(identity) = &info.identity {
+        turn.emit(Event::IdentityOffered { identity: Box::new(identity.clone()) });
     }
     if let Some(latest) = turn.state().latest().filter(|latest| *latest > turn.now.plus(CLOCK_AHEAD)) {
         turn.emit(Event::ClockSetBack { from: latest });

@@ -25,6 +25,7 @@ impl Event {
                 | Self::PriceDoubted { .. }
                 | Self::BulkMoved { .. }
                 | Self::LostOrderAsked { .. }
+                | Self::IdentityOffered { .. }
                 | Self::CopySeen { .. }
                 | Self::LinkMoved { .. }
                 | Self::ClockMeasured { .. }

@@ -3,7 +3,7 @@
 use super::upkeep::{HeldExit, Silence};
 use super::{KEPT_COMMANDS, SessionState};
 use crate::model::{
-    Breaker, BreakerState, CallGroup, CommandRecord, CommandStatus, Event, Fill, OrderState, Record, SessionTime,
+    Breaker, BreakerState, CallGroup, CommandRecord, CommandStatus, Event, Fill, Loss, OrderState, Record, SessionTime,
     SignalOutcome, SignalRecord, TrippedLimit, Usdt,
 };
 
@@ -20,6 +20,7 @@ impl SessionState {
             Event::SessionStarted { .. }
             | Event::SessionResumed { .. }
             | Event::IdentityBound { .. }
+            | Event::FactsLost { .. }
             | Event::ClockSetBack { .. }
             | Event::PhaseChanged { .. }
             | Event::ControlChanged { .. }
@@ -125,6 +126,7 @@ impl SessionState {
             | Event::PriceDoubted { .. }
             | Event::BulkMoved { .. }
             | Event::LostOrderAsked { .. }
+            | Event::IdentityOffered { .. }
             | Event::CopySeen { .. }
             | Event::LinkMoved { .. }
             | Event::ClockMeasured { .. }
@@ -160,6 +162,10 @@ impl SessionState {
                 }
             }
             Event::ClockSetBack { .. } => self.set_back(at),
+            Event::FactsLost { .. } => {
+                let start = self.info.as_ref().map_or(0, |info| info.starts);
+                self.loss = Some(Loss { told_at: self.seq, start });
+            }
             Event::PhaseChanged { phase, .. } => self.phase = *phase,
             Event::ControlChanged { control, by, reason } => {
                 self.control = *control;
@@ -401,6 +407,7 @@ impl SessionState {
                     self.upkeep.lost_asked.remove(client_id);
                 }
             },
+            Event::IdentityOffered { identity } => self.upkeep.identity_offered = Some((**identity).clone()),
             Event::CopySeen { incarnation } => {
                 self.upkeep.copies.insert(incarnation.clone());
             }

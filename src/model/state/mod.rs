@@ -30,8 +30,8 @@ pub use waiting::StartWait;
 
 use super::{
     Action, Breaker, CallClass, Chore, ClientOrderId, CommandId, CommandRecord, CommandStatus, ContractSpec, Control,
-    Flatten, OrderNo, Phase, PositionId, PositionKey, PositionMode, Price, Quote, RiskLimit, SessionInfo, SessionTime,
-    SignalId, SignalOutcome, SignalRecord, Symbol, Target, TrippedLimit, VenueOrderId, VenueView,
+    Flatten, Loss, OrderNo, Phase, PositionId, PositionKey, PositionMode, Price, Quote, RiskLimit, SessionInfo,
+    SessionTime, SignalId, SignalOutcome, SignalRecord, Symbol, Target, TrippedLimit, VenueOrderId, VenueView,
 };
 
 /// Finished commands that are kept for the audit pane.
@@ -54,6 +54,9 @@ pub struct SessionState {
     pub control_note: Option<String>,
     /// Since when it is so.
     pub control_since: Option<SessionTime>,
+    /// The last time that facts were found missing.
+    #[serde(default)]
+    pub loss: Option<Loss>,
     /// A flatten under way.
     pub flatten: Option<Flatten>,
     /// Where positions are to be brought, by opening.

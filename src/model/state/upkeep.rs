@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Chore, ChoreState, ClientOrderId, ClockOffset, Doubt, Incarnation, LinkState, OrderNo, PositionKey, Quote,
-    SessionTime, Signal, Symbol,
+    Chore, ChoreState, ClientOrderId, ClockOffset, Doubt, Identity, Incarnation, LinkState, OrderNo, PositionKey,
+    Quote, SessionTime, Signal, Symbol,
 };
 
 /// Placements that are remembered: more than any exchange lets through in a window.
@@ -116,6 +116,9 @@ pub struct Upkeep {
     /// Orders of ours that our journal does not know, asked for by their id: since when, and how often.
     #[serde(default)]
     pub lost_asked: BTreeMap<ClientOrderId, (SessionTime, u32)>,
+    /// What this start belongs to, until the exchange has accepted its key.
+    #[serde(default)]
+    pub identity_offered: Option<Identity>,
     /// Starts that are not ours and trade with our session's name.
     #[serde(default)]
     pub copies: BTreeSet<Incarnation>,

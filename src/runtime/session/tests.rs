@@ -17,10 +17,12 @@ use crate::exchange::{Departure, Exchange};
 use crate::journal::{Disk, DiskFile, Journal, Options, RealDisk};
 use crate::model::*;
 use crate::runtime::bus::{Interest, Subscriptions};
+use crate::runtime::data_dir::projections_of;
 use crate::runtime::durable::Durable;
 use crate::runtime::intake::{Intake, SignalAnswer};
 use crate::runtime::scribe::Manner;
 use crate::runtime::{CommandSender, Update, recover};
+use crate::store::witness::{self, Seen};
 
 fn dec(text: &str) -> Decimal {
     Decimal::from_str_exact(text).unwrap()
@@ -262,6 +264,7 @@ impl Bench {
         let (tell_durable, durable) = TellDurable::channel();
         let session = Session::new(Engine::new(settings, SessionState::default()), clock, bus, scribe, gateway)
             .with_durable(tell_durable)
+            .with_projections(Projector::start(&dir.path().join("journal"), &projections_of(dir.path())).unwrap())
             .with_most_waiting(MOST);
         let ports = Ports { commands: take_commands, internal, pushes, signals, abandon: take_abandon };
         let task = tokio::spawn(session.run(Input::Start { info: Box::new(info), note: None }, ports));
@@ -284,8 +287,12 @@ impl Bench {
         let at = VenueTime::from_secs(1_800_000_000);
         let quote = Quote { symbol: btc(), last: price, mark: price, bid: price, ask: price, funding_rate: None, at };
         let pushes = self.fake.pushes.lock().unwrap().clone().unwrap();
-        pushes.send(Push::Quote(quote)).await.unwrap();
-        self.until(|state| state.quote(&btc()).is_some_and(|quote| quote.mark == price)).await;
+        // A first price waits for a second tick.
+        let first = Quote { at: VenueTime::from_secs(1_799_999_999), ..quote.clone() };
+        for quote in [first, quote] {
+            pushes.send(Push::Quote(quote)).await.unwrap();
+        }
+        self.until(|state| state.quote(&btc()).is_some_and(|quote| quote.mark == price && quote.at == at)).await;
     }
 
     fn signal(&self, id: &str, price: Option<&str>) -> oneshot::Receiver<SignalAnswer> {
@@ -508,4 +515,23 @@ async fn a_stream_that_ends_for_good_is_a_critical_alert_and_a_link_that_is_down
     bench.until(|state| matches!(state.upkeep.link.state, LinkState::Down { .. })).await;
     // And the session goes on.
     bench.signal("s1", Some("49000")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_never_knows_what_the_journal_does_not() {
+    let mut bench = Bench::ready().await;
+    bench.broken.store(true, Ordering::SeqCst);
+    bench.command("halt", Action::Halt);
+    bench.until(|state| state.control == Control::Halted).await;
+    bench.until(|state| state.upkeep.journal_error.is_some()).await;
+    bench.abandon.send("as a kill would".into()).unwrap();
+    let ended = bench.task.await.unwrap();
+    assert!(ended.journal_error.is_some());
+    let entries = crate::journal::read(&bench.dir.path().join("journal")).unwrap();
+    let last = entries.map(|entry| entry.unwrap().seq).last().unwrap();
+    assert!(last < ended.state.seq);
+    match witness::look(&projections_of(bench.dir.path())) {
+        Seen::Facts(anchor) => assert_eq!(anchor.seq, last),
+        other => panic!("{other:?}"),
+    }
 }

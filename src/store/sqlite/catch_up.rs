@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::witness::Seen;
 use super::{Projections, witness};
 use crate::journal::{self, Entry};
 use crate::model::{Record, SessionTime, read_event};
@@ -69,7 +70,7 @@ impl Projections {
 pub struct Rebuilt {
     /// How many facts were folded.
     pub facts: u64,
-    /// The old database knew what the journal does not: what that is, and where it is kept.
+    /// The old database knew what the journal does not, or was damaged: where it is kept.
     pub witness: Option<String>,
 }
 
@@ -88,13 +89,18 @@ pub fn rebuild(journal_dir: &Path, database: &Path) -> Result<Rebuilt, StoreErro
     let facts = projections.catch_up(journal_dir)?;
     projections.save()?;
     projections.close()?;
-    let witness = match witness::anchor(database) {
-        Some(anchor) => {
+    let witness = match witness::look(database) {
+        Seen::Facts(anchor) => {
             let there = journal::read_from(journal_dir, anchor.seq)?.next().transpose()?;
             let recorded = there.map(|entry| SessionTime::from_micros(entry.at));
-            witness::confront(database, anchor, facts, recorded, wall())
+            let missing = witness::confront(journal_dir, database, anchor, (facts, recorded), wall())?;
+            missing.map(|missing| missing.what)
         }
-        None => None,
+        Seen::Damaged(why) => {
+            let failed = |why| StoreError::Failed { path: database.to_path_buf(), why };
+            Some(witness::set_damaged_aside(database, &why, wall()).map_err(failed)?)
+        }
+        Seen::Nothing => None,
     };
     remove(database).map_err(failed)?;
     fs::rename(&fresh, database).map_err(failed)?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::Projections;
+use super::{Projections, witness};
 use crate::model::Record;
 use crate::store::StoreError;
 
@@ -141,6 +141,9 @@ impl Worker {
     fn run(mut self, groups: &Receiver<Arc<[Record]>>) {
         let mut outcome = self.catch_up();
         loop {
+            if let Err(StoreError::Damaged { why, .. }) = &outcome {
+                outcome = self.renew(&why.clone());
+            }
             if let Err(error) = &outcome {
                 let lasting = !error.is_passing();
                 self.report(Some(error));
@@ -195,6 +198,13 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// A database that turned out to be damaged is kept aside and made anew.
+    fn renew(&mut self, why: &str) -> Result<(), StoreError> {
+        self.projections = None;
+        let told = witness::set_damaged_aside(&self.database, why, crate::clock::wall_time());
+        Err(told.map_or_else(|why| StoreError::Unusable { path: self.database.clone(), why }, StoreError::Renewed))
     }
 
     fn is_behind(&self) -> bool {

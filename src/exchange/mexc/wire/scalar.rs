@@ -8,7 +8,7 @@ use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::model::{Decimal, in_bounds};
+use crate::model::{Decimal, in_bounds, scientific};
 
 /// The text of a number or of a string.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,9 @@ impl<'de> Deserialize<'de> for Flag {
 /// The decimal of a JSON number's text, without trailing zeros; `None` when it is none or too large.
 fn decimal(text: &str) -> Option<Decimal> {
     let value = if text.contains(['e', 'E']) {
-        Decimal::from_scientific(text).ok()?
+        scientific(text).ok()?
+    } else if text.contains('_') {
+        return None;
     } else {
         // More than 28 digits are rounded in the last one, as no decimal can hold more.
         text.parse::<Decimal>().ok()?
@@ -119,9 +121,19 @@ mod tests {
 
     #[test]
     fn what_is_no_number_or_too_large_is_refused() {
-        for json in
-            ["1e16", "\"abc\"", "\"\"", "null", "true", "{}", "[1]", "99999999999999999999999999999999", "1e400"]
-        {
+        for json in [
+            "\"1_000\"",
+            "\"1_0e2\"",
+            "1e16",
+            "\"abc\"",
+            "\"\"",
+            "null",
+            "true",
+            "{}",
+            "[1]",
+            "99999999999999999999999999999999",
+            "1e400",
+        ] {
             assert!(dec(json).is_err(), "{json}");
         }
     }
