@@ -4,46 +4,23 @@
 //! never journaled: prices, counters of calls, chores. After a restart quotes start afresh.
 
 mod about;
+mod record;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use about::state_after;
+pub use record::{Account, Record};
 
 use super::{
     Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, Chore, ChoreState, ClientOrderId, ClockOffset,
     CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill, Flatten,
-    Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, Phase, Position, PositionId, PositionKey,
+    Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position, PositionId, PositionKey,
     PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity, Signal,
-    SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
+    SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueEnd, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
     VenueView,
 };
-
-/// An event with its place in the session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Number of the fact, from 1 on; a quote carries the number of the fact before it.
-    pub seq: u64,
-    /// When it happened.
-    pub at: SessionTime,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
-/// The account as last told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// Balance with realised profit, without unrealised: equity - unrealised.
-    pub wallet: Usdt,
-    /// Free for new positions.
-    pub available: Usdt,
-    /// Margin of positions.
-    pub position_margin: Usdt,
-    /// Margin of resting orders.
-    pub order_margin: Usdt,
-}
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +160,20 @@ pub enum Event {
         version: u64,
         /// Contracts filled, by the report.
         venue_filled: Contracts,
+        /// How the exchange ended it, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<Box<VenueEnd>>,
+    },
+    /// Its position took the exchange's count of it, at the deadline, without the fills.
+    OrderSettled {
+        /// Which.
+        no: OrderNo,
+        /// Contracts filled, by that count.
+        contracts: Contracts,
+        /// How it ended, if the exchange has ended it.
+        end: Option<OrderState>,
+        /// For people.
+        note: String,
     },
     /// A cancel is wanted.
     OrderCancelWanted {
@@ -538,6 +529,13 @@ pub enum Event {
         no: OrderNo,
         /// Since when the question is out.
         asked_at: Option<SessionTime>,
+    },
+    /// The exchange answered that it knows no such order: the first time since it was last known there.
+    OrderMissed {
+        /// Which.
+        no: OrderNo,
+        /// When the question left.
+        asked_at: SessionTime,
     },
     /// A price jumped, or is believed again (`None`).
     PriceDoubted {

@@ -43,7 +43,7 @@ pub use ids::{
     SignalId, StrategyId, Symbol, VenueOrderId, VenuePositionId,
 };
 pub use money::{Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, in_bounds, mul, round_down, round_up, sub};
-pub use order::{CancelWish, Order, OrderState, OrderType, Purpose};
+pub use order::{CancelWish, Order, OrderState, OrderType, Purpose, VenueEnd};
 pub use past::{
     PastCell, PastColumn, PastError, PastFrom, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort,
     PastTable,

@@ -48,6 +48,7 @@ impl Outward {
             | Event::OrderRetrying { no, .. }
             | Event::OrderLost { no, .. }
             | Event::OrderReported { no, .. }
+            | Event::OrderSettled { no, .. }
             | Event::OrderCancelWanted { no, .. }
             | Event::OrderCancelSent { no, .. }
             | Event::OrderCancelFailed { no, .. }

@@ -76,7 +76,16 @@ impl Venue {
         self.fills.push(fill.clone());
         self.queue.push(Message::Push(Push::Fill(fill)));
         self.queue.push(Message::Push(Push::Order(self.report(no))));
+        let word = self.position();
+        self.queue.push(Message::Push(Push::Position(word)));
         true
+    }
+
+    /// The exchange's word on the position, with a version that grows.
+    fn position(&self) -> PositionReport {
+        let held = self.held.to_string();
+        let report = self.bench.position_report("BTC_USDT", Side::Long, &held, "50000", "34000", "166");
+        PositionReport { version: u64::try_from(self.fills.len()).unwrap() + 1, ..report }
     }
 
     fn report(&self, no: OrderNo) -> OrderReport {
@@ -163,8 +172,7 @@ impl Venue {
                     let reports: Vec<PositionReport> = if self.held.is_zero() {
                         Vec::new()
                     } else {
-                        let held = self.held.to_string();
-                        vec![self.bench.position_report("BTC_USDT", Side::Long, &held, "50000", "34000", "166")]
+                        vec![self.position()]
                     };
                     let account = AccountReport {
                         equity: Some(Usdt(d("10000"))),
@@ -243,15 +251,18 @@ fn i15_every_ordering_of_late_answers_ends_flat_and_turns_nothing_round() {
 
 #[test]
 fn i42_every_ordering_of_late_answers_leaves_what_a_partial_exit_was_to_leave() {
-    for first in [First::FillsUnanswered, First::FillsInPart, First::NeverArrives] {
-        for choices in 0..256 {
-            let mut venue = Venue::new(PositionMode::Hedge, first);
-            venue.run(choices, "60");
-            let what = format!("{first:?} {choices}");
-            assert_eq!(venue.held, d("60"), "{what}");
-            let held = venue.bench.position("BTC_USDT", Side::Long).unwrap().contracts;
-            assert_eq!(held, Contracts(d("60")), "{what}");
-            assert!(venue.bench.state().targets.is_empty(), "{what}");
+    for mode in [PositionMode::Hedge, PositionMode::OneWay] {
+        for first in [First::FillsUnanswered, First::FillsInPart, First::ArrivesLate, First::NeverArrives] {
+            for choices in 0..256 {
+                let mut venue = Venue::new(mode, first);
+                venue.run(choices, "60");
+                let what = format!("{mode:?} {first:?} {choices}");
+                assert_eq!(venue.held, d("60"), "{what}");
+                let held = venue.bench.position("BTC_USDT", Side::Long).unwrap().contracts;
+                assert_eq!(held, Contracts(d("60")), "{what}");
+                assert!(venue.bench.state().targets.is_empty(), "{what}");
+                venue.bench.check_replay();
+            }
         }
     }
 }

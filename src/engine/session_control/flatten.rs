@@ -8,7 +8,7 @@ use crate::engine::live_order_manager::{wish_cancel, wish_cancel_entries};
 use crate::engine::turn::Turn;
 use crate::engine::{chores, exits};
 use crate::model::{
-    AlertKind, Chore, CommandId, Control, Event, Flatten, FlattenStep, OrderNo, Position, PositionKey, Purpose,
+    AlertKind, Chore, CommandId, Control, Event, Flatten, FlattenStep, Order, OrderNo, Position, PositionKey, Purpose,
     Severity,
 };
 
@@ -71,13 +71,18 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
                 _ => Some(FlattenStep::ClosePositions),
             }
         }
-        FlattenStep::CancelProtective => (state.orders.working_count() == 0).then_some(FlattenStep::Done),
+        FlattenStep::CancelProtective if open > 0 => Some(FlattenStep::ClosePositions),
+        FlattenStep::CancelProtective if state.orders.working_count() == 0 => Some(FlattenStep::Done),
+        FlattenStep::CancelProtective => {
+            (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::CancelProtective)
+        }
         FlattenStep::Done => None,
     }
 }
 
 fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
-    let waits = matches!(step, FlattenStep::ClosePositions | FlattenStep::AwaitCancels);
+    let waits =
+        matches!(step, FlattenStep::ClosePositions | FlattenStep::AwaitCancels | FlattenStep::CancelProtective);
     let again = flatten.step == step && waits && flatten.step_since.plus(ROUND_EVERY) <= turn.now;
     let mut flatten = Flatten {
         step,
@@ -105,6 +110,7 @@ fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
             for no in left {
                 wish_cancel(turn, no, "flatten");
             }
+            tell_when_stuck(turn, &flatten);
         }
         FlattenStep::Done => {
             clear(turn, AlertKind::FlattenIncomplete, "session");
@@ -140,8 +146,11 @@ fn tell_when_stuck(turn: &mut Turn, flatten: &Flatten) {
         let waits = turn.state().targets.get(&position.id).and_then(|target| target.waits_for.as_deref());
         waits.map_or_else(|| position.key.to_string(), |waits| format!("{} (waits for {waits})", position.key))
     });
-    let entries = turn.state().orders.working().filter(|order| !order.reduces());
-    let left: Vec<String> = open.chain(entries.map(|order| format!("entry {} ({})", order.no, order.state))).collect();
+    let closed = turn.state().positions.open_count() == 0;
+    let orders = turn.state().orders.working().filter(|order| closed || !order.reduces());
+    let word = |order: &Order| if order.reduces() { "order" } else { "entry" };
+    let orders = orders.map(|order| format!("{} {} ({})", word(order), order.no, order.state));
+    let left: Vec<String> = open.chain(orders).collect();
     let message =
         format!("flatten is not at zero after {} rounds: {} left; it goes on trying", flatten.rounds, left.join(", "));
     raise(turn, NewAlert::holds(AlertKind::FlattenIncomplete, "session", Severity::Critical, message));

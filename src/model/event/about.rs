@@ -18,6 +18,7 @@ impl Event {
                 | Self::CallHeldBack { .. }
                 | Self::ChoreMoved { .. }
                 | Self::LookupMoved { .. }
+                | Self::OrderMissed { .. }
                 | Self::OrderLeft { .. }
                 | Self::ExitHeld { .. }
                 | Self::ExitReleased { .. }
@@ -44,6 +45,7 @@ impl Event {
             | Self::OrderRetrying { no, .. }
             | Self::OrderLost { no, .. }
             | Self::OrderReported { no, .. }
+            | Self::OrderSettled { no, .. }
             | Self::OrderCancelWanted { no, .. }
             | Self::OrderCancelSent { no, .. }
             | Self::OrderCancelFailed { no, .. }
@@ -69,6 +71,7 @@ pub(in crate::model) fn state_after(event: &Event, order: &Order) -> Option<Orde
         }
         Event::OrderCancelled { .. } => OrderState::Cancelled,
         Event::OrderFailed { .. } => OrderState::Failed,
+        Event::OrderSettled { end, .. } => (*end)?,
         Event::Filled { fill } => {
             let filled = order.filled_contracts + fill.contracts;
             if filled >= order.contracts {
