@@ -16,10 +16,10 @@ pub use record::{Account, Record};
 use super::{
     Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, Chore, ChoreState, ClientOrderId, ClockOffset,
     CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill, Flatten,
-    Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position, PositionId, PositionKey,
-    PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity, Signal,
-    SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueEnd, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
-    VenueView,
+    Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position, PositionId,
+    PositionKey, PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity,
+    Signal, SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueEnd, VenueFigures, VenueOrderId,
+    VenuePositionId, VenueTime, VenueView,
 };
 
 /// What happened.

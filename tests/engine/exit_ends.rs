@@ -119,17 +119,17 @@ fn an_exit_that_ended_in_part_and_whose_fills_never_come_is_settled_at_the_deadl
     bench.accept(no);
     forget_placed(&mut bench);
     bench.push_order(no, VenueOrderState::Cancelled, "60", 3);
-    let version = told(&bench, "40", None, 2);
-    bench.push(Push::Position(version.clone()));
+    let forty = told(&bench, "40", None, 2);
+    bench.push(Push::Position(forty.clone()));
     // What is not known to be closed is closed at once: 40 are left, by the exchange's count.
-    let early = serve(&mut bench, secs(5), &[version.clone()], Some((no, VenueOrderState::Cancelled, "60")));
+    let early = serve(&mut bench, secs(5), std::slice::from_ref(&forty), Some((no, VenueOrderState::Cancelled, "60")));
     assert_eq!(sizes(&early), ["40"], "not what the exchange counts as closed");
     let second = placed(&early)[0].0;
     bench.accept(second);
     bench.push_order(second, VenueOrderState::Cancelled, "10", 3);
     let thirty = told(&bench, "30", None, 3);
     bench.push(Push::Position(thirty.clone()));
-    serve(&mut bench, secs(40), &[thirty.clone()], None);
+    serve(&mut bench, secs(40), std::slice::from_ref(&thirty), None);
     assert!(!bench.order(no).is_working(), "{:?}", bench.order(no));
     assert!(bench.order(no).note.as_ref().unwrap().contains("60 of 100"), "{:?}", bench.order(no).note);
     assert!(!bench.order(second).is_working(), "{:?}", bench.order(second));
@@ -139,7 +139,8 @@ fn an_exit_that_ended_in_part_and_whose_fills_never_come_is_settled_at_the_deadl
     assert!(stuck.iter().any(|alert| alert.message.contains("are not known")), "{stuck:?}");
     // And the late fills count once: what they cost, not their size.
     let fill = bench.fill_of(no, "60", "50100");
-    let fill = perpdeck::model::FillReport { at: venue(bench.now.minus(secs(40))), profit: Some(Usdt(d("0.6"))), ..fill };
+    let fill =
+        perpdeck::model::FillReport { at: venue(bench.now.minus(secs(40))), profit: Some(Usdt(d("0.6"))), ..fill };
     let day = bench.state().equity.day_realised;
     bench.push(Push::Fill(fill.clone()));
     bench.push(Push::Fill(fill));
@@ -189,7 +190,12 @@ fn a_flatten_whose_last_order_lacks_its_fills_ends_and_tells_when_it_cannot() {
     bench.push_order(no, VenueOrderState::Filled, "100", 3);
     serve(&mut bench, secs(60), &[], Some((no, VenueOrderState::Filled, "100")));
     let status = bench.command_status("f");
-    assert!(matches!(status, CommandStatus::Done { .. }), "{status:?} {:?} {:?}", bench.order(no), bench.state().venue_positions);
+    assert!(
+        matches!(status, CommandStatus::Done { .. }),
+        "{status:?} {:?} {:?}",
+        bench.order(no),
+        bench.state().venue_positions
+    );
 }
 
 #[test]
@@ -225,7 +231,14 @@ fn what_another_s_order_holds_is_left_out_and_said() {
     let asked = serve(&mut bench, secs(5), &[left], None);
     assert!(placed(&asked).is_empty(), "{:?}", sizes(&asked));
     let target = bench.state().target(&key("BTC_USDT", Side::Long)).unwrap();
-    assert!(target.waits_for.as_ref().unwrap_or_else(|| panic!("{target:?} {:?}", bench.order(no))).contains("40 contracts"), "{target:?}");
+    assert!(
+        target
+            .waits_for
+            .as_ref()
+            .unwrap_or_else(|| panic!("{target:?} {:?}", bench.order(no)))
+            .contains("40 contracts"),
+        "{target:?}"
+    );
     // The other's order goes: the rest follows at once.
     let free = told(&bench, "40", Some("0"), 4);
     bench.push(Push::Position(free));

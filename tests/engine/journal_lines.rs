@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, Chore, ChoreState, ClockOffset, CloseCause,
     Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, ExitStyle, Flatten, FlattenStep, Identity,
-    Incarnation, LinkState, LiquidationWatch, OrderNo, OrderState, Phase, PositionId, PositionMode, Price, Purpose, Qty, Record,
-    Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target, TargetEnd, Usdt, VenueEnd,
-    VenueFigures, VenueOrderState, VenuePositionId, VenueTime, VenueView,
+    Incarnation, LinkState, LiquidationWatch, OrderNo, OrderState, Phase, PositionId, PositionMode, Price, Purpose,
+    Qty, Record, Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target, TargetEnd, Usdt,
+    VenueEnd, VenueFigures, VenueOrderState, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;

@@ -135,7 +135,10 @@ fn a_position_that_shrinks_makes_its_resting_exits_smaller_and_one_that_is_gone_
     bench.pass_quoted(secs(2));
     let again = placed(&bench.asked_so_far);
     assert_eq!(again.len(), 1, "{again:?}");
-    assert_eq!((again[0].2.contracts, again[0].2.order_type), (Contracts(d("20")), OrderType::Limit(Price(d("52000")))));
+    assert_eq!(
+        (again[0].2.contracts, again[0].2.order_type),
+        (Contracts(d("20")), OrderType::Limit(Price(d("52000"))))
+    );
     bench.accept(again[0].0);
     // Gone: nothing of it rests on, to close what is opened later.
     let fill = bench.foreign_fill("BTC_USDT", close, "70", "50000", perpdeck::model::Category::Adl);

@@ -364,5 +364,10 @@ fn after_a_restart_the_proof_counts_from_the_start_and_takes_twelve_seconds() {
     assert_eq!(placements(&early, no), 0, "it may have left just before the end");
     assert_eq!(again.state_of(no), OrderState::Unknown);
     again.pass_absent(secs(3));
-    assert_ne!(again.state_of(no), OrderState::Unknown, "resolved {} s after the start", again.now.since(started).as_secs());
+    assert_ne!(
+        again.state_of(no),
+        OrderState::Unknown,
+        "resolved {} s after the start",
+        again.now.since(started).as_secs()
+    );
 }

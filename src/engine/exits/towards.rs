@@ -8,11 +8,11 @@ use super::reaction::react;
 use super::signal::release_held;
 use crate::engine::alerting::clear;
 use crate::engine::live_order_manager::{self as orders, Draft};
-use crate::engine::{chores, pace};
 use crate::engine::turn::Turn;
+use crate::engine::{chores, pace};
 use crate::model::{
-    AlertKind, Chore, CloseCause, Contracts, Decimal, Event, ExitStyle, Intent, OrderNo, OrderState, OrderType, PositionId,
-    PositionKey, Purpose, SessionState, SessionTime, SignalId, StrategyId, Target, TargetEnd,
+    AlertKind, Chore, CloseCause, Contracts, Decimal, Event, ExitStyle, Intent, OrderNo, OrderState, OrderType,
+    PositionId, PositionKey, Purpose, SessionState, SessionTime, SignalId, StrategyId, Target, TargetEnd,
 };
 
 /// How often the exchange is asked whether what another's order holds is free.

@@ -88,10 +88,9 @@ pub(super) fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
         (Some(_), OrderState::Unknown) if proven => {
             fail(turn, order, "the exchange accepted it and knows it no longer");
         }
-        (_, OrderState::Unknown) => {}
+        (None, _) | (Some(_), OrderState::Unknown) => {}
         (Some(_), _) => {
             turn.emit(Event::OrderLost { no: order.no, error: "the exchange does not list it any more".to_owned() });
         }
-        (None, _) => {}
     }
 }

@@ -66,7 +66,9 @@ pub(super) fn renew(turn: &mut Turn, order: &Order, refusal: Refusal, message: &
     let parts: Vec<Contracts> = half.map_or_else(|| vec![left], |half| vec![left - half, half]);
     let refusals = refusals(turn, order);
     for contracts in parts {
-        let Some(quantity) = turn.state().contracts.get(&key.symbol).map(|spec| spec.quantity(contracts)) else { return };
+        let Some(quantity) = turn.state().contracts.get(&key.symbol).map(|spec| spec.quantity(contracts)) else {
+            return;
+        };
         let draft = Draft {
             signal_id: order.signal_id.clone(),
             strategy: order.strategy.clone(),
@@ -98,8 +100,9 @@ pub(super) fn rests(turn: &mut Turn, order: &Order) {
 /// Why it cannot go out now: what the exchange lets us close does not hold it.
 pub(super) fn waits(turn: &Turn, order: &Order) -> Option<String> {
     let closable = exits::closable(turn, &order.position_key()) + order.open_contracts();
-    (closable < order.contracts)
-        .then(|| format!("{closable} contracts of {} can be closed now, it holds {}", order.position_key(), order.contracts))
+    (closable < order.contracts).then(|| {
+        format!("{closable} contracts of {} can be closed now, it holds {}", order.position_key(), order.contracts)
+    })
 }
 
 /// Its time came and it cannot go out: looked at again later.
@@ -124,7 +127,7 @@ pub(in crate::engine) fn fit(turn: &mut Turn) {
 
 fn fit_one(turn: &mut Turn, key: &PositionKey) {
     let held = turn.state().positions.get(key).map_or(Contracts::ZERO, |position| position.contracts);
-    let told = turn.state().venue_positions.get(key).is_some();
+    let told = turn.state().venue_positions.contains_key(key);
     let mut left = held;
     let mut over: Vec<OrderNo> = Vec::new();
     for order in of_leg(turn, key) {

@@ -34,11 +34,10 @@ pub(in crate::engine) fn attempt(turn: &mut Turn, no: OrderNo) {
         return;
     }
     if let Admission::HeldBack { why } = circuit_breaker::admit(turn, class_of(&order)) {
-        return if resting::stands(turn, &order) {
-            resting::later(turn, &order, &why)
-        } else {
-            fail(turn, &order, &why)
-        };
+        if resting::stands(turn, &order) {
+            return resting::later(turn, &order, &why);
+        }
+        return fail(turn, &order, &why);
     }
     let attempt = order.attempts.saturating_add(1);
     let place = Box::new(placement(&order));

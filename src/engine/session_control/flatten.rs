@@ -8,8 +8,8 @@ use crate::engine::live_order_manager::{wish_cancel, wish_cancel_entries};
 use crate::engine::turn::Turn;
 use crate::engine::{chores, exits};
 use crate::model::{
-    AlertKind, Chore, CommandId, Control, Event, Flatten, FlattenStep, Order, OrderNo, Position, PositionKey, Purpose,
-    Severity,
+    AlertKey, AlertKind, Chore, CommandId, Control, Event, Flatten, FlattenStep, Order, OrderNo, Position, PositionKey,
+    Purpose, Severity,
 };
 
 /// Rounds of closing after which an operator is told that it does not get to zero.
@@ -36,7 +36,7 @@ pub(super) fn advance(turn: &mut Turn) {
     // Each pass takes one step; the plan is short, and a pass without a step ends it.
     for _ in 0..=FlattenStep::PLAN.len() {
         let Some(flatten) = turn.state().flatten.clone() else { return };
-        let Some(next) = next_step(turn, &flatten) else { return };
+        let Some(next) = next_step(turn, &flatten) else { return tell_unverified(turn, &flatten) };
         enter(turn, &flatten, next);
     }
 }
@@ -56,7 +56,7 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
             (waited || state.positions.open().any(is_new)).then_some(FlattenStep::ClosePositions)
         }
         // What an entry filled meanwhile is closed too.
-        FlattenStep::AwaitCancels if open > 0 => Some(FlattenStep::ClosePositions),
+        FlattenStep::AwaitCancels | FlattenStep::CancelProtective if open > 0 => Some(FlattenStep::ClosePositions),
         FlattenStep::AwaitCancels if state.orders.working_entries() == 0 => Some(FlattenStep::VerifyZero),
         FlattenStep::AwaitCancels => {
             (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::AwaitCancels)
@@ -71,7 +71,6 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
                 _ => Some(FlattenStep::ClosePositions),
             }
         }
-        FlattenStep::CancelProtective if open > 0 => Some(FlattenStep::ClosePositions),
         FlattenStep::CancelProtective if state.orders.working_count() == 0 => Some(FlattenStep::Done),
         FlattenStep::CancelProtective => {
             (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::CancelProtective)
@@ -81,8 +80,7 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
 }
 
 fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
-    let waits =
-        matches!(step, FlattenStep::ClosePositions | FlattenStep::AwaitCancels | FlattenStep::CancelProtective);
+    let waits = matches!(step, FlattenStep::ClosePositions | FlattenStep::AwaitCancels | FlattenStep::CancelProtective);
     let again = flatten.step == step && waits && flatten.step_since.plus(ROUND_EVERY) <= turn.now;
     let mut flatten = Flatten {
         step,
@@ -136,6 +134,17 @@ fn close_each(turn: &mut Turn, flatten: &Flatten) {
 fn closes(turn: &Turn) -> Vec<(PositionKey, OrderNo)> {
     let working = turn.state().orders.working();
     working.filter(|order| order.purpose == Purpose::Flatten).map(|order| (order.position_key(), order.no)).collect()
+}
+
+/// The exchange does not say that nothing is held: a person is told.
+fn tell_unverified(turn: &mut Turn, flatten: &Flatten) {
+    let patience = ROUND_EVERY.saturating_mul(TOLD_AFTER_ROUNDS);
+    let key = AlertKey { kind: AlertKind::FlattenIncomplete, subject: "session".to_owned() };
+    let waits = flatten.step == FlattenStep::VerifyZero && flatten.step_since.plus(patience) <= turn.now;
+    if waits && turn.state().alerts.active(&key).is_none() {
+        let message = "flatten: nothing is held here, and the exchange has not said so yet; it is asked on";
+        raise(turn, NewAlert::holds(AlertKind::FlattenIncomplete, "session", Severity::Critical, message));
+    }
 }
 
 fn tell_when_stuck(turn: &mut Turn, flatten: &Flatten) {
