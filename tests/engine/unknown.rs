@@ -289,7 +289,9 @@ fn an_unknown_entry_of_a_leg_that_is_being_closed_is_not_sent_again() {
     bench.lose(no);
     bench.looked_up(no, None);
     let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
-    bench.accept(exit);
+    // Refused, and tried again in a minute: no other order is in question meanwhile.
+    let error = error(perpdeck::model::ErrorClass::Fatal, false, "no such contract");
+    bench.refuse(exit, perpdeck::model::CallError { refusal: perpdeck::model::Refusal::ContractUnknown, ..error });
     let asked = bench.pass_absent(secs(20));
     assert_eq!(placements(&asked, no), 0, "it would open again what is being closed");
     assert_eq!(bench.state_of(no), OrderState::Failed);
