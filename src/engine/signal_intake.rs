@@ -33,12 +33,23 @@ pub(super) fn on_signal(turn: &mut Turn, raw: &RawSignal) {
     if let Some(reason) = wrong_time(turn, &signal) {
         return decide(turn, signal, rejected(reason), None, None);
     }
+    if raw.is_emergency() && raw.price.is_some() {
+        price_ignored(turn, raw, &signal);
+    }
     match signal.kind {
         SignalKind::Note => decide(turn, signal, SignalOutcome::Recorded, None, None),
         SignalKind::CancelEntry => cancel_entry(turn, signal),
         SignalKind::Entry => orders::enter(turn, signal),
         SignalKind::PartialExit | SignalKind::FullExit => exits::exit(turn, signal),
     }
+}
+
+/// An emergency exit with a price closes at market, and says so.
+fn price_ignored(turn: &mut Turn, raw: &RawSignal, signal: &Signal) {
+    let price = cut(raw.price.as_deref().unwrap_or_default());
+    let message = format!("emergency exit {}: its price {price} is ignored, it closes at market", signal.id);
+    let alert = NewAlert::happened(AlertKind::SignalRefused, "price of an emergency exit", Severity::Warning, message);
+    raise(turn, alert.detail("signal_id", &signal.id).symbol(&signal.symbol));
 }
 
 /// Records what became of a signal.

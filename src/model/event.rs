@@ -16,10 +16,10 @@ pub use record::{Account, Record};
 use super::{
     Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, CallGroup, Chore, ChoreState, ClientOrderId,
     ClockOffset, CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill,
-    Flatten, Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, Phase, Position, PositionId,
-    PositionKey, PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo, SessionTime, Severity,
-    Signal, SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueFigures, VenueOrderId, VenuePositionId,
-    VenueTime, VenueView,
+    Flatten, Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position,
+    PositionId, PositionKey, PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo,
+    SessionTime, Severity, Signal, SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueEnd, VenueFigures,
+    VenueOrderId, VenuePositionId, VenueTime, VenueView,
 };
 
 /// What happened.
@@ -174,6 +174,20 @@ pub enum Event {
         version: u64,
         /// Contracts filled, by the report.
         venue_filled: Contracts,
+        /// How the exchange ended it, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<Box<VenueEnd>>,
+    },
+    /// Its position took the exchange's count of it, at the deadline, without the fills.
+    OrderSettled {
+        /// Which.
+        no: OrderNo,
+        /// Contracts filled, by that count.
+        contracts: Contracts,
+        /// How it ended, if the exchange has ended it.
+        end: Option<OrderState>,
+        /// For people.
+        note: String,
     },
     /// A cancel is wanted.
     OrderCancelWanted {
@@ -534,6 +548,13 @@ pub enum Event {
         no: OrderNo,
         /// Since when the question is out.
         asked_at: Option<SessionTime>,
+    },
+    /// The exchange answered that it knows no such order: the first time since it was last known there.
+    OrderMissed {
+        /// Which.
+        no: OrderNo,
+        /// When the question left.
+        asked_at: SessionTime,
     },
     /// A price jumped, or is believed again (`None`).
     PriceDoubted {

@@ -46,7 +46,7 @@ pub use money::{
     Contracts, Decimal, MAX_INPUT, Price, Qty, Usdt, add, div, exact, in_bounds, mul, round_down, round_up, scientific,
     sub,
 };
-pub use order::{CancelWish, Order, OrderState, OrderType, Purpose};
+pub use order::{CancelWish, Order, OrderState, OrderType, Purpose, VenueEnd};
 pub use past::{
     PastCell, PastColumn, PastError, PastFrom, PastKind, PastPage, PastPlace, PastQuery, PastReader, PastRow, PastSort,
     PastTable,

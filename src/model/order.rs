@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, PositionKey, PositionMode, Price, Qty, SessionTime,
-    SignalId, StrategyId, Symbol, Usdt, VenueOrderId, VenuePositionId, div, mul,
+    ClientOrderId, Contracts, Decimal, Intent, MarginMode, OrderNo, PositionKey, PositionMode, Price, Qty, Refusal,
+    SessionTime, SignalId, StrategyId, Symbol, Usdt, VenueOrderId, VenueOrderState, VenuePositionId, div, mul,
 };
 
 /// Where an order stands.
@@ -163,6 +163,19 @@ pub struct CancelWish {
     pub last_error: Option<String>,
 }
 
+/// How the exchange ended an order, kept while fills that it counts are not told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueEnd {
+    /// Filled, cancelled or refused.
+    pub state: VenueOrderState,
+    /// Why, in our words.
+    pub refusal: Refusal,
+    /// Why, for people.
+    pub reason: String,
+    /// Since when that is known here.
+    pub since: SessionTime,
+}
+
 /// An order of this session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -217,8 +230,20 @@ pub struct Order {
     /// Contracts that the exchange says are filled; above `filled_contracts` while fills are on
     /// their way.
     pub venue_filled: Contracts,
+    /// When the exchange last said that more is filled than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_at: Option<SessionTime>,
     /// Version of the exchange's last report.
     pub venue_version: u64,
+    /// How the exchange ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue_end: Option<Box<VenueEnd>>,
+    /// Contracts that a position took at the exchange's word, before their fills were told.
+    #[serde(default)]
+    pub settled: Contracts,
+    /// The first order of the resting exit that it renews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renews: Option<OrderNo>,
     /// How often it was sent.
     pub attempts: u32,
     /// When the next attempt is due, while pending.
@@ -281,9 +306,32 @@ impl Order {
         Some(mul(worse, Decimal::ONE_HUNDRED))
     }
 
+    /// Contracts that may still fill, by the exchange's word: none once it has ended the order.
+    pub fn open_contracts(&self) -> Contracts {
+        if self.venue_end.is_some() {
+            return Contracts::ZERO;
+        }
+        (self.contracts - self.filled_contracts.max(self.venue_filled)).max(Contracts::ZERO)
+    }
+
+    /// Contracts that the exchange counts as filled, and that no position here holds yet.
+    pub fn untold_contracts(&self) -> Contracts {
+        (self.venue_filled - self.filled_contracts.max(self.settled)).max(Contracts::ZERO)
+    }
+
+    /// When the exchange's count of it, or its end there, was last news here.
+    pub fn told_at(&self) -> Option<SessionTime> {
+        self.venue_end.as_ref().map(|end| end.since).max(self.counted_at)
+    }
+
     /// Whether the exchange reported fills that have not arrived one by one.
     pub fn has_unsettled_fills(&self) -> bool {
-        self.venue_filled > self.filled_contracts
+        self.untold_contracts().is_positive()
+    }
+
+    /// Whether its next fill is one that a position took at the exchange's word already.
+    pub fn next_fill_is_settled(&self) -> bool {
+        self.filled_contracts < self.settled
     }
 
     /// Whether it may have filled without the fills being known here.

@@ -205,7 +205,8 @@ impl RawSignal {
             symbol: Symbol::new(&self.symbol)?,
             side: self.side(kind)?,
             amount: self.amount(kind)?,
-            price: price("price", self.price.as_ref())?,
+            // An emergency waits for no price.
+            price: price("price", self.price.as_ref().filter(|_| !self.is_emergency()))?,
             stop_loss: price("stop_loss", self.stop_loss.as_ref())?,
             take_profit: price("take_profit", self.take_profit.as_ref())?,
             strategy: match &self.strategy {
@@ -224,6 +225,11 @@ impl RawSignal {
             made_at: self.timestamp.map_or(now, SessionTime::from_millis),
             indicator_values: self.indicator_values.clone(),
         })
+    }
+
+    /// Whether it is an emergency exit: at market, whatever price it names.
+    pub fn is_emergency(&self) -> bool {
+        matches!(self.signal_type.as_str(), "EMERGENCY_EXIT" | "EMERGENCY")
     }
 
     fn side(&self, kind: SignalKind) -> Result<Option<Side>, SignalError> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Contracts, PositionId, PositionKey, Purpose, Refusal, SessionTime, SignalId, StrategyId};
+use super::{Contracts, Decimal, PositionId, PositionKey, Purpose, Refusal, SessionTime, SignalId, StrategyId};
 
 /// How the next order of a target goes out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,9 +13,11 @@ pub enum ExitStyle {
     /// At market.
     #[default]
     Market,
-    /// As an immediate-or-cancel limit order on our side of the liquidation price: the exchange refused
-    /// a market order whose fill would lie beyond it.
+    /// As an immediate-or-cancel limit order on our side of the liquidation price: a market order found
+    /// nobody, or may not be sent now.
     ImmediateOrCancel,
+    /// The same, until the distance to the liquidation price allows a market order again.
+    InsideLiquidation,
 }
 
 /// A standing wish: this opening of a position, reduced to so many contracts. The engine works towards
@@ -44,10 +46,14 @@ pub struct Target {
     /// The exchange refused larger orders than this.
     #[serde(default)]
     pub part_max: Option<Contracts>,
+    /// The largest distance to the liquidation price, in percent of the mark price, at which a market
+    /// order was refused because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_within: Option<Decimal>,
     /// Why its last order was refused.
     #[serde(default)]
     pub refusal: Option<Refusal>,
-    /// How often in a row for that reason.
+    /// How often it was refused, whatever the reasons, since a contract was filled.
     #[serde(default)]
     pub refusals: u32,
     /// Not tried again before.

@@ -49,6 +49,7 @@ impl Outward {
             | Event::OrderReturned { no, .. }
             | Event::OrderLost { no, .. }
             | Event::OrderReported { no, .. }
+            | Event::OrderSettled { no, .. }
             | Event::OrderCancelWanted { no, .. }
             | Event::OrderCancelSent { no, .. }
             | Event::OrderCancelFailed { no, .. }

@@ -182,11 +182,14 @@ fn a_full_exit_works_when_resting_exits_hold_everything() {
     let resting = bench.resting_exit("ze1", "BTC_USDT", "sell", "100%", "51000");
     assert_eq!(bench.signal("e1", "E1", "BTC_USDT", "sell", ""), SignalOutcome::Cancelling { order: resting });
     assert_eq!(bench.cancelled().len(), 1);
+    bench.asked_so_far.clear();
     bench.push_order(resting, VenueOrderState::Cancelled, "25", 2);
     bench.fill(resting, "25", "51000");
     let report = bench.report(resting, VenueOrderState::Cancelled, "25", 2);
     bench.push(Push::Order(report));
-    assert_eq!(bench.placed()[0].2.contracts, Contracts(d("75")));
+    let sent = placed(&bench.asked_so_far);
+    assert_eq!(sent.len(), 1, "at once, by the exchange's count, and not again when the fill comes");
+    assert_eq!(sent[0].2.contracts, Contracts(d("75")));
 }
 
 #[test]

@@ -36,9 +36,8 @@ fn paced(bench: Bench, placements: usize) -> Bench {
 fn fill_what_leaves(bench: &mut Bench, time: Duration) {
     let end = bench.now.plus(time);
     while bench.now < end {
-        bench.asked_so_far.clear();
         bench.pass_quoted(Duration::from_millis(100));
-        for (no, _, place) in placed(&bench.asked_so_far.clone()) {
+        for (no, _, place) in placed(&std::mem::take(&mut bench.asked_so_far)) {
             bench.accept(no);
             bench.fill(no, &place.contracts.to_string(), "50000");
         }
@@ -194,13 +193,14 @@ fn f5_beyond_liquidation_it_goes_out_as_a_limit_on_our_side_of_it() {
     bench.refuse(no, refused_as(ErrorClass::Fatal, Refusal::BeyondLiquidation));
     let again = placed(&bench.pass_quoted(secs(1)));
     assert_eq!(again[0].2.order_type, OrderType::ImmediateOrCancel(Price(d("49500.1"))));
-    // It finds nobody: it is repeated, the other way round in between.
+    // It finds nobody: it is repeated, at a limit made anew, as long as liquidation is so near.
     bench.accept(again[0].0);
     let mut report = bench.report(again[0].0, VenueOrderState::Cancelled, "0", 3);
     report.refusal = Refusal::RestCancelled;
     bench.push(Push::Order(report));
+    bench.quote("BTC_USDT", "50100");
     let third = placed(&bench.pass_quoted(secs(1)));
-    assert_eq!(third[0].2.order_type, OrderType::Market);
+    assert_eq!(third[0].2.order_type, OrderType::ImmediateOrCancel(Price(d("49500.1"))));
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, CallGroup, Chore, ChoreState, ClockOffset,
     CloseCause, Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, ExitStyle, Flatten, FlattenStep,
-    Identity, Incarnation, LinkState, LiquidationWatch, OrderNo, Phase, PositionId, PositionMode, Price, Purpose, Qty,
-    Record, Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target, TargetEnd, Usdt,
-    VenueFigures, VenuePositionId, VenueTime, VenueView,
+    Identity, Incarnation, LinkState, LiquidationWatch, OrderNo, OrderState, Phase, PositionId, PositionMode, Price,
+    Purpose, Qty, Record, Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target,
+    TargetEnd, Usdt, VenueEnd, VenueFigures, VenueOrderState, VenuePositionId, VenueTime, VenueView,
 };
 
 use crate::harness::*;
@@ -34,6 +34,7 @@ fn samples() -> Vec<Event> {
         signal_id: None,
         strategy: StrategyId::new("s").unwrap(),
         style: ExitStyle::ImmediateOrCancel,
+        refused_within: Some(d("1.5")),
         part_max: Some(Contracts(d("10"))),
         refusal: Some(Refusal::BeyondLiquidation),
         refusals: 3,
@@ -78,7 +79,19 @@ fn samples() -> Vec<Event> {
         Event::OrderRetrying { no, next_attempt_at: stamp, error: text() },
         Event::OrderReturned { no, next_attempt_at: stamp, error: text() },
         Event::OrderLost { no, error: text() },
-        Event::OrderReported { no, version: u64::MAX, venue_filled: Contracts(d("1.5")) },
+        Event::OrderReported { no, version: u64::MAX, venue_filled: Contracts(d("1.5")), end: None },
+        Event::OrderReported {
+            no,
+            version: 3,
+            venue_filled: Contracts(d("1.5")),
+            end: Some(Box::new(VenueEnd {
+                state: VenueOrderState::Cancelled,
+                refusal: Refusal::RestCancelled,
+                reason: text(),
+                since: stamp,
+            })),
+        },
+        Event::OrderSettled { no, contracts: Contracts(d("2")), end: Some(OrderState::Filled), note: text() },
         Event::OrderCancelWanted { no, by: text() },
         Event::OrderCancelSent { no, attempt: 2 },
         Event::OrderCancelFailed { no, error: text() },
@@ -164,6 +177,7 @@ fn samples() -> Vec<Event> {
         Event::CallHeldBack { class: CallClass::Entries },
         Event::ChoreMoved { chore: Chore::FetchFills, state: ChoreState { due: Some(stamp), ..Default::default() } },
         Event::LookupMoved { no, asked_at: None },
+        Event::OrderMissed { no, asked_at: stamp },
         Event::LinkMoved { link: LinkState::Down { reason: text(), attempt: 4 } },
         Event::ClockMeasured { offset: ClockOffset { offset_us: -5, round_trip_us: 9 } },
         Event::SilenceMoved { until: stamp, asked_by: text(), calls: CallGroup::Placements },
@@ -206,5 +220,5 @@ fn every_kind_of_event_survives_its_line() {
         kinds.insert(value["event"].as_str().unwrap().to_owned());
     }
     // As many kinds as model/event.rs has.
-    assert_eq!(kinds.len(), 77, "{kinds:?}");
+    assert_eq!(kinds.len(), 79, "{kinds:?}");
 }

@@ -20,6 +20,7 @@ mod cross_margin;
 mod evidence;
 #[path = "../common/exchange_clock.rs"]
 mod exchange_clock;
+mod exit_ends;
 mod exits;
 mod flatten;
 mod fold;
@@ -32,6 +33,7 @@ mod order_defects;
 mod orderings;
 mod orders;
 mod position_sync;
+mod priced_exits;
 mod prices;
 mod races;
 mod random;

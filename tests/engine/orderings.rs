@@ -7,7 +7,8 @@ use std::time::Duration;
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     AccountReport, CallError, CancelOutcome, Category, Contracts, Decimal, ErrorClass, FillId, FillReport, OrderNo,
-    OrderReport, PlaceOrder, PositionMode, PositionReport, Price, Push, Refusal, Side, Usdt, VenueOrderState,
+    OrderReport, PlaceOrder, PositionMode, PositionReport, Price, Push, Refusal, SessionTime, Side, Usdt,
+    VenueOrderState,
 };
 
 use crate::harness::*;
@@ -19,7 +20,7 @@ enum First {
     FillsUnanswered,
     /// It fills in part, the rest is cancelled; its answer is lost.
     FillsInPart,
-    /// It arrives after the second one.
+    /// It arrives after the second one, or seconds after it left.
     ArrivesLate,
     /// It never arrives.
     NeverArrives,
@@ -34,7 +35,7 @@ struct Venue {
     bench: Bench,
     held: Decimal,
     first: First,
-    late: Option<(OrderNo, PlaceOrder)>,
+    late: Option<(OrderNo, PlaceOrder, SessionTime)>,
     orders: BTreeMap<OrderNo, (PlaceOrder, Decimal)>,
     fills: Vec<FillReport>,
     queue: Vec<Message>,
@@ -76,7 +77,16 @@ impl Venue {
         self.fills.push(fill.clone());
         self.queue.push(Message::Push(Push::Fill(fill)));
         self.queue.push(Message::Push(Push::Order(self.report(no))));
+        let word = self.position();
+        self.queue.push(Message::Push(Push::Position(word)));
         true
+    }
+
+    /// The exchange's word on the position, with a version that grows.
+    fn position(&self) -> PositionReport {
+        let held = self.held.to_string();
+        let report = self.bench.position_report("BTC_USDT", Side::Long, &held, "50000", "34000", "166");
+        PositionReport { version: u64::try_from(self.fills.len()).unwrap() + 1, ..report }
     }
 
     fn report(&self, no: OrderNo) -> OrderReport {
@@ -112,7 +122,7 @@ impl Venue {
         if is_first {
             match self.first {
                 First::ArrivesLate => {
-                    self.late = Some((no, place));
+                    self.late = Some((no, place, self.bench.now));
                     return self.queue.push(answer(Err(reply_lost())));
                 }
                 First::FillsInPart => {
@@ -131,13 +141,17 @@ impl Venue {
             Err(CallError { refusal: Refusal::PositionGone, ..error(ErrorClass::Fatal, false, "position gone") })
         };
         self.queue.push(answer(result));
-        if let Some((no, place)) = self.late.take() {
+        if let Some((no, place, _)) = self.late.take() {
             // What closes nothing is refused there; its answer is lost all the same.
             self.execute(no, &place, Decimal::ONE);
         }
     }
 
     fn take_requests(&mut self) {
+        // On its way for five seconds at most: later its time stamp would be too old.
+        if let Some((no, place, _)) = self.late.take_if(|(.., left)| left.plus(secs(5)) <= self.bench.now) {
+            self.execute(no, &place, Decimal::ONE);
+        }
         for request in std::mem::take(&mut self.bench.asked_so_far) {
             let asked_at = self.bench.now;
             match request {
@@ -160,12 +174,8 @@ impl Venue {
                     self.queue.push(Message::Reply(Reply::OpenOrders { asked_at, result }));
                 }
                 Request::Positions => {
-                    let reports: Vec<PositionReport> = if self.held.is_zero() {
-                        Vec::new()
-                    } else {
-                        let held = self.held.to_string();
-                        vec![self.bench.position_report("BTC_USDT", Side::Long, &held, "50000", "34000", "166")]
-                    };
+                    let reports: Vec<PositionReport> =
+                        if self.held.is_zero() { Vec::new() } else { vec![self.position()] };
                     let account = AccountReport {
                         equity: Some(Usdt(d("10000"))),
                         available: Usdt(d("10000")),
@@ -243,15 +253,18 @@ fn i15_every_ordering_of_late_answers_ends_flat_and_turns_nothing_round() {
 
 #[test]
 fn i42_every_ordering_of_late_answers_leaves_what_a_partial_exit_was_to_leave() {
-    for first in [First::FillsUnanswered, First::FillsInPart, First::NeverArrives] {
-        for choices in 0..256 {
-            let mut venue = Venue::new(PositionMode::Hedge, first);
-            venue.run(choices, "60");
-            let what = format!("{first:?} {choices}");
-            assert_eq!(venue.held, d("60"), "{what}");
-            let held = venue.bench.position("BTC_USDT", Side::Long).unwrap().contracts;
-            assert_eq!(held, Contracts(d("60")), "{what}");
-            assert!(venue.bench.state().targets.is_empty(), "{what}");
+    for mode in [PositionMode::Hedge, PositionMode::OneWay] {
+        for first in [First::FillsUnanswered, First::FillsInPart, First::ArrivesLate, First::NeverArrives] {
+            for choices in 0..256 {
+                let mut venue = Venue::new(mode, first);
+                venue.run(choices, "60");
+                let what = format!("{mode:?} {first:?} {choices}");
+                assert_eq!(venue.held, d("60"), "{what}");
+                let held = venue.bench.position("BTC_USDT", Side::Long).unwrap().contracts;
+                assert_eq!(held, Contracts(d("60")), "{what}");
+                assert!(venue.bench.state().targets.is_empty(), "{what}");
+                venue.bench.check_replay();
+            }
         }
     }
 }

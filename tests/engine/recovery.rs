@@ -2,7 +2,7 @@
 
 use perpdeck::engine::{Engine, Input, Out, Reply, Request};
 use perpdeck::model::{
-    Action, Contracts, OrderState, Phase, PositionMode, RawSignal, Record, SessionState, Side, SignalOutcome,
+    Action, Contracts, OrderNo, OrderState, Phase, PositionMode, RawSignal, Record, SessionState, Side, SignalOutcome,
     VenueOrderState,
 };
 
@@ -327,4 +327,15 @@ fn a_start_by_a_clock_that_is_days_ahead_drops_no_fill() {
     let mut right = again.restarted();
     right.now = before.plus(secs(300));
     assert!(right.state().orders.fills_from() <= venue(before), "{:?}", right.state().orders.fills_from());
+}
+
+#[test]
+fn while_the_exchange_s_clock_is_not_known_many_orders_are_asked_for_one_by_one() {
+    let mut bench = Bench::ready();
+    let orders: Vec<OrderNo> = (0..6).map(|n| bench.enter(&format!("s{n}"), "BTC_USDT", "buy", "0.0001")).collect();
+    let mut again = bench.restarted();
+    // Nobody says what time it is there; lists of ended orders cannot be asked for without.
+    again.pass_absent(secs(40));
+    assert!(again.state().upkeep.link.clock.is_none());
+    assert_eq!(again.state().orders.unknown().count(), 0, "{orders:?}");
 }

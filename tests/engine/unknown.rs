@@ -56,6 +56,7 @@ fn an_entry_is_not_sent_again_when_its_signal_is_too_old() {
     let mut bench = Bench::ready();
     let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
     bench.lose(no);
+    bench.looked_up(no, None);
     bench.pass_quoted(secs(31));
     bench.looked_up(no, None);
     assert!(bench.placed().is_empty());
@@ -70,6 +71,7 @@ fn an_exit_whose_answer_was_lost_goes_out_anew_at_once_and_the_first_is_never_gi
     let no = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
     bench.lose(no);
     assert!(bench.asked(|request| matches!(request, Request::Positions)), "what is held is asked at once");
+    bench.looked_up(no, None);
     let again = placed(&bench.pass_quoted(secs(1)));
     assert_eq!(again.len(), 1, "a full close cannot turn the position");
     // Ten minutes without any answer, far beyond the order's time-out.
@@ -277,4 +279,97 @@ fn no_unknown_order_is_asked_for_more_than_once_at_a_time() {
     let asked = bench.pass_quoted(secs(20));
     assert_eq!(asked.iter().filter(|request| matches!(request, Request::Lookup { .. })).count(), 0);
     assert_eq!(bench.events(|event| matches!(event, Event::OrderLost { .. })).len(), 1);
+}
+
+#[test]
+fn an_unknown_entry_of_a_leg_that_is_being_closed_is_not_sent_again() {
+    let mut bench = Bench::ready();
+    bench.open_position("s0", "BTC_USDT", "buy", "0.01", "50000");
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    bench.lose(no);
+    bench.looked_up(no, None);
+    let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
+    // Refused, and tried again in a minute: no other order is in question meanwhile.
+    let error = error(perpdeck::model::ErrorClass::Fatal, false, "no such contract");
+    bench.refuse(exit, perpdeck::model::CallError { refusal: perpdeck::model::Refusal::ContractUnknown, ..error });
+    let asked = bench.pass_absent(secs(20));
+    assert_eq!(placements(&asked, no), 0, "it would open again what is being closed");
+    assert_eq!(bench.state_of(no), OrderState::Failed);
+    assert!(bench.order(no).note.as_ref().unwrap().contains("being closed"), "{:?}", bench.order(no).note);
+}
+
+#[test]
+fn an_unknown_entry_is_not_sent_again_into_another_position_mode_or_a_closed_market() {
+    for closed in [false, true] {
+        let mut bench = Bench::ready();
+        let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+        bench.lose(no);
+        bench.looked_up(no, None);
+        if closed {
+            let mut spec = contract("BTC_USDT");
+            spec.enabled = false;
+            bench.reply(Reply::Contracts { result: Ok(vec![spec]) });
+        } else {
+            bench.reply(Reply::PositionMode { result: Ok(perpdeck::model::PositionMode::OneWay) });
+        }
+        let asked = bench.pass_absent(secs(20));
+        assert_eq!(placements(&asked, no), 0);
+        assert_eq!(bench.state_of(no), OrderState::Failed);
+    }
+}
+
+#[test]
+fn one_empty_answer_is_no_proof_however_late_it_is() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    bench.lose(no);
+    bench.pass_quoted(secs(13));
+    bench.looked_up(no, None);
+    assert_eq!((placements(&bench.requests, no), bench.state_of(no)), (0, OrderState::Unknown));
+    // A second one that is as old as a list may lag proves no more.
+    bench.pass_quoted(secs(2));
+    bench.looked_up(no, None);
+    assert_eq!((placements(&bench.requests, no), bench.state_of(no)), (0, OrderState::Unknown));
+    bench.pass_quoted(secs(4));
+    bench.looked_up(no, None);
+    assert_eq!(placements(&bench.requests, no), 1);
+}
+
+#[test]
+fn an_answer_that_shows_it_makes_earlier_empty_ones_worthless() {
+    let mut bench = Bench::ready();
+    let no = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49900");
+    bench.now = bench.now.plus(secs(1));
+    bench.looked_up(no, None);
+    assert_eq!(bench.state_of(no), OrderState::Unknown);
+    let report = bench.report(no, VenueOrderState::Resting, "0", 1);
+    bench.looked_up(no, Some(report));
+    assert_eq!(bench.state_of(no), OrderState::Submitted);
+    bench.pass_quoted(secs(20));
+    bench.looked_up(no, None);
+    bench.pass_quoted(secs(13));
+    assert_eq!(bench.state_of(no), OrderState::Unknown);
+    bench.looked_up(no, None);
+    assert_eq!(bench.state_of(no), OrderState::Failed);
+}
+
+#[test]
+fn after_a_restart_the_proof_counts_from_the_start_and_takes_twelve_seconds() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    bench.now = bench.now.plus(secs(11));
+    let mut again = bench.restarted();
+    let started = again.now;
+    again.answer_restart(Vec::new());
+    again.looked_up(no, None);
+    let early = again.pass_absent(std::time::Duration::from_millis(11_900));
+    assert_eq!(placements(&early, no), 0, "it may have left just before the end");
+    assert_eq!(again.state_of(no), OrderState::Unknown);
+    again.pass_absent(secs(3));
+    assert_ne!(
+        again.state_of(no),
+        OrderState::Unknown,
+        "resolved {} s after the start",
+        again.now.since(started).as_secs()
+    );
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 #[path = "../common/exchange_clock.rs"]
-mod exchange_clock;
+pub mod exchange_clock;
 
 /// No condition of a test takes longer than this, however slow the machine.
 const PATIENCE: Duration = Duration::from_secs(90);

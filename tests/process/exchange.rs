@@ -3,8 +3,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::child::{Process, perpdeck};
 use super::ledger;
@@ -83,13 +86,31 @@ impl Exchange {
         rows.iter().filter(|row| row["endpoint"] == endpoint).map(|row| row["count"].as_u64().unwrap()).sum()
     }
 
+    /// What another client of the same account asks, signed.
+    pub fn by_hand(&self, path: &str, body: &Value) -> Value {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let time = (i64::try_from(since).unwrap() + super::child::exchange_clock::ahead_ms()).to_string();
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).unwrap();
+        mac.update(format!("{}{time}{body}", self.key).as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let headers = format!("ApiKey: {}\r\nRequest-Time: {time}\r\nSignature: {signature}\r\n", self.key);
+        let answer = self.ask_with("POST", path, &headers, &body);
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        self.ask_with(method, path, "", body)
+    }
+
+    fn ask_with(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
         let address = self.rest.trim_start_matches("http://").trim_end_matches('/');
         let mut stream = TcpStream::connect(address).expect("the exchange listens");
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         )
         .unwrap();

@@ -66,6 +66,36 @@ fn an_exit_outlives_every_kind_of_refusal_and_keeps_a_civil_pace() {
     }
 }
 
+#[test]
+fn what_another_client_s_order_holds_is_left_until_it_is_free() {
+    let home = tempfile::tempdir().unwrap();
+    let exchange = Exchange::start(home.path(), &[]);
+    let mut session = exchange.session(home.path(), &[]);
+    session.event("ready").expect("ready");
+    assert!(session.tell(&signal("in", "S1", "BTC_USDT", "buy", "0.002")));
+    let filled = session.event("order_filled").expect("an entry that fills");
+    let price: f64 = filled["filled_price"].as_str().unwrap().parse().unwrap();
+    let held: u32 = exchange.held("BTC_USDT").parse().unwrap();
+    let hand = json!({"symbol": "BTC_USDT", "price": (price * 1.03).round(), "vol": held - 1, "side": 4, "type": 1,
+        "openType": 1, "leverage": 20});
+    let placed = exchange.by_hand("/api/v1/private/order/create", &hand);
+    assert_eq!(placed["success"], true, "{placed}");
+    assert!(session.tell(&signal("out", "E1", "BTC_USDT", "sell", "")));
+    let left = (held - 1).to_string();
+    assert!(session.until(|line| line["event"] == "fill" && line["effect"] == "close").is_some(), "what is free goes");
+    assert_eq!(exchange.held("BTC_USDT"), left);
+    let closed = session.until_within(Duration::from_secs(5), |line| line["event"] == "position_closed");
+    assert!(closed.is_none());
+    let sent = exchange.seen("place_close");
+    assert!(sent <= 12, "{sent} closes");
+    let id = placed["data"]["orderId"].clone();
+    let id = if id.is_null() { placed["data"].clone() } else { id };
+    let cancelled = exchange.by_hand("/api/v1/private/order/cancel", &json!([id]));
+    assert_eq!(cancelled["success"], true, "{cancelled}");
+    session.event("position_closed").expect("the rest goes as soon as it is free");
+    assert_eq!(exchange.held("BTC_USDT"), "0");
+}
+
 fn is_sent(line: &Value) -> bool {
     line["step"] == "sent" && line["effect"] == "open"
 }

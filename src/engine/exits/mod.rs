@@ -12,5 +12,7 @@ mod signal;
 mod towards;
 
 pub(super) use fresh::on_positions_told;
+pub(super) use next::closable;
+pub(super) use reaction::on_filled;
 pub(super) use signal::{exit, is_held};
 pub(super) use towards::{advance, leg_is_free, set_flat, wakeup, withdraw};

@@ -101,6 +101,7 @@ fn outcome(turn: &Turn, signal: &Signal, key: &PositionKey, to: Contracts, purpo
         strategy: signal.strategy.clone(),
         style: known.map_or(ExitStyle::Market, |known| known.style),
         part_max: known.and_then(|known| known.part_max),
+        refused_within: known.and_then(|known| known.refused_within),
         refusal: None,
         refusals: 0,
         next_try_at: None,
@@ -222,6 +223,7 @@ fn rest(
         decision_price: price,
         stop_loss: None,
         take_profit: None,
+        renews: None,
     };
     decide(turn, signal, outcome, None, price);
     let no = orders::create(turn, draft);

@@ -1,17 +1,22 @@
 //! Targets: set, merged, worked towards, ended.
 
+use std::time::Duration;
+
 use super::fresh;
 use super::next::{Next, next};
 use super::reaction::react;
 use super::signal::release_held;
 use crate::engine::alerting::clear;
 use crate::engine::live_order_manager::{self as orders, Draft};
-use crate::engine::pace;
 use crate::engine::turn::Turn;
+use crate::engine::{chores, pace};
 use crate::model::{
-    AlertKind, CloseCause, Contracts, Decimal, Event, ExitStyle, Intent, OrderNo, OrderState, OrderType, PositionId,
-    PositionKey, Purpose, SessionState, SessionTime, SignalId, StrategyId, Target, TargetEnd,
+    AlertKind, Chore, CloseCause, Contracts, Decimal, Event, ExitStyle, Intent, OrderNo, OrderState, OrderType,
+    PositionId, PositionKey, Purpose, SessionState, SessionTime, SignalId, StrategyId, Target, TargetEnd,
 };
+
+/// How often the exchange is asked whether what another's order holds is free.
+const ASKED_AGAIN: Duration = Duration::from_secs(2);
 
 /// Who wants a target, and why.
 pub(super) struct Wish {
@@ -53,7 +58,8 @@ fn record(turn: &mut Turn, key: &PositionKey, to: Contracts, wish: Wish) -> Opti
         signal_id: wish.signal_id,
         strategy: wish.strategy,
         style: known.as_ref().map_or(ExitStyle::Market, |known| known.style),
-        part_max: known.and_then(|known| known.part_max),
+        part_max: known.as_ref().and_then(|known| known.part_max),
+        refused_within: known.and_then(|known| known.refused_within),
         refusal: None,
         refusals: 0,
         next_try_at: None,
@@ -132,6 +138,11 @@ pub(super) fn work(turn: &mut Turn, position: PositionId) {
             Next::Reached => return ended(turn, &target),
             Next::OnItsWay => return waits(turn, &target, None),
             Next::Waits(what) => return waits(turn, &target, Some(what)),
+            Next::Frozen(contracts) => {
+                chores::due_in(turn, Chore::SyncPositions, ASKED_AGAIN);
+                let what = format!("{contracts} contracts of {} that an order which is not ours holds", target.key);
+                return waits(turn, &target, Some(what));
+            }
             Next::Order(..) if !fresh::may_go_on(turn) => {
                 return waits(turn, &target, Some("the exchange to say what is held".to_owned()));
             }
@@ -179,6 +190,7 @@ fn place(turn: &mut Turn, target: &Target, contracts: Contracts, order_type: Ord
         decision_price: turn.mark(&target.key.symbol),
         stop_loss: None,
         take_profit: None,
+        renews: None,
     };
     let no = orders::create(turn, draft);
     orders::attempt(turn, no);

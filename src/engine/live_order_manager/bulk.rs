@@ -20,6 +20,8 @@ const FAILURES: u32 = 3;
 const OVERLAP: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long a start gives what exits need the whole of the read limit.
 const AFTER_THE_START: std::time::Duration = std::time::Duration::from_secs(2);
+/// So long after a start the lists wait for the exchange's clock; then the orders are looked up one by one.
+const CLOCK_AWAITED: std::time::Duration = std::time::Duration::from_secs(10);
 /// Looked again so soon whether the list may be asked for.
 const SOON: std::time::Duration = std::time::Duration::from_millis(50);
 
@@ -46,7 +48,11 @@ pub(in crate::engine) fn restart(turn: &mut Turn, last_fact: SessionTime) {
 
 /// Whether the lists are asked what became of UNKNOWN orders, instead of one order after the other.
 pub(super) fn is_at_work(turn: &Turn) -> bool {
-    turn.state().orders.unknown().nth(MANY - 1).is_some()
+    let started = turn.state().last_start.unwrap_or_default();
+    // The list of ended orders is asked for by the exchange's time.
+    let can_ask = turn.state().upkeep.link.clock.is_some() || turn.now.since(started) < CLOCK_AWAITED;
+    can_ask
+        && turn.state().orders.unknown().nth(MANY - 1).is_some()
         && turn.state().upkeep.chore(Chore::RecoverOrders).failures < FAILURES
 }
 

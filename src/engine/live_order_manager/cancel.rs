@@ -98,7 +98,9 @@ pub(in crate::engine) fn leave_cancels(turn: &mut Turn) {
     let due = std::mem::take(&mut turn.cancels);
     let mut orders = Vec::new();
     for no in due {
-        let Some(order) = turn.order(no).filter(|order| order.is_working()) else { continue };
+        let Some(order) = turn.order(no).filter(|order| order.is_working() && order.venue_end.is_none()) else {
+            continue;
+        };
         let attempt = order.cancel.as_ref().map_or(1, |cancel| cancel.attempts.saturating_add(1));
         let (symbol, client_id) = (order.symbol.clone(), order.client_id.clone());
         orders.push(CancelOrder { no, symbol, venue_id: order.venue_id.clone(), client_id });

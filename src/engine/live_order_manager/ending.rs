@@ -1,5 +1,6 @@
 //! How an order ends here: failed, cancelled, taken back; and what is said of it.
 
+use super::resting;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::turn::{RefusedExit, Turn};
 use crate::model::{AlertKind, Event, Order, Refusal, Severity};
@@ -44,6 +45,11 @@ pub(super) fn ended_by_cancel(turn: &mut Turn, order: &Order, reason: &str, refu
         return;
     }
     match order.cancel.as_ref().map(|cancel| cancel.by.as_str()) {
+        // It stands: only who cancels it by hand, there or here, withdraws it.
+        None if refusal != Refusal::Unspecified && resting::stands(turn, order) => {
+            resting::renew(turn, order, refusal, reason);
+        }
+        Some(resting::SHRUNK) => resting::renew(turn, order, Refusal::ClosableTooSmall, reason),
         None => alert_failed(turn, order, "the exchange cancelled it"),
         Some(TIME_OUT) => alert_failed(turn, order, "it did not fill in time"),
         _ => {}

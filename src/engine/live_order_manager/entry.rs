@@ -25,6 +25,8 @@ pub(in crate::engine) struct Draft {
     pub decision_price: Option<Price>,
     pub stop_loss: Option<Price>,
     pub take_profit: Option<Price>,
+    /// The first order of the resting exit that it renews.
+    pub renews: Option<OrderNo>,
 }
 
 /// What the checks of an entry came to.
@@ -55,6 +57,7 @@ pub(in crate::engine) fn enter(turn: &mut Turn, signal: Signal) {
                 decision_price: Some(approved.price),
                 stop_loss: approved.stop_loss,
                 take_profit: approved.take_profit,
+                renews: None,
             };
             let outcome = SignalOutcome::Ordered { order: turn.state().orders.next_no() };
             decide(turn, signal, outcome, Some(approved.risk_score), Some(approved.price));
@@ -112,6 +115,10 @@ pub(super) fn on_record(turn: &Turn, no: OrderNo, client_id: ClientOrderId, draf
         fees_incomplete: false,
         venue_filled: Contracts::ZERO,
         venue_version: 0,
+        counted_at: None,
+        venue_end: None,
+        settled: Contracts::ZERO,
+        renews: draft.renews,
         attempts: 0,
         next_attempt_at: None,
         sent_at: None,
@@ -321,11 +328,17 @@ pub(in crate::engine) fn on_tick(spec: &ContractSpec, price: Price, buys: bool) 
 /// twice.
 pub(super) fn still_passes(turn: &Turn, order: &Order) -> Result<(), String> {
     session_allows(turn)?;
+    let key = order.position_key();
+    tradable(turn, &order.symbol)?;
+    if turn.state().position_mode != Some(order.position_mode) {
+        return Err("the account's position mode is not the one that it was made for".to_owned());
+    }
+    one_way_allows(turn, &key)?;
+    exits::leg_is_free(turn, &key)?;
     if turn.state().orders.unknown().any(|other| other.no != order.no && other.symbol == order.symbol) {
         return Err(format!("another order in {} is UNKNOWN", order.symbol));
     }
     let mark = priced(turn, &order.symbol)?;
-    let key = order.position_key();
     let entry = Entry {
         key: &key,
         quantity: order.remaining(),

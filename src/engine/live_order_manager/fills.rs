@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use std::time::Duration;
 
+use super::reports::conclude_told;
 use super::send::access_refused;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker;
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
-use crate::engine::{chores, equity_watch, session_control};
+use crate::engine::{chores, equity_watch, exits, session_control};
 use crate::model::{
     AlertKey, AlertKind, CallClass, CallError, Category, Chore, ClientOrderId, Contracts, Decimal, Effect, ErrorClass,
     Event, Fill, FillId, FillReport, Intent, Listing, Order, OrderNo, OrderState, Position, PositionId, PositionKey,
@@ -66,6 +67,10 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
         Effect::Close => close(turn, &part),
     }
     if let Some(no) = order.map(|order| order.no) {
+        conclude_told(turn, no);
+        if report.intent.reduces() {
+            exits::on_filled(turn, &key);
+        }
         positions::after_own_fill(turn, no);
     }
     equity_watch::check(turn);
@@ -82,7 +87,10 @@ pub(in crate::engine) fn on_order_fills(turn: &mut Turn, no: OrderNo, result: &R
             for fill in &fills.rows {
                 apply_fill(turn, fill);
             }
-            super::look_up(turn, no);
+            // How it ended is known when the exchange has said so.
+            if turn.order(no).is_some_and(|order| order.venue_end.is_none()) {
+                super::look_up(turn, no);
+            }
         }
         Err(error) if error.class == ErrorClass::AccessRefused => access_refused(turn, error),
         Err(_) => {}
@@ -95,6 +103,18 @@ struct Part<'a> {
     order: Option<&'a Order>,
     key: &'a PositionKey,
     size: Decimal,
+}
+
+impl Part<'_> {
+    /// Whether a position took it already, by the exchange's count of its order.
+    fn is_settled(&self) -> bool {
+        self.order.is_some_and(Order::next_fill_is_settled)
+    }
+
+    /// Whether it changes the size of a position: what an adopted word holds already does not.
+    fn moves(&self, position: &Position) -> bool {
+        self.report.at > position.settled_to && !self.is_settled()
+    }
 }
 
 fn find(turn: &Turn, report: &FillReport) -> Option<Arc<Order>> {
@@ -159,7 +179,12 @@ fn open(turn: &mut Turn, part: &Part, contracts: Contracts, id: FillId) {
         known => known,
     };
     let (position, moves) = match known {
-        Some(position) => (position.id, part.report.at > position.settled_to),
+        Some(position) => (position.id, part.moves(&position)),
+        // Counted at a deadline, in an opening that has ended since.
+        None if part.is_settled() => {
+            let result = Outcome { realised: Some(Usdt::ZERO), ..Outcome::default() };
+            return emit(turn, part, Intent::open(key.side), contracts, id, None, false, result);
+        }
         None => match positions::ended_epoch_of(turn, &key, part.order.is_some(), part.report) {
             Some(ended) => {
                 let result = Outcome { realised: Some(Usdt::ZERO), ..Outcome::default() };
@@ -178,7 +203,7 @@ fn close(turn: &mut Turn, part: &Part) {
     let Some(position) = turn.state().positions.get(key).cloned() else {
         return close_late(turn, part, report.contracts, report.id.clone());
     };
-    let moves = report.at > position.settled_to;
+    let moves = part.moves(&position);
     // Our own exits only reduce; with two legs nothing turns a position round. Then more closed than was
     // held means that a fill which opened is not told yet.
     let turns = part.order.is_none() && turn.state().position_mode == Some(PositionMode::OneWay);

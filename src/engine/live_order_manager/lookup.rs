@@ -1,7 +1,5 @@
 //! Looking an order up by the id that we gave it: the only way out of UNKNOWN.
 
-use std::time::Duration;
-
 use super::bulk;
 use super::ending::fail;
 use super::reports::apply_report;
@@ -25,7 +23,7 @@ pub(in crate::engine) fn leave_look_ups(turn: &mut Turn) {
 
 /// Asks, unless the question is out already.
 fn ask(turn: &mut Turn, no: OrderNo) {
-    let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
+    let Some(order) = turn.order(no).filter(|order| order.is_working() && order.venue_end.is_none()) else { return };
     if turn.state().upkeep.lookups.contains_key(&no) {
         return;
     }
@@ -51,7 +49,7 @@ pub(in crate::engine) fn on_looked_up(
     match result {
         Ok(Some(report)) => apply_report(turn, report, asked_at),
         Ok(None) => {
-            if let Some(order) = turn.order(no).filter(|order| order.is_working()) {
+            if let Some(order) = turn.order(no).filter(|order| order.is_working() && order.venue_end.is_none()) {
                 not_there(turn, &order, asked_at);
             }
         }
@@ -60,27 +58,39 @@ pub(in crate::engine) fn on_looked_up(
     }
 }
 
-/// The exchange answered and knows no such order. That proves absence only when a request that was
-/// still on its way would be refused by now: it carries a time stamp that is too old.
+/// When an empty answer proves absence: a request that was still on its way would be refused by then,
+/// because its time stamp is too old; and another answer, older than lists may lag, was empty too.
+pub(super) fn proof_at(turn: &Turn, order: &Order) -> SessionTime {
+    let state = turn.state();
+    let since = match order.venue_id {
+        // What waited for a slot of the adapter left later than it was sent here.
+        None => state.upkeep.left.get(&order.no).copied().max(order.sent_at),
+        Some(_) => order.unknown_since,
+    };
+    // What an earlier start sent may have left at its very end.
+    let window = since.max(state.last_start).map(|since| since.plus(turn.settings.orders.lookup_proof_after));
+    let second = state.upkeep.missed.get(&order.no).map(|first| first.plus(turn.capabilities.list_lag_max));
+    window.max(second).unwrap_or_default()
+}
+
+/// The exchange answered and knows no such order. One empty answer is no proof.
 pub(super) fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
-    let window: Duration = turn.settings.orders.lookup_proof_after;
-    // What waited for a slot of the adapter left later than it was sent here.
-    let left = turn.state().upkeep.left.get(&order.no).copied().max(order.sent_at);
+    if order.venue_id.is_none() && order.state != OrderState::Unknown {
+        return;
+    }
+    let is_first = !turn.state().upkeep.missed.contains_key(&order.no);
+    if is_first {
+        turn.emit(Event::OrderMissed { no: order.no, asked_at });
+    }
+    let proven = !is_first && proof_at(turn, order) <= asked_at;
     match (&order.venue_id, order.state) {
-        (None, OrderState::Unknown) => {
-            if left.is_none_or(|left| left.plus(window) <= asked_at) {
-                send_again(turn, order);
-            }
+        (None, OrderState::Unknown) if proven => send_again(turn, order),
+        (Some(_), OrderState::Unknown) if proven => {
+            fail(turn, order, "the exchange accepted it and knows it no longer");
         }
-        // It was there. One empty answer is not enough to say that it is not.
-        (Some(_), OrderState::Unknown) => {
-            if order.unknown_since.is_some_and(|since| since.plus(window) <= asked_at) {
-                fail(turn, order, "the exchange accepted it and knows it no longer");
-            }
-        }
+        (None, _) | (Some(_), OrderState::Unknown) => {}
         (Some(_), _) => {
             turn.emit(Event::OrderLost { no: order.no, error: "the exchange does not list it any more".to_owned() });
         }
-        (None, _) => {}
     }
 }

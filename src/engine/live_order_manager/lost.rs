@@ -161,6 +161,7 @@ fn as_order(turn: &Turn, report: &OrderReport, client_id: &ClientOrderId, parts:
         decision_price: None,
         stop_loss: None,
         take_profit: None,
+        renews: None,
     };
     Some(Order {
         venue_id: Some(report.venue_id.clone()),

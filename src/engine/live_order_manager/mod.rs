@@ -14,7 +14,9 @@ mod lookup;
 mod lost;
 mod polling;
 mod reports;
+mod resting;
 mod send;
+mod settled;
 
 pub(super) use bulk::{on_order_history, recover, restart};
 pub(super) use cancel::{
@@ -28,3 +30,4 @@ pub(super) use lookup::{leave_look_ups, look_up, on_looked_up};
 pub(super) use polling::{cleanup, due_work, on_open_orders, poll};
 pub(super) use reports::apply_report;
 pub(super) use send::{access_refused, attempt, on_left, on_placed};
+pub(super) use settled::on_size_taken;

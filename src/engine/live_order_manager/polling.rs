@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::cancel::wish_cancel;
 use super::ending::TIME_OUT;
-use super::lookup::look_up;
+use super::lookup::{look_up, proof_at};
 use super::reports::apply_report;
+use super::resting;
 use super::send::send_again;
+use super::settled::{end_by_count, is_over_due};
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::position_sync_service as positions;
@@ -29,6 +31,10 @@ pub(in crate::engine) fn due_work(turn: &mut Turn) {
     let working: Vec<OrderNo> = turn.state().orders.working().map(|order| order.no).collect();
     for no in working {
         let Some(order) = turn.order(no).filter(|order| order.is_working()) else { continue };
+        if order.venue_end.is_some() {
+            ended_there(turn, &order);
+            continue;
+        }
         if timed_out(turn, &order) {
             wish_cancel(turn, no, TIME_OUT);
             continue;
@@ -39,12 +45,30 @@ pub(in crate::engine) fn due_work(turn: &mut Turn) {
             OrderState::Unknown => unknown(turn, &order),
             _ => {}
         }
+        if is_over_due(turn, &order) {
+            end_by_count(turn, &order);
+            continue;
+        }
         let asked = turn.state().upkeep.looked_up.get(&no).copied().unwrap_or_default();
         if order.has_unsettled_fills() && order.updated_at.max(asked).plus(FILLS_AWAITED) <= turn.now {
             fetch_fills(turn, &order);
         }
     }
     clear_unknown(turn);
+    resting::fit(turn);
+    resting::clear_told(turn);
+}
+
+/// The exchange has ended it and counts fills that are not told: they are fetched, and at the deadline
+/// its count stands for them.
+fn ended_there(turn: &mut Turn, order: &Order) {
+    if is_over_due(turn, order) {
+        return end_by_count(turn, order);
+    }
+    let asked = turn.state().upkeep.looked_up.get(&order.no).copied().unwrap_or_default();
+    if order.has_unsettled_fills() && order.updated_at.max(asked).plus(FILLS_AWAITED) <= turn.now {
+        fetch_fills(turn, order);
+    }
 }
 
 /// Asks for all open orders at once, when any order of ours works.
@@ -142,9 +166,9 @@ fn unknown(turn: &mut Turn, order: &Order) {
     let Some(since) = order.unknown_since else { return };
     // Asked at once when it got lost, then at every poll, and as soon as an empty answer is a proof.
     let asked = turn.state().upkeep.looked_up.get(&order.no).copied().unwrap_or(since);
-    let proof_at = order.sent_at.map(|sent| sent.plus(turn.settings.orders.lookup_proof_after));
+    let proof_at = proof_at(turn, order);
     let due = asked.plus(turn.settings.orders.poll_interval) <= turn.now;
-    if due || proof_at.is_some_and(|at| asked < at && at <= turn.now) {
+    if due || (asked < proof_at && proof_at <= turn.now) {
         look_up(turn, order.no);
     }
     let key = crate::model::AlertKey { kind: AlertKind::OrderUnknown, subject: order.no.to_string() };

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::ending::{ended_by_cancel, fail, fail_exit, serves_a_target};
 use super::lookup::look_up;
+use super::resting;
 use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CancelOrder, Category, Event, Order, OrderReport, OrderState, Refusal, SessionTime, Severity,
-    VenueOrderState,
+    AlertKind, CancelOrder, Category, Event, Order, OrderNo, OrderReport, OrderState, Refusal, SessionTime, Severity,
+    VenueEnd, VenueOrderState,
 };
 
 /// Applies a report; `as_of` is when its question left, or when the push arrived.
@@ -48,13 +49,26 @@ fn apply_to(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: Session
             turn.cancels.insert(order.no);
         }
     }
-    if !duplicate_id && (report.filled > order.venue_filled || report.version > order.venue_version) {
-        turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled });
+    let ends = is_final(report.state) && order.venue_end.is_none();
+    if !duplicate_id && (report.filled > order.venue_filled || report.version > order.venue_version || ends) {
+        let end = ends.then(|| {
+            let reason = reason_of(&order, report);
+            Box::new(VenueEnd { state: report.state, refusal: report.refusal, reason, since: turn.now })
+        });
+        turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled, end });
     }
     match turn.order(order.no) {
         Some(order) if duplicate_id => duplicated(turn, &order),
-        Some(order) => conclude(turn, &order, report),
+        Some(order) => conclude(turn, &order, report.state),
         None => {}
+    }
+}
+
+/// Draws the conclusion of an end that the exchange told before the last of its fills.
+pub(super) fn conclude_told(turn: &mut Turn, no: OrderNo) {
+    let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
+    if let Some(state) = order.venue_end.as_ref().map(|end| end.state) {
+        conclude(turn, &order, state);
     }
 }
 
@@ -68,23 +82,25 @@ fn find(turn: &Turn, report: &OrderReport) -> Option<Arc<Order>> {
 }
 
 /// Draws the conclusion of a state, once every fill that it speaks of has arrived.
-fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
+fn conclude(turn: &mut Turn, order: &Order, state: VenueOrderState) {
     if order.has_unsettled_fills() {
-        // The fills follow by push, or are fetched; a verdict before them would lose them.
+        // The fills follow by push, or are fetched; a verdict before them would lose them. At the deadline
+        // the exchange's count stands for them.
         return;
     }
-    match report.state {
-        VenueOrderState::Pending | VenueOrderState::Resting | VenueOrderState::Filled => {}
-        VenueOrderState::Cancelled => ended_by_cancel(turn, order, &reason_of(order, report), report.refusal),
-        VenueOrderState::Invalid => {
-            let reason = format!("refused by the exchange: {}", words(report));
+    match (state, &order.venue_end) {
+        (VenueOrderState::Cancelled, Some(end)) => ended_by_cancel(turn, order, &end.reason, end.refusal),
+        (VenueOrderState::Invalid, Some(end)) => {
+            let reason = format!("refused by the exchange: {}", end.reason);
             if serves_a_target(turn, order) {
-                fail_exit(turn, order, report.refusal, &reason);
+                fail_exit(turn, order, end.refusal, &reason);
+            } else if resting::stands(turn, order) && order.cancel.is_none() {
+                resting::refused(turn, order, end.refusal, &reason, true);
             } else {
                 fail(turn, order, &reason);
             }
         }
-        VenueOrderState::Unrecognised(number) => {
+        (VenueOrderState::Unrecognised(number), _) => {
             let message =
                 format!("order {} has state {number}, which the protocol does not define; it is polled on", order.no);
             raise(
@@ -93,6 +109,7 @@ fn conclude(turn: &mut Turn, order: &Order, report: &OrderReport) {
                     .symbol(&order.symbol),
             );
         }
+        _ => {}
     }
 }
 
@@ -124,7 +141,8 @@ fn twin(turn: &mut Turn, order: &Order, report: &OrderReport) {
 /// works after all.
 fn after_the_end(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: SessionTime) {
     if report.filled > order.venue_filled {
-        turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled });
+        let (version, venue_filled) = (report.version, report.filled);
+        turn.emit(Event::OrderReported { no: order.no, version, venue_filled, end: None });
         turn.request(Request::OrderFills {
             no: order.no,
             symbol: order.symbol.clone(),
@@ -168,6 +186,8 @@ fn shown(order: &Order) -> String {
 
 fn reason_of(order: &Order, report: &OrderReport) -> String {
     match (&order.cancel, report.error_code) {
+        _ if report.state == VenueOrderState::Invalid => words(report),
+        _ if report.state == VenueOrderState::Filled => "filled".to_owned(),
         (Some(cancel), 0) => cancel.by.clone(),
         (None, 0) => "cancelled at the exchange".to_owned(),
         _ => words(report),

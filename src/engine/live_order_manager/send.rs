@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ending::{cancel_here, fail, fail_exit, refused_exit, serves_a_target};
 use super::entry::still_passes;
+use super::resting;
 use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
@@ -33,6 +34,9 @@ pub(in crate::engine) fn attempt(turn: &mut Turn, no: OrderNo) {
         return;
     }
     if let Admission::HeldBack { why } = circuit_breaker::admit(turn, class_of(&order)) {
+        if resting::stands(turn, &order) {
+            return resting::later(turn, &order, &why);
+        }
         return fail(turn, &order, &why);
     }
     let attempt = order.attempts.saturating_add(1);
@@ -95,7 +99,10 @@ pub(super) fn send_again(turn: &mut Turn, order: &Order) {
         return fail(turn, order, "the exchange never had it");
     }
     if order.reduces() {
-        return attempt(turn, order.no);
+        return match resting::waits(turn, order).filter(|_| order.renews.is_some()) {
+            Some(why) => resting::later(turn, order, &why),
+            None => attempt(turn, order.no),
+        };
     }
     let age = turn.now.since(order.created_at);
     let verdict = if age > turn.settings.orders.signal_max_age {
@@ -125,6 +132,7 @@ fn accepted(turn: &mut Turn, order: &Order, venue_id: &VenueOrderId) {
         return;
     }
     turn.emit(Event::OrderAccepted { no: order.no, venue_id: venue_id.clone() });
+    resting::rests(turn, order);
     if order.cancel.is_some() {
         turn.cancels.insert(order.no);
     }
@@ -133,6 +141,9 @@ fn accepted(turn: &mut Turn, order: &Order, venue_id: &VenueOrderId) {
 fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
     if serves_a_target(turn, order) {
         return exit_refused(turn, order, error);
+    }
+    if resting::stands(turn, order) && order.cancel.is_none() && error.refusal != Refusal::Revoked {
+        return resting_refused(turn, order, error);
     }
     match error.class {
         ErrorClass::Retryable | ErrorClass::NeverLeft if order.cancel.is_some() => cancel_here(turn, order),
@@ -170,6 +181,24 @@ fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
         }
         ErrorClass::AccessRefused => {
             fail(turn, order, &error.message);
+            access_refused(turn, error);
+        }
+    }
+}
+
+/// An exit with a price did not get through: it is tried on.
+fn resting_refused(turn: &mut Turn, order: &Order, error: &CallError) {
+    match error.class {
+        ErrorClass::Ambiguous => {
+            turn.emit(Event::OrderLost { no: order.no, error: error.message.clone() });
+            turn.look_up(order.no);
+        }
+        ErrorClass::Retryable | ErrorClass::NeverLeft => {
+            resting::refused(turn, order, error.refusal, &error.message, false);
+        }
+        ErrorClass::Fatal => resting::refused(turn, order, error.refusal, &error.message, true),
+        ErrorClass::AccessRefused => {
+            resting::refused(turn, order, Refusal::Access, &error.message, true);
             access_refused(turn, error);
         }
     }

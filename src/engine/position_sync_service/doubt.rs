@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// Two syncs: so long the comparison may be put off.
-pub(super) fn patience(turn: &Turn) -> Duration {
+pub(in crate::engine) fn patience(turn: &Turn) -> Duration {
     turn.settings.positions.sync_interval.saturating_mul(2)
 }
 
@@ -73,8 +73,14 @@ fn stuck(turn: &mut Turn, key: &PositionKey) {
     let theirs = shown(view.report.contracts);
     let ours = turn.state().positions.get(key).map_or_else(|| "none".to_owned(), |ours| shown(ours.contracts));
     let waited = waited_for(turn, key).join(", ");
+    let working = turn.state().orders.working();
+    let untold = working.filter(|order| order.position_key() == *key).any(Order::has_unsettled_fills);
     let taken = take(turn, key);
-    let end = if taken { "its size counts now" } else { "its size cannot be taken yet" };
+    let end = match (taken, untold) {
+        (true, true) => "its size counts now; price, fee and result of the fills that were not told are not known",
+        (true, false) => "its size counts now",
+        (false, _) => "its size cannot be taken yet",
+    };
     let message = format!(
         "{key}: the exchange holds {theirs}, here were {ours}, for {} s, and nothing explains it (waited for: {waited}); {end}",
         patience(turn).as_secs()

@@ -13,9 +13,9 @@ mod settle;
 mod sync;
 mod view;
 
-pub(super) use doubt::{read, watch};
+pub(super) use doubt::{patience, read, watch};
 pub(super) use evidence::{on_evidence, on_system_order};
-pub(super) use reconcile::{claim, claim_at_last, is_unclaimed, on_position_report};
+pub(super) use reconcile::{claim, claim_at_last, differs, is_unclaimed, on_position_report};
 pub(super) use rows::told as rows_told;
 pub(super) use settle::{
     after_fill, after_late_fill, after_own_fill, begins_anew, conclude, ended_epoch_of, open_empty,

@@ -5,6 +5,7 @@ use super::evidence::search;
 use super::settle::{conclude, position_closed};
 use super::view::hear;
 use crate::engine::alerting::{NewAlert, raise};
+use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
 use crate::engine::{chores, liquidation_watch};
 use crate::model::{
@@ -55,7 +56,7 @@ pub(super) enum Fills {
 }
 
 /// Whether the exchange's view and ours differ: in size, or in entry by more than a tick.
-pub(super) fn differs(turn: &Turn, key: &PositionKey) -> bool {
+pub(in crate::engine) fn differs(turn: &Turn, key: &PositionKey) -> bool {
     let Some(view) = turn.state().venue_positions.get(key) else { return false };
     match turn.state().positions.get(key) {
         Some(position) => {
@@ -118,6 +119,7 @@ pub(super) fn take(turn: &mut Turn, key: &PositionKey) -> bool {
         Some(position) => adjust(turn, &position, &view.report, false),
         None => adopt(turn, &view.report, false),
     }
+    orders::on_size_taken(turn, key, view.as_of);
     true
 }
 

@@ -9,8 +9,8 @@ use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
 use crate::engine::{chores, exits};
 use crate::model::{
-    AlertKind, Chore, CommandId, Control, Event, Flatten, FlattenStep, OrderNo, Position, PositionKey, Purpose,
-    Severity,
+    AlertKey, AlertKind, Chore, CommandId, Control, Event, Flatten, FlattenStep, Order, OrderNo, Position, PositionKey,
+    Purpose, Severity,
 };
 
 /// Rounds of closing after which an operator is told that it does not get to zero.
@@ -37,7 +37,7 @@ pub(super) fn advance(turn: &mut Turn) {
     // Each pass takes one step; the plan is short, and a pass without a step ends it.
     for _ in 0..=FlattenStep::PLAN.len() {
         let Some(flatten) = turn.state().flatten.clone() else { return };
-        let Some(next) = next_step(turn, &flatten) else { return };
+        let Some(next) = next_step(turn, &flatten) else { return tell_unverified(turn, &flatten) };
         enter(turn, &flatten, next);
     }
 }
@@ -58,7 +58,7 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
             (waited || is_more).then_some(FlattenStep::ClosePositions)
         }
         // What an entry filled meanwhile is closed too.
-        FlattenStep::AwaitCancels if open > 0 => Some(FlattenStep::ClosePositions),
+        FlattenStep::AwaitCancels | FlattenStep::CancelProtective if open > 0 => Some(FlattenStep::ClosePositions),
         FlattenStep::AwaitCancels if state.orders.working_entries() == 0 => Some(FlattenStep::VerifyZero),
         FlattenStep::AwaitCancels => {
             (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::AwaitCancels)
@@ -73,13 +73,16 @@ fn next_step(turn: &Turn, flatten: &Flatten) -> Option<FlattenStep> {
                 _ => Some(FlattenStep::ClosePositions),
             }
         }
-        FlattenStep::CancelProtective => (state.orders.working_count() == 0).then_some(FlattenStep::Done),
+        FlattenStep::CancelProtective if state.orders.working_count() == 0 => Some(FlattenStep::Done),
+        FlattenStep::CancelProtective => {
+            (flatten.step_since.plus(ROUND_EVERY) <= turn.now).then_some(FlattenStep::CancelProtective)
+        }
         FlattenStep::Done => None,
     }
 }
 
 fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
-    let waits = matches!(step, FlattenStep::ClosePositions | FlattenStep::AwaitCancels);
+    let waits = matches!(step, FlattenStep::ClosePositions | FlattenStep::AwaitCancels | FlattenStep::CancelProtective);
     let again = flatten.step == step && waits && flatten.step_since.plus(ROUND_EVERY) <= turn.now;
     let mut flatten = Flatten {
         step,
@@ -107,6 +110,7 @@ fn enter(turn: &mut Turn, flatten: &Flatten, step: FlattenStep) {
             for no in left {
                 wish_cancel(turn, no, "flatten");
             }
+            tell_when_stuck(turn, &flatten);
         }
         FlattenStep::Done => {
             clear(turn, AlertKind::FlattenIncomplete, "session");
@@ -143,6 +147,17 @@ fn closes(turn: &Turn) -> Vec<(PositionKey, OrderNo)> {
     working.filter(|order| order.purpose == Purpose::Flatten).map(|order| (order.position_key(), order.no)).collect()
 }
 
+/// The exchange does not say that nothing is held: a person is told.
+fn tell_unverified(turn: &mut Turn, flatten: &Flatten) {
+    let patience = ROUND_EVERY.saturating_mul(TOLD_AFTER_ROUNDS);
+    let key = AlertKey { kind: AlertKind::FlattenIncomplete, subject: "session".to_owned() };
+    let waits = flatten.step == FlattenStep::VerifyZero && flatten.step_since.plus(patience) <= turn.now;
+    if waits && turn.state().alerts.active(&key).is_none() {
+        let message = "flatten: nothing is held here, and the exchange has not said so yet; it is asked on";
+        raise(turn, NewAlert::holds(AlertKind::FlattenIncomplete, "session", Severity::Critical, message));
+    }
+}
+
 fn tell_when_stuck(turn: &mut Turn, flatten: &Flatten) {
     if flatten.rounds < TOLD_AFTER_ROUNDS {
         return;
@@ -151,8 +166,11 @@ fn tell_when_stuck(turn: &mut Turn, flatten: &Flatten) {
         let waits = turn.state().targets.get(&position.id).and_then(|target| target.waits_for.as_deref());
         waits.map_or_else(|| position.key.to_string(), |waits| format!("{} (waits for {waits})", position.key))
     });
-    let entries = turn.state().orders.working().filter(|order| !order.reduces());
-    let left: Vec<String> = open.chain(entries.map(|order| format!("entry {} ({})", order.no, order.state))).collect();
+    let closed = turn.state().positions.open_count() == 0;
+    let orders = turn.state().orders.working().filter(|order| closed || !order.reduces());
+    let word = |order: &Order| if order.reduces() { "order" } else { "entry" };
+    let orders = orders.map(|order| format!("{} {} ({})", word(order), order.no, order.state));
+    let left: Vec<String> = open.chain(orders).collect();
     let message =
         format!("flatten is not at zero after {} rounds: {} left; it goes on trying", flatten.rounds, left.join(", "));
     raise(turn, NewAlert::holds(AlertKind::FlattenIncomplete, "session", Severity::Critical, message));

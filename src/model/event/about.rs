@@ -18,6 +18,7 @@ impl Event {
                 | Self::CallHeldBack { .. }
                 | Self::ChoreMoved { .. }
                 | Self::LookupMoved { .. }
+                | Self::OrderMissed { .. }
                 | Self::OrderLeft { .. }
                 | Self::ExitHeld { .. }
                 | Self::ExitReleased { .. }
@@ -46,6 +47,7 @@ impl Event {
             | Self::OrderReturned { no, .. }
             | Self::OrderLost { no, .. }
             | Self::OrderReported { no, .. }
+            | Self::OrderSettled { no, .. }
             | Self::OrderCancelWanted { no, .. }
             | Self::OrderCancelSent { no, .. }
             | Self::OrderCancelFailed { no, .. }
@@ -71,6 +73,7 @@ pub(in crate::model) fn state_after(event: &Event, order: &Order) -> Option<Orde
         }
         Event::OrderCancelled { .. } => OrderState::Cancelled,
         Event::OrderFailed { .. } => OrderState::Failed,
+        Event::OrderSettled { end, .. } => (*end)?,
         Event::Filled { fill } => {
             let filled = order.filled_contracts + fill.contracts;
             if filled >= order.contracts {

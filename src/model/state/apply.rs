@@ -46,6 +46,7 @@ impl SessionState {
             | Event::OrderReturned { no, .. }
             | Event::OrderLost { no, .. }
             | Event::OrderReported { no, .. }
+            | Event::OrderSettled { no, .. }
             | Event::OrderCancelWanted { no, .. }
             | Event::OrderCancelSent { no, .. }
             | Event::OrderCancelFailed { no, .. }
@@ -55,9 +56,14 @@ impl SessionState {
                     self.upkeep.placed_at(at);
                     self.upkeep.left.remove(no);
                 }
+                // It is on its way anew, or was seen there: that it was missed before proves nothing.
+                if matches!(record.event, Event::OrderSent { .. } | Event::OrderAccepted { .. }) {
+                    self.upkeep.missed.remove(no);
+                }
                 let moved = self.orders.apply(at, *no, &record.event);
                 if moved.is_some_and(OrderState::is_terminal) {
                     self.upkeep.left.remove(no);
+                    self.upkeep.missed.remove(no);
                 }
                 self.count_order(moved);
             }
@@ -119,6 +125,7 @@ impl SessionState {
             | Event::ReadMoved { .. }
             | Event::ChoreMoved { .. }
             | Event::LookupMoved { .. }
+            | Event::OrderMissed { .. }
             | Event::OrderLeft { .. }
             | Event::ExitHeld { .. }
             | Event::ExitReleased { .. }
@@ -381,6 +388,9 @@ impl SessionState {
                     self.upkeep.lookups.remove(no);
                 }
             },
+            Event::OrderMissed { no, asked_at } => {
+                self.upkeep.missed.entry(*no).or_insert(*asked_at);
+            }
             Event::OrderLeft { no, .. } => {
                 self.upkeep.left.insert(*no, at);
             }

@@ -311,9 +311,20 @@ fn update(order: &mut Order, at: SessionTime, event: &Event) {
             order.unknown_since = order.unknown_since.or(Some(at));
             order.note = Some(error.clone());
         }
-        Event::OrderReported { version, venue_filled, .. } => {
+        Event::OrderReported { version, venue_filled, end, .. } => {
             order.venue_version = order.venue_version.max(*version);
-            order.venue_filled = order.venue_filled.max(*venue_filled);
+            if *venue_filled > order.venue_filled {
+                order.venue_filled = *venue_filled;
+                order.counted_at = Some(at);
+            }
+            if order.venue_end.is_none() {
+                order.venue_end.clone_from(end);
+            }
+        }
+        Event::OrderSettled { contracts, note, .. } => {
+            order.settled = order.settled.max(*contracts);
+            order.fees_incomplete |= order.settled > order.filled_contracts;
+            order.note = Some(note.clone());
         }
         Event::OrderCancelWanted { by, .. } => match &mut order.cancel {
             Some(wish) => wish.by.clone_from(by),

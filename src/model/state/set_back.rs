@@ -86,8 +86,12 @@ impl Orders {
                 &mut order.sent_at,
                 &mut order.unknown_since,
                 &mut order.next_attempt_at,
+                &mut order.counted_at,
             ] {
                 held_if_any(time, at);
+            }
+            if let Some(end) = &mut order.venue_end {
+                held(&mut end.since, at);
             }
             if let Some(cancel) = &mut order.cancel {
                 held(&mut cancel.since, at);

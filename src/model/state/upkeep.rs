@@ -94,6 +94,9 @@ pub struct Upkeep {
     pub placements: VecDeque<SessionTime>,
     /// Placements under way whose first byte has left, and when.
     pub left: BTreeMap<OrderNo, SessionTime>,
+    /// When it was first asked for orders that the exchange did not know then.
+    #[serde(default)]
+    pub missed: BTreeMap<OrderNo, SessionTime>,
     /// Exits that wait for the exchange to say what is held.
     pub held_exits: Vec<HeldExit>,
     /// When positions were asked for because an exit met a state known to be old.

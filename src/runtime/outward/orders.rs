@@ -25,6 +25,7 @@ pub fn moved(record: &Record, order: &Order, before: Option<OrderState>) -> Line
         Event::OrderReturned { .. } => "waiting",
         Event::OrderLost { .. } => "lost",
         Event::OrderReported { .. } => "reported",
+        Event::OrderSettled { .. } => "settled",
         Event::OrderCancelWanted { .. } => "cancel_wanted",
         Event::OrderCancelSent { .. } => "cancel_sent",
         Event::OrderCancelFailed { .. } => "cancel_failed",
@@ -99,6 +100,7 @@ fn error_of(event: &Event) -> Option<&str> {
         | Event::OrderLost { error, .. }
         | Event::OrderCancelFailed { error, .. }
         | Event::OrderFailed { reason: error, .. }
+        | Event::OrderSettled { note: error, .. }
         | Event::OrderCancelled { reason: error, .. } => Some(error),
         _ => None,
     }

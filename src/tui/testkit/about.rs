@@ -36,6 +36,7 @@ pub fn about_position(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec
             strategy,
             style: ExitStyle::default(),
             part_max: None,
+            refused_within: None,
             refusal: None,
             refusals: *refusals,
             next_try_at: None,
