@@ -4,7 +4,7 @@ use ratatui::style::Style;
 
 use super::canvas::Canvas;
 use super::step;
-use crate::model::{SessionState, Target, escape_controls};
+use crate::model::{CommandId, SessionState, Target, escape_controls};
 use crate::tui::format;
 use crate::tui::theme::Role;
 
@@ -46,7 +46,13 @@ pub fn waits(target: &Target) -> String {
 
 /// `closing by operator`.
 pub fn wanted(state: &SessionState, target: &Target) -> String {
-    format!("{} by {}", place(state, target), escape_controls(&target.by))
+    // A flatten says which command it is; people want to know whose.
+    let command = target.by.strip_prefix("flatten ").and_then(|id| CommandId::new(id).ok());
+    let by = match command.and_then(|id| state.command(&id)) {
+        Some(record) => format!("{} (flatten)", record.command.by),
+        None => target.by.clone(),
+    };
+    format!("{} by {}", place(state, target), escape_controls(&by))
 }
 
 /// The most that so many columns hold whole: from all of it down to `close` or `part`, with a mark when

@@ -17,8 +17,8 @@ use crate::tui::theme::Role;
 const SIZE: (u16, u16) = (68, 8);
 /// Columns at most.
 const WIDEST: u16 = 116;
-/// From so many columns on one line holds what a leg waits for.
-const ONE_LINE: u16 = 110;
+/// Lines of what a leg waits for: a reason of the exchange is long.
+const LINES: usize = 2;
 /// Legs that are listed below the steps.
 const MOST_LEGS: usize = 4;
 
@@ -82,7 +82,6 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
 fn legs(model: &Model, width: u16) -> Vec<(String, Option<Role>)> {
     let targets = &model.shown().targets;
     let columns = width.saturating_sub(8);
-    let lines = if width < ONE_LINE { 2 } else { 1 };
     let mut legs: Vec<&Target> = targets.values().collect();
     legs.sort_by_key(|target| (std::cmp::Reverse(target.refusals), target.waits_for.is_none(), target.position));
     let mut out = Vec::new();
@@ -91,14 +90,14 @@ fn legs(model: &Model, width: u16) -> Vec<(String, Option<Role>)> {
         let words = format!("{}  {}", target.key, exit::waits(target));
         let mut broken = wrapped(&words, columns);
         // What is left over is cut on the last line, with the mark of a cut; the detail has all of it.
-        let rest: Vec<String> = broken.drain(lines.min(broken.len())..).collect();
+        let rest: Vec<String> = broken.drain(LINES.min(broken.len())..).collect();
         if let Some(last) = broken.last_mut() {
             for more in rest {
                 last.push(' ');
                 last.push_str(&more);
             }
         }
-        broken.resize(lines, String::new());
+        broken.resize(LINES, String::new());
         let indented = broken.into_iter().enumerate();
         out.extend(indented.map(|(i, line)| (format!("{}{line}", if i == 0 { "  " } else { "      " }), role)));
     }
