@@ -41,6 +41,9 @@ const HASH_MAPS: &[(&str, &str)] = &[];
 /// Files of `engine/` and `model/` that may use floats, with the reason. Money is never one.
 const FLOATS: &[(&str, &str)] = &[("engine/live_order_manager/send.rs", "the jitter of a wait")];
 
+/// Files that may be longer than others, with the most lines and the reason.
+const LONG: &[(&str, usize, &str)] = &[("src/model/event.rs", 700, "one list: every kind of event")];
+
 fn is_pure(source: &Source) -> bool {
     ["engine", "model"].contains(&source.top())
 }
@@ -131,8 +134,10 @@ fn files_are_read_in_a_sitting() {
     let mut wrong = Vec::new();
     for path in files("src", "rs").into_iter().chain(files("tests", "rs")) {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
-        if lines > 600 {
-            wrong.push(format!("{}: {lines} lines, at most 600", path.strip_prefix(root()).unwrap().display()));
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        let most = LONG.iter().find(|(long, ..)| *long == name).map_or(600, |(_, most, _)| *most);
+        if lines > most {
+            wrong.push(format!("{name}: {lines} lines, at most {most}"));
         }
     }
     report("files that are too long", &wrong);

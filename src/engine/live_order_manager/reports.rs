@@ -52,7 +52,7 @@ fn apply_to(turn: &mut Turn, order: &Order, report: &OrderReport, as_of: Session
     let ends = is_final(report.state) && order.venue_end.is_none();
     if !duplicate_id && (report.filled > order.venue_filled || report.version > order.venue_version || ends) {
         let end = ends.then(|| {
-            let reason = reason_of(&order, report);
+            let reason = reason_of(order, report);
             Box::new(VenueEnd { state: report.state, refusal: report.refusal, reason, since: turn.now })
         });
         turn.emit(Event::OrderReported { no: order.no, version: report.version, venue_filled: report.filled, end });
