@@ -174,7 +174,7 @@ fn a_peer_that_could_not_be_reached_proves_itself_again_before_anything_is_signe
             settings: ExchangeSettings::default(),
             ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"))
         };
-        let adapter = Adapter::new(options, stub.clock(), None).unwrap();
+        let adapter = measured(Adapter::new(options, stub.clock(), None).unwrap()).await;
         adapter.open_orders().await.unwrap();
         serving.abort();
         assert!(serving.await.unwrap_err().is_cancelled());
