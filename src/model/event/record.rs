@@ -1,4 +1,4 @@
-//! What goes with an event: its place in the session, and the account as one tells it.
+//! An event in its place, and the account as events carry it.
 
 use serde::{Deserialize, Serialize};
 

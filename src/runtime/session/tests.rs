@@ -286,8 +286,12 @@ impl Bench {
         let at = VenueTime::from_secs(1_800_000_000);
         let quote = Quote { symbol: btc(), last: price, mark: price, bid: price, ask: price, funding_rate: None, at };
         let pushes = self.fake.pushes.lock().unwrap().clone().unwrap();
-        pushes.send(Push::Quote(quote)).await.unwrap();
-        self.until(|state| state.quote(&btc()).is_some_and(|quote| quote.mark == price)).await;
+        // A first price waits for a second tick.
+        let first = Quote { at: VenueTime::from_secs(1_799_999_999), ..quote.clone() };
+        for quote in [first, quote] {
+            pushes.send(Push::Quote(quote)).await.unwrap();
+        }
+        self.until(|state| state.quote(&btc()).is_some_and(|quote| quote.mark == price && quote.at == at)).await;
     }
 
     fn signal(&self, id: &str, price: Option<&str>) -> oneshot::Receiver<SignalAnswer> {
