@@ -20,7 +20,7 @@ use super::scribe::Scribe;
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Out, Request};
 use crate::model::{
-    Command, Event, OrderNo, Phase, Push, RawSignal, Record, Refusal, SessionState, SessionTime, SinkStatus,
+    Command, Event, OrderNo, Phase, Push, RawSignal, Record, Refusal, SessionState, SessionTime, Severity, SinkStatus,
 };
 use crate::store::Projector;
 
@@ -451,7 +451,11 @@ impl Session {
     /// Projections that cannot be written are told; the journal has what they lack.
     fn look_after_projections(&mut self) {
         let Some(projector) = &self.projector else { return };
-        let error = projector.status().error;
+        let (news, error) = (projector.take_news(), projector.status().error);
+        if let Some(what) = news {
+            let subject = "history database".to_owned();
+            self.step(Input::Found { subject, severity: Severity::Warning, what });
+        }
         if error == self.projector_error {
             return;
         }

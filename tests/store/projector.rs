@@ -89,17 +89,24 @@ fn a_locked_database_holds_nobody_up_and_is_filled_when_it_is_free() {
 }
 
 #[test]
-fn a_damaged_database_is_reported_and_trading_goes_on() {
+fn a_damaged_database_is_kept_made_anew_and_told_once() {
     let dir = tempdir().unwrap();
     let (path, journal_dir) = (dir.path().join("history.sqlite"), dir.path().join("journal"));
     let records = facts(3);
     journal(&journal_dir, &records);
-    fs::write(&path, "no database at all, only some text that is longer than a header. ".repeat(40)).unwrap();
+    let damaged = "no database at all, only some text that is longer than a header. ".repeat(40);
+    fs::write(&path, &damaged).unwrap();
     let projector = Projector::start(&journal_dir, &path).unwrap();
-    wait_until(&projector, |status| status.error.is_some());
     projector.offer(Arc::from(records.as_slice()));
-    let error = projector.stop().error.unwrap();
-    assert!(error.contains("cannot be used") && error.contains("perpdeck store rebuild"), "{error}");
-    perpdeck::store::rebuild(&journal_dir, &path).unwrap();
+    wait_until(&projector, |status| status.folded_to == last(&records) && status.error.is_none());
+    let news = projector.take_news().expect("it is told whatever came after it");
+    assert!(news.contains("is damaged") && news.contains("kept as"), "{news}");
+    assert_eq!(projector.take_news(), None);
+    projector.stop();
+    let kept = fs::read_dir(dir.path()).unwrap().map(|item| item.unwrap().path()).any(|file| {
+        file.file_name().unwrap().to_str().unwrap().starts_with("history-")
+            && fs::read_to_string(&file).ok().as_ref() == Some(&damaged)
+    });
+    assert!(kept);
     assert_eq!(Projections::open(&path).unwrap().folded_to(), last(&records));
 }

@@ -35,6 +35,8 @@ struct Shared {
     folded_to: AtomicU64,
     newest: AtomicU64,
     error: Mutex<Option<String>>,
+    /// What happened to the database and was not told yet.
+    news: Mutex<Option<String>>,
     /// The session ends: a long way through the journal is left to the next start.
     ending: AtomicBool,
 }
@@ -91,6 +93,11 @@ impl Projector {
             newest: self.shared.newest.load(Ordering::SeqCst),
             error: self.shared.error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// What happened to the database since this was asked last: it was kept aside and made anew.
+    pub fn take_news(&self) -> Option<String> {
+        self.shared.news.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Lets the thread finish what waits in its queue, and says how far it came. What it did not come
@@ -212,6 +219,11 @@ impl Worker {
     }
 
     fn report(&self, error: Option<&StoreError>) {
+        if let Some(news @ (StoreError::KeptAside { .. } | StoreError::Renewed(_))) = error {
+            // It is over when it is told: the next thing that happens must not hide it.
+            *self.shared.news.lock().unwrap_or_else(PoisonError::into_inner) = Some(news.to_string());
+            return;
+        }
         let mut shown = self.shared.error.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = error.map(ToString::to_string);
     }
