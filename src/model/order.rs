@@ -272,6 +272,11 @@ impl Order {
         PositionKey { symbol: self.symbol.clone(), side: self.intent.side }
     }
 
+    /// Whether it opens or closes this leg.
+    pub fn is_of(&self, key: &PositionKey) -> bool {
+        self.symbol == key.symbol && self.intent.side == key.side
+    }
+
     /// Whether it still can fill.
     pub const fn is_working(&self) -> bool {
         !self.state.is_terminal()

@@ -165,10 +165,11 @@ impl Position {
     /// How far the mark price may move until liquidation, in percent of the mark price; negative
     /// when it is already beyond.
     pub fn distance_pct(&self, mark: Price) -> Option<Decimal> {
-        let liquidation = self.venue.liquidation_price?;
-        if !liquidation.is_positive() {
-            return None;
-        }
+        self.distance_to(self.venue.liquidation_price.filter(|price| price.is_positive())?, mark)
+    }
+
+    /// The same to a liquidation price that was told elsewhere.
+    pub fn distance_to(&self, liquidation: Price, mark: Price) -> Option<Decimal> {
         Some(mul(mul(div((mark - liquidation).0, mark.0)?, self.direction()), Decimal::ONE_HUNDRED))
     }
 

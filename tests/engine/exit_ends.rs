@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    AccountReport, Action, AlertKind, CallError, CommandStatus, Contracts, ErrorClass, OrderNo, OrderType,
-    PositionReport, Price, Push, Refusal, Severity, Side, Usdt, VenueOrderState,
+    Action, AlertKind, CallError, CommandStatus, Contracts, ErrorClass, OrderNo, OrderType, PositionReport, Price,
+    Push, Refusal, Severity, Side, Usdt, VenueOrderState,
 };
 
 use crate::harness::*;
@@ -57,13 +57,7 @@ fn serve(
             let failed = || error(ErrorClass::Retryable, false, "the deals cannot be read");
             match &request {
                 Request::Positions => {
-                    let account = AccountReport {
-                        equity: Some(Usdt(d("10000"))),
-                        available: Usdt(d("10000")),
-                        position_margin: Usdt::ZERO,
-                        order_margin: Usdt::ZERO,
-                        unrealised: Some(Usdt::ZERO),
-                    };
+                    let account = account_of("10000");
                     let account = Ok(vec![account].into());
                     bench.reply(Reply::Positions { asked_at, result: Ok(positions.to_vec().into()), account });
                 }

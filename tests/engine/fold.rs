@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    AccountReport, AlertKind, CancelOutcome, Category, Contracts, Decimal, Effect, Event, Evidence, FillId, FillReport,
-    Intent, OrderReport, OrderState, PlaceOrder, PositionKey, PositionReport, Price, Push, Refusal, SessionState,
-    Severity, Side, Usdt, VenueOrderState, VenuePositionId,
+    AlertKind, CancelOutcome, Category, Contracts, Decimal, Effect, Event, Evidence, FillId, FillReport, Intent,
+    OrderReport, OrderState, PlaceOrder, PositionKey, PositionReport, Price, Push, Refusal, SessionState, Severity,
+    Side, Usdt, VenueOrderState, VenuePositionId,
 };
 use proptest::prelude::*;
 
@@ -292,13 +292,7 @@ impl World {
         let open: Vec<PositionKey> =
             self.legs.iter().filter(|(_, leg)| leg.contracts > Decimal::ZERO).map(|(key, _)| key.clone()).collect();
         let reports = open.iter().map(|key| self.position(key)).collect();
-        let account = AccountReport {
-            equity: Some(Usdt(d("10000000"))),
-            available: Usdt(d("10000000")),
-            position_margin: Usdt::ZERO,
-            order_margin: Usdt::ZERO,
-            unrealised: Some(Usdt::ZERO),
-        };
+        let account = account_of("10000000");
         self.bench.reply(Reply::Positions { asked_at, result: Ok(reports), account: Ok(vec![account].into()) });
     }
 

@@ -264,13 +264,7 @@ impl Bench {
     }
 
     pub fn sync_with_equity(&mut self, positions: Vec<PositionReport>, wallet: &str) {
-        let account = AccountReport {
-            equity: Some(Usdt(d(wallet))),
-            available: Usdt(d(wallet)),
-            position_margin: Usdt::ZERO,
-            order_margin: Usdt::ZERO,
-            unrealised: Some(Usdt::ZERO),
-        };
+        let account = account_of(wallet);
         self.reply(Reply::Positions {
             asked_at: self.now,
             result: Ok(positions.into()),
@@ -568,4 +562,15 @@ pub fn refusal() -> CallError {
 
 pub fn client_id(text: &str) -> ClientOrderId {
     ClientOrderId::new(text).unwrap()
+}
+
+/// An account without positions, worth so much.
+pub fn account_of(wallet: &str) -> AccountReport {
+    AccountReport {
+        equity: Some(Usdt(d(wallet))),
+        available: Usdt(d(wallet)),
+        position_margin: Usdt::ZERO,
+        order_margin: Usdt::ZERO,
+        unrealised: Some(Usdt::ZERO),
+    }
 }

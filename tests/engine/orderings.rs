@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    AccountReport, CallError, CancelOutcome, Category, Contracts, Decimal, ErrorClass, FillId, FillReport, OrderNo,
-    OrderReport, PlaceOrder, PositionMode, PositionReport, Price, Push, Refusal, SessionTime, Side, Usdt,
-    VenueOrderState,
+    CallError, CancelOutcome, Category, Contracts, Decimal, ErrorClass, FillId, FillReport, OrderNo, OrderReport,
+    PlaceOrder, PositionMode, PositionReport, Price, Push, Refusal, SessionTime, Side, Usdt, VenueOrderState,
 };
 
 use crate::harness::*;
@@ -176,13 +175,7 @@ impl Venue {
                 Request::Positions => {
                     let reports: Vec<PositionReport> =
                         if self.held.is_zero() { Vec::new() } else { vec![self.position()] };
-                    let account = AccountReport {
-                        equity: Some(Usdt(d("10000"))),
-                        available: Usdt(d("10000")),
-                        position_margin: Usdt::ZERO,
-                        order_margin: Usdt::ZERO,
-                        unrealised: Some(Usdt::ZERO),
-                    };
+                    let account = account_of("10000");
                     let (result, account) = (Ok(reports.into()), Ok(vec![account].into()));
                     self.queue.push(Message::Reply(Reply::Positions { asked_at, result, account }));
                 }

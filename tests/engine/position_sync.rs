@@ -265,13 +265,7 @@ fn a18_a_snapshot_asked_for_before_a_fill_changes_nothing() {
     let asked_at = bench.now;
     bench.pass(secs(1));
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
-    let account = perpdeck::model::AccountReport {
-        equity: Some(Usdt(d("10000"))),
-        available: Usdt(d("10000")),
-        position_margin: Usdt::ZERO,
-        order_margin: Usdt::ZERO,
-        unrealised: Some(Usdt::ZERO),
-    };
+    let account = account_of("10000");
     bench.pass(secs(3));
     bench.reply(Reply::Positions { asked_at, result: Ok(Vec::new().into()), account: Ok(vec![account].into()) });
     bench.tick();
@@ -308,13 +302,7 @@ fn a17_a_snapshot_from_before_our_exit_is_not_adopted_as_a_new_position() {
     let exit = ordered(bench.signal("e1", "E1", "BTC_USDT", "sell", ""));
     bench.accept(exit);
     bench.fill(exit, "100", "50100");
-    let account = perpdeck::model::AccountReport {
-        equity: Some(Usdt(d("10000"))),
-        available: Usdt(d("10000")),
-        position_margin: Usdt::ZERO,
-        order_margin: Usdt::ZERO,
-        unrealised: Some(Usdt::ZERO),
-    };
+    let account = account_of("10000");
     bench.reply(Reply::Positions { asked_at, result: Ok(vec![old].into()), account: Ok(vec![account].into()) });
     bench.tick();
     bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });

@@ -3,8 +3,8 @@
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    AccountReport, AlertKind, CancelOutcome, Category, Contracts, ErrorClass, Event, Intent, MarginMode, OrderState,
-    PositionReport, Push, Quote, RiskLimit, Severity, Side, Usdt, VenueOrderState, VenuePositionId,
+    AlertKind, CancelOutcome, Category, Contracts, ErrorClass, Event, Intent, MarginMode, OrderState, PositionReport,
+    Push, Quote, RiskLimit, Severity, Side, Usdt, VenueOrderState, VenuePositionId,
 };
 
 use crate::harness::*;
@@ -119,13 +119,7 @@ fn race_funding_between_snapshot_and_fill() {
     bench.fill(exit, "50", "50100");
     let after_fill = bench.state().equity.day_realised.0;
     assert_eq!(after_fill, realised - d("2") + d("0.5") - d("0.01"));
-    let account = AccountReport {
-        equity: Some(Usdt(d("10000"))),
-        available: Usdt(d("10000")),
-        position_margin: Usdt::ZERO,
-        order_margin: Usdt::ZERO,
-        unrealised: Some(Usdt::ZERO),
-    };
+    let account = account_of("10000");
     bench.reply(Reply::Positions { asked_at, result: Ok(vec![before].into()), account: Ok(vec![account].into()) });
     assert_eq!(bench.state().equity.day_realised.0, after_fill, "an old answer gives no funding back");
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("50")));

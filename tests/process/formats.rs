@@ -38,12 +38,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn session(dir: &Path) -> Process {
+pub(super) fn session(dir: &Path) -> Process {
     let text = dir.display().to_string();
     Process::start(perpdeck(&["run", "--headless", "--data-dir", &text], dir.parent().unwrap()))
 }
 
-fn stopped(mut process: Process) {
+pub(super) fn stopped(mut process: Process) {
     process.signal("-TERM");
     let (status, errors) = process.end();
     assert_eq!(status.code(), Some(0), "{errors:?}");

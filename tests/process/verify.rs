@@ -7,18 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::child::{Process, perpdeck};
-
-fn session(dir: &Path) -> Process {
-    let text = dir.display().to_string();
-    Process::start(perpdeck(&["run", "--headless", "--data-dir", &text], dir.parent().unwrap()))
-}
-
-fn stopped(mut process: Process) {
-    process.signal("-TERM");
-    let (status, errors) = process.end();
-    assert_eq!(status.code(), Some(0), "{errors:?}");
-}
+use super::child::perpdeck;
+use super::formats::{session, stopped};
 
 /// A stopped session whose journal has two segments, the first with 455 facts.
 fn two_segments(home: &Path) -> PathBuf {

@@ -29,25 +29,19 @@ pub(super) fn is_old(turn: &Turn) -> bool {
 /// Whether an exit may go on: the state is not old, or the exchange was asked and did not answer within
 /// a second. Asks when that has not happened yet.
 pub(super) fn may_go_on(turn: &mut Turn) -> bool {
-    if !is_old(turn) {
-        return true;
-    }
-    match turn.state().upkeep.exit_read {
-        Some(asked) => asked.plus(ASKED_FOR_AT_MOST) <= turn.now,
-        None => {
-            read_positions(turn);
-            false
-        }
-    }
+    !is_old(turn) || was_asked_in_vain(turn)
 }
 
 /// Whether "nothing is held" can be said: the exchange told what is held no longer than a second ago, or
 /// was asked and did not answer. Asks when that has not happened yet.
 pub(super) fn may_say_none(turn: &mut Turn) -> bool {
     let told_of = turn.state().upkeep.chore(Chore::SyncPositions).told_of;
-    if !is_old(turn) && told_of.is_some_and(|told_of| told_of.plus(ASKED_FOR_AT_MOST) >= turn.now) {
-        return true;
-    }
+    let is_fresh = !is_old(turn) && told_of.is_some_and(|told_of| told_of.plus(ASKED_FOR_AT_MOST) >= turn.now);
+    is_fresh || was_asked_in_vain(turn)
+}
+
+/// Whether the exchange was asked and did not answer within a second. Asks when that has not happened yet.
+fn was_asked_in_vain(turn: &mut Turn) -> bool {
     match turn.state().upkeep.exit_read {
         Some(asked) => asked.plus(ASKED_FOR_AT_MOST) <= turn.now,
         None => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::turn::Turn;
 use crate::model::{
     ContractSpec, Contracts, Decimal, ExitStyle, Order, OrderState, OrderType, Position, PositionKey, Price, Refusal,
-    Side, Target, div, mul, round_down,
+    Side, Target, mul, round_down,
 };
 
 /// How far from the mark price an immediate-or-cancel exit reaches into the book at most, in percent.
@@ -148,8 +148,7 @@ fn covered(target: &Target, cover: &Cover, others: Contracts) -> Next {
 }
 
 fn cover(turn: &Turn, key: &PositionKey) -> Cover {
-    let exits = turn.state().orders.working().filter(|order| order.reduces() && order.position_key() == *key);
-    exits.fold(Cover::default(), |mut cover, order: &Order| {
+    turn.state().orders.exits_of(key).fold(Cover::default(), |mut cover, order: &Order| {
         let open = order.open_contracts();
         cover.untold += order.untold_contracts();
         match (order.order_type.rests(), order.state) {
@@ -178,8 +177,7 @@ fn liquidation_of(turn: &Turn, position: &Position) -> Option<Price> {
 
 /// How far the liquidation price is, in percent of the mark price.
 pub(super) fn distance_pct(turn: &Turn, position: &Position) -> Option<Decimal> {
-    let (mark, liquidation) = (turn.mark(&position.key.symbol)?, liquidation_of(turn, position)?);
-    Some(mul(mul(div((mark - liquidation).0, mark.0)?, position.direction()), Decimal::ONE_HUNDRED))
+    position.distance_to(liquidation_of(turn, position)?, turn.mark(&position.key.symbol)?)
 }
 
 /// Whether the liquidation price is farther than a market order reaches, and than where one was refused.

@@ -181,21 +181,15 @@ fn part_of(
 
 /// Contracts of a position that no working exit covers.
 fn not_covered(turn: &Turn, position: &Position) -> Contracts {
-    let working = turn.state().orders.working();
-    let covered: Contracts = working
-        .filter(|order| order.reduces() && order.position_key() == position.key)
-        .map(crate::model::Order::remaining_contracts)
-        .sum();
+    let exits = turn.state().orders.exits_of(&position.key);
+    let covered: Contracts = exits.map(crate::model::Order::remaining_contracts).sum();
     (position.contracts - covered).max(Contracts::ZERO)
 }
 
 /// What is left of a position, or of where it is being brought, beside what resting exits hold.
 fn not_covered_by_resting(turn: &Turn, position: &Position, base: Contracts) -> Contracts {
-    let working = turn.state().orders.working();
-    let resting: Contracts = working
-        .filter(|order| order.reduces() && order.order_type.rests() && order.position_key() == position.key)
-        .map(crate::model::Order::remaining_contracts)
-        .sum();
+    let exits = turn.state().orders.resting_exits_of(&position.key);
+    let resting: Contracts = exits.map(crate::model::Order::remaining_contracts).sum();
     (base - resting).max(Contracts::ZERO)
 }
 
@@ -234,9 +228,5 @@ fn rest(
 }
 
 fn resting_exits(turn: &Turn, key: &PositionKey) -> Vec<OrderNo> {
-    let working = turn.state().orders.working();
-    working
-        .filter(|order| order.reduces() && order.position_key() == *key && order.order_type.rests())
-        .map(|order| order.no)
-        .collect()
+    turn.state().orders.resting_exits_of(key).map(|order| order.no).collect()
 }

@@ -166,8 +166,7 @@ fn free_resting(turn: &mut Turn, target: &Target) {
     let resting: Vec<OrderNo> = turn
         .state()
         .orders
-        .working()
-        .filter(|order| order.reduces() && order.order_type.rests() && order.position_key() == target.key)
+        .resting_exits_of(&target.key)
         .filter(|order| order.cancel.is_none())
         .map(|order| order.no)
         .collect();

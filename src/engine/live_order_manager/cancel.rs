@@ -51,8 +51,7 @@ pub(in crate::engine) fn wish_cancel_entries(turn: &mut Turn, by: &str) -> Vec<O
 
 /// Working entries of a position.
 pub(in crate::engine) fn entries_of(turn: &Turn, key: &PositionKey) -> Vec<OrderNo> {
-    let working = turn.state().orders.working();
-    working.filter(|order| !order.reduces() && order.position_key() == *key).map(|order| order.no).collect()
+    turn.state().orders.entries_of(key).map(|order| order.no).collect()
 }
 
 /// Takes back those of these orders that have not left this machine. What has left is not touched.

@@ -12,7 +12,7 @@ use crate::engine::position_sync_service as positions;
 use crate::engine::session_control;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, Contracts, Decimal, Event, Order, OrderNo, OrderState, PositionKey, Refusal, Severity, Target, div,
+    AlertKind, Contracts, Decimal, Event, Order, OrderNo, OrderState, PositionKey, Qty, Refusal, Severity, Target, div,
     round_down,
 };
 
@@ -61,14 +61,19 @@ pub(super) fn renew(turn: &mut Turn, order: &Order, refusal: Refusal, message: &
     let Some(spec) = turn.state().contracts.get(&key.symbol) else { return };
     // More than one order may hold goes out as two.
     let half = div(left.0, Decimal::TWO).and_then(|half| round_down(half, spec.lot)).map(Contracts);
-    let many = of_leg(turn, &key).filter(|other| first_of(other) == first_of(order)).nth(PARTS - 2).is_some();
+    let many = turn
+        .state()
+        .orders
+        .resting_exits_of(&key)
+        .filter(|other| first_of(other) == first_of(order))
+        .nth(PARTS - 2)
+        .is_some();
     let half = half.filter(|half| refusal == Refusal::TooLarge && half.is_positive() && !many);
     let parts: Vec<Contracts> = half.map_or_else(|| vec![left], |half| vec![left - half, half]);
     let refusals = refusals(turn, order);
-    for contracts in parts {
-        let Some(quantity) = turn.state().contracts.get(&key.symbol).map(|spec| spec.quantity(contracts)) else {
-            return;
-        };
+    let parts: Vec<(Contracts, Qty)> =
+        parts.into_iter().map(|contracts| (contracts, spec.quantity(contracts))).collect();
+    for (contracts, quantity) in parts {
         let draft = Draft {
             signal_id: order.signal_id.clone(),
             strategy: order.strategy.clone(),
@@ -130,7 +135,7 @@ fn fit_one(turn: &mut Turn, key: &PositionKey) {
     let told = turn.state().venue_positions.contains_key(key);
     let mut left = held;
     let mut over: Vec<OrderNo> = Vec::new();
-    for order in of_leg(turn, key) {
+    for order in turn.state().orders.resting_exits_of(key) {
         let open = order.open_contracts();
         if open > left && told && order.cancel.is_none() && order.venue_end.is_none() {
             over.push(order.no);
@@ -151,12 +156,7 @@ fn fit_one(turn: &mut Turn, key: &PositionKey) {
 /// Contracts of a position that no resting exit covers.
 fn not_covered(turn: &Turn, key: &PositionKey) -> Contracts {
     let held = turn.state().positions.get(key).map_or(Contracts::ZERO, |position| position.contracts);
-    held - of_leg(turn, key).map(Order::open_contracts).sum()
-}
-
-fn of_leg<'t>(turn: &'t Turn, key: &'t PositionKey) -> impl Iterator<Item = &'t Order> {
-    let working = turn.state().orders.working();
-    working.filter(move |order| order.reduces() && order.order_type.rests() && order.position_key() == *key)
+    held - turn.state().orders.resting_exits_of(key).map(Order::open_contracts).sum()
 }
 
 fn first_of(order: &Order) -> OrderNo {

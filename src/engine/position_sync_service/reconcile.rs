@@ -134,7 +134,7 @@ pub(in crate::engine) fn claim_at_last(turn: &mut Turn, key: &PositionKey) -> bo
     let Some(view) = turn.state().venue_positions.get(key).filter(|view| is_news(turn, view)).cloned() else {
         return false;
     };
-    let explained = turn.state().orders.working().all(|order| !may_have_made(order, key));
+    let explained = !turn.state().orders.entries_of(key).any(may_have_made);
     adopt(turn, &view.report, explained);
     turn.state().positions.get(key).is_some()
 }
@@ -154,7 +154,7 @@ fn is_news(turn: &Turn, view: &VenueView) -> bool {
 }
 
 fn entry_works(turn: &Turn, key: &PositionKey) -> bool {
-    turn.state().orders.working().any(|order| !order.reduces() && order.position_key() == *key)
+    turn.state().orders.entries_of(key).next().is_some()
 }
 
 /// Whether all fills that could explain a view are told.
@@ -290,8 +290,7 @@ fn adjust(turn: &mut Turn, position: &Position, report: &PositionReport, explain
 fn adopt(turn: &mut Turn, report: &PositionReport, explained: bool) {
     let Some(quantity) = quantity(turn, report) else { return };
     // Taken at the deadline: an order of ours whose fills cannot be read has made it, if there is one.
-    let made_it = |order: &&Order| !explained && may_have_made(order, &report.key);
-    let own = turn.state().orders.working().find(made_it).cloned();
+    let own = turn.state().orders.entries_of(&report.key).find(|order| !explained && may_have_made(order)).cloned();
     let position = Position {
         id: turn.state().positions.next_id(),
         key: report.key.clone(),
@@ -323,10 +322,10 @@ fn adopt(turn: &mut Turn, report: &PositionReport, explained: bool) {
     take_figures(turn, &position, report);
 }
 
-/// Whether an order has, or may have, opened a position before its fills are known.
-fn may_have_made(order: &Order, key: &PositionKey) -> bool {
+/// Whether an entry has, or may have, opened its position before its fills are known.
+fn may_have_made(order: &Order) -> bool {
     let sent = !matches!(order.state, OrderState::Pending) && !order.order_type.rests();
-    !order.reduces() && order.position_key() == *key && (sent || order.may_have_unknown_fills())
+    sent || order.may_have_unknown_fills()
 }
 
 /// Gone at the exchange, and no fill of ours explains it: closed outside until evidence says more.

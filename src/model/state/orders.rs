@@ -76,6 +76,21 @@ impl Orders {
         self.working.iter().filter_map(|no| self.by_no.get(no)).map(Arc::as_ref)
     }
 
+    /// Working entries of a leg.
+    pub fn entries_of(&self, key: &PositionKey) -> impl Iterator<Item = &Order> {
+        self.working().filter(move |order| !order.reduces() && order.is_of(key))
+    }
+
+    /// Working exits of a leg.
+    pub fn exits_of(&self, key: &PositionKey) -> impl Iterator<Item = &Order> {
+        self.working().filter(move |order| order.reduces() && order.is_of(key))
+    }
+
+    /// Working exits of a leg that rest at their price.
+    pub fn resting_exits_of(&self, key: &PositionKey) -> impl Iterator<Item = &Order> {
+        self.exits_of(key).filter(|order| order.order_type.rests())
+    }
+
     /// Orders of which it is not known whether they are at the exchange.
     pub fn unknown(&self) -> impl Iterator<Item = &Order> {
         self.unknown.iter().filter_map(|no| self.by_no.get(no)).map(Arc::as_ref)
