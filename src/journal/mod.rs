@@ -29,6 +29,7 @@
 mod disk;
 mod error;
 mod line;
+pub mod lock;
 mod mark;
 mod open;
 mod order;

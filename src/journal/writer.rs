@@ -1,12 +1,12 @@
 //! Writing: a group of entries is appended in memory, handed to the system by one write, and made
 //! durable by one fdatasync.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, RealDisk};
 use super::line::{self, Sum};
+use super::lock::{Lock, NotTaken};
 use super::open::{self, Judge, Opened};
 use super::scan::size;
 use super::segment::{self, Header};
@@ -52,7 +52,7 @@ pub struct Journal {
     options: Options,
     disk: Box<dyn Disk>,
     /// Held until the journal is dropped.
-    _lock: File,
+    _lock: Lock,
     file: Box<dyn DiskFile>,
     path: PathBuf,
     header: Header,
@@ -350,7 +350,7 @@ fn publish(disk: &dyn Disk, dir: &Path, path: &Path, bytes: &[u8]) -> Result<Box
 
 /// Keeps other processes from opening a journal until it is dropped, without opening it.
 #[derive(Debug)]
-pub struct Hold(#[expect(dead_code, reason = "held, not read")] File);
+pub struct Hold(#[expect(dead_code, reason = "held, not read")] Lock);
 
 /// Takes a journal's directory for this process.
 ///
@@ -360,24 +360,13 @@ pub fn hold(dir: &Path) -> Result<Hold, JournalError> {
     lock(dir).map(Hold)
 }
 
-fn lock(dir: &Path) -> Result<File, JournalError> {
+fn lock(dir: &Path) -> Result<Lock, JournalError> {
     let path = dir.join("lock");
-    let io = |source| JournalError::io("open", &path, source);
     private::not_a_link(&path)?;
-    let mut file = private::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {
-            // Who holds it, for the message that a second process shows.
-            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = file.read_to_string(&mut text);
-            Err(JournalError::Locked { dir: dir.to_path_buf(), holder: text.trim().parse().ok() })
-        }
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
+    Lock::take(&path).map_err(|why| match why {
+        NotTaken::Held(holder) => JournalError::Locked { dir: dir.to_path_buf(), holder },
+        NotTaken::Io(source) => JournalError::io("open", &path, source),
+    })
 }
 
 /// Whether a file of a journal has this name.

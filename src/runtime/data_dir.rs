@@ -1,10 +1,10 @@
 //! The data directory of a session: what lies where, which version wrote it, and that only one
 //! process works on it.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::journal::lock::{Lock, NotTaken};
 use crate::journal::private::{self, PrivateError};
 use crate::model::escape_controls;
 
@@ -16,7 +16,7 @@ pub const LAYOUT_VERSION: u32 = 2;
 #[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,
-    _lock: File,
+    _lock: Lock,
     outdated: bool,
     note: Option<String>,
 }
@@ -228,27 +228,13 @@ fn read_version(file: &Path) -> io::Result<Option<String>> {
     Ok(Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()))
 }
 
-fn lock(root: &Path) -> Result<File, DataDirError> {
+fn lock(root: &Path) -> Result<Lock, DataDirError> {
     let path = root.join("LOCK");
-    let unwritable = |source: io::Error| match source.kind() {
-        io::ErrorKind::IsADirectory => DataDirError::NotAFile { path: path.clone() },
-        _ => DataDirError::Unwritable { path: path.clone(), source },
-    };
-    let mut file =
-        private::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
-    match file.try_lock() {
-        Ok(()) => {
-            // Only for the message that a second process shows.
-            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            Err(DataDirError::InUse { path: root.to_path_buf(), holder: holder.trim().parse().ok() })
-        }
-        Err(TryLockError::Error(source)) => Err(unwritable(source)),
-    }
+    Lock::take(&path).map_err(|why| match why {
+        NotTaken::Held(holder) => DataDirError::InUse { path: root.to_path_buf(), holder },
+        NotTaken::Io(source) if source.kind() == io::ErrorKind::IsADirectory => DataDirError::NotAFile { path },
+        NotTaken::Io(source) => DataDirError::Unwritable { path, source },
+    })
 }
 
 #[cfg(test)]
