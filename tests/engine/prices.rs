@@ -73,9 +73,7 @@ fn the_first_price_of_a_contract_lifts_no_limit_before_a_second_confirms_it() {
     let mut bench = Bench::ready();
     bench.open_position("s0", "BTC_USDT", "buy", "0.01", "50000");
     let mut again = bench.restarted();
-    again.reply(perpdeck::engine::Reply::ServerTime {
-        result: Ok(perpdeck::model::ClockOffset { offset_us: 0, round_trip_us: 0 }),
-    });
+    again.reply(perpdeck::engine::Reply::ServerTime { result: Ok(clock_offset()) });
     again.tick_of("BTC_USDT", "10", |_| {});
     let held = vec![again.position_report("BTC_USDT", Side::Long, "100", "50000", "40000", "1000")];
     again.answer_start(perpdeck::model::PositionMode::Hedge, held);

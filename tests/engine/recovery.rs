@@ -317,8 +317,10 @@ fn a_start_by_a_clock_that_is_days_ahead_drops_no_fill() {
     bench.now = bench.now.plus(secs(48 * 3600));
     let mut again = bench.restarted();
     again.tick();
-    let offset_us = before.micros() - again.now.micros();
-    again.reply(Reply::ServerTime { result: Ok(perpdeck::model::ClockOffset { offset_us, round_trip_us: 0 }) });
+    let back = before.micros() - again.now.micros();
+    let right = clock_offset();
+    let offset = perpdeck::model::ClockOffset { offset_us: right.offset_us + back, ..right };
+    again.reply(Reply::ServerTime { result: Ok(offset) });
     again.pass(secs(120));
     let fill = perpdeck::model::FillReport { at: venue(before).plus(secs(60)), ..again.fill_of(no, "100", "49000") };
     again.push(perpdeck::model::Push::Fill(fill));

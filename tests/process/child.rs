@@ -137,6 +137,11 @@ impl Process {
         self.until(|line| line["event"] == "answer" && line["id"] == id)
     }
 
+    /// The answer to this id that is on disk: on a busy disk one that says `acted` comes before it.
+    pub fn settled(&mut self, id: &str) -> Option<Value> {
+        self.until(|line| line["event"] == "answer" && line["id"] == id && line["result"] != "acted")
+    }
+
     /// Sends a signal to the process, `-TERM` or the like.
     pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");

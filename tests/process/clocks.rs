@@ -103,7 +103,7 @@ fn tell(ahead_ms: i64) -> Told {
     // A command is answered as done when it is on disk, and with it all that was before.
     for action in ["pause", "resume"] {
         assert!(session.tell(&json!({"id": action, "command": {"action": action}}).to_string()));
-        assert_eq!(session.answer(action).expect("an answer")["result"], "done");
+        assert_eq!(session.settled(action).expect("an answer")["result"], "done");
     }
     session.signal("-KILL");
     session.end();
@@ -117,7 +117,7 @@ fn tell(ahead_ms: i64) -> Told {
     alerted(&mut session, "LIQUIDATION_DETECTED", "BTC_USDT");
     filled(&mut session, "out-eth", "E1", "ETH_USDT", "short", "");
     assert!(session.tell(r#"{"id":"end","command":{"action":"flatten"}}"#));
-    assert_eq!(session.answer("end").expect("an answer")["result"], "done");
+    assert_eq!(session.settled("end").expect("an answer")["result"], "done");
     let books = ledger::fetch(&exchange.rest);
     assert_eq!(books["positions"].as_array().unwrap().len(), 0, "flat");
     session.signal("-TERM");

@@ -43,6 +43,12 @@ pub(super) fn session(dir: &Path) -> Process {
     Process::start(perpdeck(&["run", "--headless", "--data-dir", &text], dir.parent().unwrap()))
 }
 
+/// Until it is ready; when it ends before, why.
+fn ready(process: &mut Process) {
+    let starts = process.event("ready").is_some();
+    assert!(starts, "it does not start: {:?}", process.end());
+}
+
 pub(super) fn stopped(mut process: Process) {
     process.signal("-TERM");
     let (status, errors) = process.end();
@@ -262,7 +268,7 @@ fn a_last_fact_of_the_future_holds_nothing_up() {
     drop(journal);
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
     let mut process = session(&dir);
-    process.event("ready").expect("it starts");
+    ready(&mut process);
     let stamp = chrono::Utc::now().timestamp_millis();
     let signal =
         json!({"signal_type": "S1", "symbol": "BTC_USDT", "side": "buy", "quantity": "0.01", "timestamp": stamp});

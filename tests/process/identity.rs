@@ -102,7 +102,7 @@ fn a_paper_exit_in_flight_at_a_kill_is_never_sent_live() {
     let mut process = session(&dir, Some(&paper), "key", false, None);
     process.event("ready").expect("it starts again");
     assert!(process.tell(r#"{"id":"end","command":{"action":"flatten"}}"#));
-    assert_eq!(process.answer("end").unwrap()["result"], "done");
+    assert_eq!(process.settled("end").unwrap()["result"], "done");
     assert_eq!(ledger::fetch(&paper)["positions"].as_array().unwrap().len(), 0);
     stopped(process);
     // And the live directory is not taken for paper.

@@ -154,7 +154,7 @@ fn killed_at(point: &str, apart: bool) {
     burst(&mut second, point);
     // Flatten ends when the exchange itself confirms that nothing is left.
     assert!(second.tell(r#"{"id":"end","command":{"action":"flatten"}}"#));
-    let end = second.answer("end").unwrap_or_else(|| panic!("{point}: flatten is answered"));
+    let end = second.settled("end").unwrap_or_else(|| panic!("{point}: flatten is answered"));
     assert_eq!(end["result"], "done", "{point}: {end}");
     let books = ledger::fetch(ready["exchange"].as_str().unwrap());
     second.signal("-TERM");

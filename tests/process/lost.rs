@@ -40,7 +40,7 @@ fn signal(process: &mut Process, id: &str, fields: &Value) -> Value {
 
 fn command(process: &mut Process, id: &str, action: &str) -> Value {
     assert!(process.tell(&json!({"id": id, "command": {"action": action}}).to_string()));
-    process.answer(id).expect("an answer")
+    process.settled(id).expect("an answer")
 }
 
 fn entry(symbol: &str) -> Value {

@@ -29,7 +29,7 @@ fn i35_sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
     assert_eq!(session.said[0]["event"], "starting", "it is the first line");
     super::kill::burst(&mut session, "before the stop");
     assert!(session.tell(r#"{"id":"clear","command":{"action":"cancel_all"}}"#));
-    assert_eq!(session.answer("clear").unwrap()["result"], "done");
+    assert_eq!(session.settled("clear").unwrap()["result"], "done");
     assert!(
         session.tell(
             r#"{"id":1,"signal":{"signal_type":"S1","symbol":"SOL_USDT","side":"buy","quantity":2,"price":90.5}}"#
@@ -50,7 +50,7 @@ fn i35_sigterm_leaves_working_orders_lists_them_and_ends_with_0() {
     let ready = again.event("ready").unwrap();
     assert_eq!(ready["starts"], 2);
     assert!(again.tell(r#"{"id":"c","command":{"action":"flatten"}}"#));
-    let answer = again.answer("c").unwrap();
+    let answer = again.settled("c").unwrap();
     assert_eq!(answer["result"], "done", "{answer}");
     let books = super::ledger::fetch(ready["exchange"].as_str().unwrap());
     again.signal("-INT");

@@ -86,7 +86,7 @@ fn an_outage_opens_the_breaker_cancels_pass_it_closes_again_and_nothing_is_doubl
     // A cancel made while it is open goes through, before it half-opens.
     let cancel = json!({"id": "cancel", "command": {"action": "cancel", "orders": [no]}});
     assert!(trader.session.tell(&cancel.to_string()));
-    let answer = trader.session.answer("cancel").expect("an answer");
+    let answer = trader.session.settled("cancel").expect("an answer");
     assert_eq!(answer["result"], "done", "{answer}");
     let cancelled = |line: &Value| line["event"] == "order_cancelled" && line["order_no"] == no;
     let cancelled = trader.session.said.iter().find(|line| cancelled(line)).expect("told").clone();
@@ -111,7 +111,7 @@ fn an_outage_opens_the_breaker_cancels_pass_it_closes_again_and_nothing_is_doubl
         assert!(trader.sent.get() < 900, "entries do not fill again");
     }
     assert!(trader.session.tell(r#"{"id":"end","command":{"action":"flatten"}}"#));
-    let end = trader.session.answer("end").expect("an answer");
+    let end = trader.session.settled("end").expect("an answer");
     assert_eq!(end["result"], "done", "{end}");
     let books = ledger::fetch(ready["exchange"].as_str().unwrap());
     trader.session.signal("-TERM");

@@ -208,7 +208,7 @@ fn a_start_that_does_not_come_about_says_why_and_takes_commands_and_signals() {
         assert_eq!(line["for"], what, "{about}: {line}");
         assert!(!line["reason"].as_str().unwrap().is_empty() && line["since"].is_string(), "{about}: {line}");
         assert!(session.tell(r#"{"id":"h","command":{"action":"halt"}}"#));
-        assert_eq!(session.answer("h").unwrap()["result"], "done", "{about}");
+        assert_eq!(session.settled("h").unwrap()["result"], "done", "{about}");
         assert!(!session.said.iter().any(|line| line["event"] == "ready"), "{about}");
         session.signal("-INT");
         let (status, errors) = session.end();
