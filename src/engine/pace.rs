@@ -25,10 +25,27 @@ fn free_at(turn: &Turn, reduces: bool) -> Option<SessionTime> {
 }
 
 fn own_pace(turn: &Turn, reduces: bool) -> Option<SessionTime> {
+    own_pace_after(turn, reduces, 0)
+}
+
+/// The same for a placement that so many go before.
+fn own_pace_after(turn: &Turn, reduces: bool, before: usize) -> Option<SessionTime> {
     let usable = usable(turn, reduces)?;
     let sent = &turn.state().upkeep.placements;
-    let blocking = sent.len().checked_sub(usable).and_then(|over| sent.get(over));
-    blocking.map(|at| at.plus(turn.capabilities.placement_window.saturating_add(MARGIN)))
+    let place = sent.len().saturating_add(before.checked_rem(usable).unwrap_or(0));
+    let free = place.checked_sub(usable).and_then(|blocking| sent.get(blocking)).map(|at| at.plus(window(turn)));
+    let rounds = rounds(turn, usable, before);
+    if rounds.is_zero() { free } else { Some(free.unwrap_or(turn.now).plus(rounds)) }
+}
+
+/// How long so many placements take one after the other, but for the last window.
+fn rounds(turn: &Turn, usable: usize, placements: usize) -> Duration {
+    let rounds = placements.checked_div(usable).and_then(|rounds| u32::try_from(rounds).ok());
+    window(turn).saturating_mul(rounds.unwrap_or(u32::MAX))
+}
+
+fn window(turn: &Turn) -> Duration {
+    turn.capabilities.placement_window.saturating_add(MARGIN)
 }
 
 /// When a placement that never left may be tried again.
@@ -37,12 +54,14 @@ pub(super) fn again_at(turn: &Turn, reduces: bool) -> SessionTime {
     free_at(turn, reduces).map_or(soon, |at| at.max(soon))
 }
 
-/// How long a new entry would wait for its turn, behind those that wait already.
+/// How long a new entry would wait for its turn, behind those that wait already. A window more than they
+/// alone need: exits go before it, and a turn is taken when the engine is next asked.
 pub(super) fn entry_wait(turn: &Turn) -> Duration {
-    let first = free_at(turn, false).map_or(Duration::ZERO, |at| at.since(turn.now));
-    let Some(usable) = usable(turn, false) else { return first };
-    let windows = u32::try_from(waiting_entries(turn) / usable.max(1)).unwrap_or(u32::MAX);
-    first.saturating_add(turn.capabilities.placement_window.saturating_mul(windows))
+    let before = waiting_entries(turn);
+    let behind = usable(turn, false).map_or(Duration::ZERO, |usable| rounds(turn, usable, before));
+    let after_silence = no_entry_until(turn).map(|until| until.plus(behind));
+    let turn_comes = own_pace_after(turn, false, before).max(after_silence).filter(|at| *at > turn.now);
+    turn_comes.map_or(Duration::ZERO, |at| at.plus(window(turn)).since(turn.now))
 }
 
 /// Until when the exchange wants no entry, while that is to come.

@@ -412,6 +412,28 @@ fn nothing_is_accepted_that_cannot_leave_in_time() {
     assert_eq!(placed(&bench.asked_so_far).len(), taken - 2);
 }
 
+/// Signals come faster than they can leave, all the time: the queue is always as long as it may be.
+#[test]
+fn what_is_accepted_at_the_edge_of_its_time_leaves() {
+    for placements in [3, 4, 5] {
+        let mut bench = paced(Bench::ready(), placements);
+        let mut taken = Vec::new();
+        for n in 0..600 {
+            let id = format!("s{n}");
+            if matches!(bench.signal(&id, "S1", "BTC_USDT", "buy", "0.0001"), SignalOutcome::Ordered { .. }) {
+                taken.push(id);
+            }
+            for (no, ..) in placed(&bench.pass_quoted(Duration::from_millis(100))) {
+                bench.accept(no);
+            }
+        }
+        bench.pass_quoted(secs(31));
+        let failed = bench.events(|event| matches!(event, perpdeck::model::Event::OrderFailed { .. }));
+        assert!(failed.is_empty(), "{placements} a window, {} taken: {failed:?}", taken.len());
+        assert!(taken.len() > 30 * (placements - 1), "{}", taken.len());
+    }
+}
+
 #[test]
 fn an_entry_whose_turn_comes_is_judged_again() {
     let mut bench = paced(Bench::ready(), 3);
