@@ -13,13 +13,20 @@ const LONGEST: Duration = Duration::from_secs(60);
 const FIRST_AT_START: Duration = Duration::from_millis(250);
 /// While the session starts, a question is asked again after this time, answered or not: exits wait for
 /// what it asks.
-const LONGEST_AT_START: Duration = Duration::from_secs(2);
+const LONGEST_AT_START: Duration = Duration::from_millis(1_500);
+/// While the session starts, any answer says that the exchange is back: what has waited so long already is
+/// asked again at once.
+const UNANSWERED: Duration = Duration::from_millis(250);
 /// Contract details are asked again this often.
 const CONTRACTS_EVERY: Duration = Duration::from_secs(3600);
 /// The exchange's clock is asked again this often.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How often working orders are looked over while any works.
 pub(super) const LOOK_OVER: Duration = Duration::from_millis(100);
+
+/// What a start depends on: a question of these without an answer is put once more.
+const ASKED_AT_START: [Chore; 6] =
+    [Chore::Clock, Chore::Contracts, Chore::PositionMode, Chore::PollOrders, Chore::FetchFills, Chore::SyncPositions];
 
 /// Does everything that is due.
 pub(super) fn run(turn: &mut Turn) {
@@ -48,7 +55,7 @@ pub(super) fn next_due(turn_state: &crate::model::SessionState) -> Option<Sessio
     let starting = turn_state.phase == Phase::Starting;
     let due = |(chore, state): (&Chore, &ChoreState)| match state.asked_at {
         None => state.due,
-        Some(asked_at) => (starting && is_asked_twice(*chore)).then(|| asked_at.plus(LONGEST_AT_START)),
+        Some(asked_at) => (starting && ASKED_AT_START.contains(chore)).then(|| asked_at.plus(LONGEST_AT_START)),
     };
     turn_state.upkeep.chores.iter().filter_map(due).min()
 }
@@ -89,6 +96,23 @@ pub(super) fn done(turn: &mut Turn, chore: Chore) {
     let told_of = known.asked_at.or(Some(turn.now));
     let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), told_of, failures: 0, error: None };
     turn.emit(Event::ChoreMoved { chore, state });
+    if turn.state().phase == Phase::Starting {
+        ask_the_others(turn);
+    }
+}
+
+/// The exchange answers again: nothing waits for its back-off, nor for an answer that is not coming.
+fn ask_the_others(turn: &mut Turn) {
+    for chore in ASKED_AT_START {
+        let state = turn.state().upkeep.chore(chore);
+        let waits = match state.asked_at {
+            None => state.failures > 0,
+            Some(asked_at) => asked_at.plus(UNANSWERED) <= turn.now,
+        };
+        if state.done_at.is_none() && waits {
+            turn.emit(Event::ChoreMoved { chore, state: ChoreState { due: Some(turn.now), asked_at: None, ..state } });
+        }
+    }
 }
 
 /// A breaker held its question back: due again when the breaker lets one through.
@@ -123,15 +147,10 @@ fn is_due(turn: &Turn, chore: Chore) -> bool {
         None => state.due.is_some_and(|due| due <= turn.now),
         Some(asked_at) => {
             turn.state().phase == Phase::Starting
-                && is_asked_twice(chore)
+                && ASKED_AT_START.contains(&chore)
                 && asked_at.plus(LONGEST_AT_START) <= turn.now
         }
     }
-}
-
-/// Whether a start depends on it, so that a question without an answer is put once more.
-const fn is_asked_twice(chore: Chore) -> bool {
-    !matches!(chore, Chore::RecoverOrders | Chore::Cleanup)
 }
 
 fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {

@@ -339,21 +339,35 @@ fn a_read_breaker_is_forgotten_at_a_start_and_holds_back_no_question_of_it() {
     again.check_replay();
 }
 
-#[test]
-fn a_start_is_ready_two_seconds_after_the_exchange_answers_again() {
+/// What the exchange does with a question while it is down.
+#[derive(Clone, Copy, Debug)]
+enum Down {
+    /// Refuses it.
+    Refuses,
+    /// Never answers it.
+    Hangs,
+    /// Never answers the open orders, refuses the others.
+    Both,
+}
+
+/// A start during an outage: how long after its end the session is ready.
+fn ready_after(down: Down, outage: std::time::Duration) -> std::time::Duration {
     let mut bench = Bench::started_with(|_| {});
     let (mut queue, begin) = (std::collections::VecDeque::new(), bench.now);
-    let down_until = begin.plus(secs(60));
-    let mut ready_at = None;
+    let down_until = begin.plus(outage);
     queue.extend(bench.requests.clone());
-    while ready_at.is_none() && bench.now.since(begin) < secs(120) {
+    while bench.now.since(begin) < outage + secs(60) {
         let up = bench.now >= down_until;
         while let Some(request) = queue.pop_front() {
             let asked_at = bench.now;
             let bad = || error(ErrorClass::Retryable, true, "503");
+            let hangs = match down {
+                Down::Refuses => false,
+                Down::Hangs => true,
+                Down::Both => matches!(request, Request::OpenOrders),
+            };
             match request {
-                // One answer in three is a time-out that comes much later: here, never.
-                Request::OpenOrders if !up => continue,
+                _ if hangs && !up => continue,
                 Request::ServerTime if up => bench.reply(Reply::ServerTime { result: Ok(clock_offset()) }),
                 Request::ServerTime => bench.reply(Reply::ServerTime { result: Err(bad()) }),
                 Request::Contracts if up => bench.reply(Reply::Contracts { result: Ok(vec![contract("BTC_USDT")]) }),
@@ -362,23 +376,36 @@ fn a_start_is_ready_two_seconds_after_the_exchange_answers_again() {
                     bench.reply(Reply::PositionMode { result: Ok(perpdeck::model::PositionMode::Hedge) })
                 }
                 Request::PositionMode => bench.reply(Reply::PositionMode { result: Err(bad()) }),
-                Request::OpenOrders => bench.open_orders(Vec::new()),
+                Request::OpenOrders if up => bench.open_orders(Vec::new()),
+                Request::OpenOrders => bench.reply(Reply::OpenOrders { asked_at, result: Err(bad()) }),
                 Request::Positions if up => bench.sync(Vec::new()),
                 Request::Positions => {
                     bench.reply(Reply::Positions { asked_at, result: Err(bad()), account: Err(bad()) })
                 }
-                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Ok(Vec::new().into()) }),
+                Request::FillsSince { .. } if up => bench.reply(Reply::Fills { result: Ok(Vec::new().into()) }),
+                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Err(bad()) }),
                 _ => continue,
             }
             queue.extend(bench.requests.clone());
         }
         if bench.state().phase == perpdeck::model::Phase::Ready {
-            ready_at = Some(bench.now);
+            return bench.now.since(down_until);
         }
         queue.extend(bench.pass(std::time::Duration::from_millis(100)));
     }
-    let took = ready_at.expect("ready").since(down_until);
-    assert!(took <= std::time::Duration::from_millis(2_100), "ready {took:?} after the exchange was back");
+    panic!("{down:?} for {outage:?}: never ready");
+}
+
+#[test]
+fn a_start_is_ready_two_seconds_after_the_exchange_answers_again() {
+    for down in [Down::Refuses, Down::Hangs, Down::Both] {
+        // Whatever was just asked when it comes back.
+        for phase in 0..25 {
+            let outage = std::time::Duration::from_millis(40_000 + 100 * phase);
+            let took = ready_after(down, outage);
+            assert!(took <= std::time::Duration::from_millis(1_600), "{down:?} for {outage:?}: ready after {took:?}");
+        }
+    }
 }
 
 #[test]
