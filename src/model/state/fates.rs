@@ -39,7 +39,7 @@ impl fmt::Display for OpenFate {
 impl SessionState {
     /// The orders whose fate is open, oldest first.
     pub fn open_fates(&self) -> Vec<OpenFate> {
-        let mut open: Vec<OpenFate> = self.orders.working().filter_map(|order| fate(order)).collect();
+        let mut open: Vec<OpenFate> = self.orders.working().filter_map(fate).collect();
         open.sort_by_key(|fate| fate.order_no);
         open
     }

@@ -254,7 +254,7 @@ impl Subject {
         match self {
             // One that has ended leaves the set; one that protects and holds something else is another question.
             Self::Cancel { targets } | Self::CancelSet { targets, .. } => targets.iter().any(|target| {
-                let works = state.orders.get(target.no).is_some_and(|order| order.is_working());
+                let works = state.orders.get(target.no).is_some_and(Order::is_working);
                 target.protects.is_some() && works && target.has_moved(state)
             }),
             Self::WithdrawExit { key, to, .. } => state.target(key).is_none_or(|target| target.to != *to),

@@ -154,7 +154,7 @@ fn open_row(model: &Model, position: &Position, columns: &[Placed<Col>], line: R
             Col::Quantity => unsure || !state.upkeep.is_confirmed(&position.key),
             Col::Liquidation | Col::Margin => unsure,
             Col::Mark => old_price,
-            Col::Ratio | Col::Distance | Col::Profit | Col::Value => unsure || old_price,
+            Col::Distance | Col::Profit | Col::Value => unsure || old_price,
             _ => false,
         };
         if doubtful {
@@ -209,6 +209,9 @@ fn cell(model: &Model, position: &Position, danger: &Danger, key: Col, canvas: &
                 Some(_) => " ",
                 None => "   ",
             };
+            let known = model.positions_known().max(model.price_known(&position.key.symbol));
+            // The mark of what is old stands in the room that is kept for the glyph, where there is none.
+            let pad = if known.is_known() || pad.len() < 3 { pad } else { "?  " };
             (format!("{words}{pad}"), danger_style(danger, canvas))
         }
         Col::Liquidation => (price(position.venue.liquidation_price), text),
