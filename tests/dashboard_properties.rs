@@ -68,20 +68,7 @@ const KEYS: &[&str] = &[
     "r",
     "G",
 ];
-const WORDS: &[&str] = &[
-    "halt",
-    "withdraw",
-    "flatten all",
-    "resume",
-    "flatten 2",
-    "cancel 3",
-    "cancel 2",
-    "1",
-    "2",
-    "3",
-    "entries",
-    "daily-loss",
-];
+const WORDS: &[&str] = &["halt", "withdraw", "flatten", "resume", "cancel", "1", "2", "3", "entries", "daily-loss"];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![

@@ -70,6 +70,26 @@ fn a_terminal_that_nobody_reads_costs_frames_and_no_signal() {
 }
 
 #[test]
+fn a_terminal_of_any_size_goes_on() {
+    let data = tempfile::tempdir().unwrap();
+    let mut pty = perpdeck(data.path(), &[]);
+    pty.until("the dashboard", |screen| screen.contains("1 Positions"));
+    for claimed in [(u16::MAX, u16::MAX), (0, 0), (1, 1), (u16::MAX, 1), (1, u16::MAX), (u16::MAX, u16::MAX)] {
+        pty.claim(claimed);
+        // The first of them may have been on its way.
+        pty.until_frames(2);
+    }
+    // A storm of sizes, the last one is a person's.
+    for n in 0..400_u16 {
+        pty.claim((n.wrapping_mul(977), n.wrapping_mul(613)));
+    }
+    pty.resize((120, 40));
+    pty.until("the dashboard again", |screen| screen.contains("1 Positions") && screen.contains("X HALT"));
+    pty.signal("TERM");
+    assert_eq!(pty.exit_code(STOPS_WITHIN), 0);
+}
+
+#[test]
 fn a_terminal_that_is_closed_is_an_orderly_stop_and_no_panic() {
     let data = tempfile::tempdir().unwrap();
     let mut pty = perpdeck(data.path(), &[("PERPDECK_SIMULATOR_SPEED", "20")]);

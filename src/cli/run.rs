@@ -10,7 +10,7 @@ use crate::config::{
     Credentials, KEY_VARIABLE, Loaded, Mode, Origin, PaperPeer, SECRET_VARIABLE, default_data_dir, live_permit,
 };
 use crate::exchange::mexc::Permit;
-use crate::model::{Environment, StopPolicy, escape_controls};
+use crate::model::{Environment, StopPolicy, WHERE_TO_LOOK, count, escape_controls};
 use crate::runtime::headless::{self, Headless};
 use crate::runtime::{self, DataDirError, Ended, Launch, Running, StopRule, Venue};
 use crate::store::questdb::Conf;
@@ -77,6 +77,14 @@ fn without_screen(
 
 /// Says what a person should know after the end.
 fn finish(ended: &Ended) -> Result<(), Failure> {
+    // Whatever else is to be told: these need a person.
+    let open = ended.state.open_fates();
+    for fate in &open {
+        stderr::say(&format!("not known of order {fate}"));
+    }
+    if !open.is_empty() {
+        stderr::say(WHERE_TO_LOOK);
+    }
     if let Some(why) = &ended.abandoned {
         return Err(Failure::new(format!("the session was ended before it had stopped in order: {why}")));
     }
@@ -92,7 +100,8 @@ fn finish(ended: &Ended) -> Result<(), Failure> {
     }
     let working = ended.state.orders.working_count();
     if working > 0 {
-        stderr::say(&format!("{working} orders keep working at the exchange"));
+        let keep = if working == 1 { "keeps" } else { "keep" };
+        stderr::say(&format!("{} {keep} working at the exchange", count(working, "order")));
     }
     Ok(())
 }

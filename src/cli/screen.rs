@@ -1,6 +1,7 @@
 //! The dashboard on a session of this process.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::failure::Failure;
 use crate::clock::wall_time;
@@ -8,6 +9,9 @@ use crate::config::Settings;
 use crate::model::{Action, Command, CommandId};
 use crate::runtime::{Ended, Running, StopRule};
 use crate::tui::{self, Dressing, Exit, Limits, Setup};
+
+/// Polls of orders leave the way to exits and may come later: younger lists are never called old.
+const ORDERS_LIMIT_MIN: Duration = Duration::from_secs(5);
 
 /// What the dashboard is set up with; read before the session starts, so that a mistake in a theme
 /// or key map is told before anything trades.
@@ -23,6 +27,8 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
         dashboard: settings.dashboard.clone(),
         limits: Some(Limits::from(&settings.risk)),
         positions_limit: settings.positions.sync_interval.saturating_mul(2),
+        orders_limit: settings.orders.poll_interval.saturating_mul(2).max(ORDERS_LIMIT_MIN),
+        prices_limit: settings.risk.max_price_age,
         breaker_failures: settings.breaker.failures,
         operator: operator.unwrap_or_else(|| "operator".to_owned()),
         // Command ids must never repeat on one journal: the time of this start is in them.

@@ -170,6 +170,21 @@ impl Alert {
         self.cleared_at.is_none()
     }
 
+    /// When its condition ended. `None` while it holds, and of what happened and is no condition: that never ends.
+    pub fn ended_at(&self) -> Option<SessionTime> {
+        // What happened is over from the moment that it is told, also when it is told again.
+        self.cleared_at.filter(|ended| *ended > self.raised_at && *ended >= self.updated_at && !self.is_liquidation())
+    }
+
+    /// How it stands: `holds`, `ended`, or `happened`.
+    pub fn standing(&self) -> &'static str {
+        match (self.is_active(), self.ended_at()) {
+            (true, _) => "holds",
+            (false, Some(_)) => "ended",
+            (false, None) => "happened",
+        }
+    }
+
     /// Whether nobody has seen it yet.
     pub const fn is_unacknowledged(&self) -> bool {
         self.acknowledged.is_none()

@@ -63,10 +63,11 @@ pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutco
 pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
     Alerts, BulkRecovery, Counters, Equity, HeldExit, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, KnownIds, LastClose,
-    Link, OrderOrigin, Orders, Positions, PriceDoubt, SessionState, StartWait, Unanswered, Upkeep,
+    Link, OpenFate, OrderOrigin, Orders, Positions, PriceDoubt, SessionState, StartWait, Unanswered, Upkeep,
+    WHERE_TO_LOOK,
 };
 pub use target::{ExitStyle, Target, TargetEnd};
-pub use text::escape_controls;
+pub use text::{count, escape_controls};
 pub use time::{ClockOffset, SessionTime, Time, VenueTime};
 pub use venue::{
     AccountReport, CallError, CallGroup, CancelOrder, CancelOutcome, ErrorClass, Evidence, FillReport, Listing,

@@ -34,7 +34,7 @@ use super::intake::{Intake, SignalAnswer};
 use super::outward::{Line, Outward};
 use super::watched::{Alarm, StopWithout};
 use crate::clock::Clock;
-use crate::model::{Command, CommandId, CommandStatus, Event, Record, SessionState, StopPolicy};
+use crate::model::{Command, CommandId, CommandStatus, Event, Record, SessionState, StopPolicy, WHERE_TO_LOOK};
 
 /// Commands that may wait for their outcome.
 const MOST_COMMANDS: usize = 10_000;
@@ -300,6 +300,12 @@ impl Desk {
 
     /// Answers what nobody will answer any more.
     fn leave(self) -> Writer {
+        let state = self.outward.state();
+        let open = state.open_fates();
+        if !open.is_empty() {
+            let line = Line::new("stopped").with("phase", &state.phase).with("orders_of_open_fate", &open);
+            self.say(&line.with("where_to_look", &WHERE_TO_LOOK));
+        }
         let lost = self.pendings.lost(&self.durable);
         let undecided = self.waiting.values().map(|id| unknown(id, "the session ended before the command did"));
         for line in lost.into_iter().chain(undecided) {

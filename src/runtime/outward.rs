@@ -126,6 +126,7 @@ impl Outward {
                 .with("symbol", &alert.symbol)
                 .with("position_id", &alert.position)
                 .with("message", &alert.message)
+                .with("condition", &alert.standing())
                 .with("count", &alert.count)
                 .with("details", &alert.details),
             // Pushed out by newer ones; its end is told all the same.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use perpdeck::engine::Input;
 use perpdeck::model::{
-    Action, Alert, AlertId, AlertKey, AlertKind, Event, KEPT_ALERTS, Record, SessionState, SessionTime, Severity,
+    Action, Alert, AlertId, AlertKey, AlertKind, Event, KEPT_ALERTS, Push, Record, SessionState, SessionTime, Severity,
 };
 
 use crate::harness::*;
@@ -107,4 +108,23 @@ fn text_from_outside_is_escaped() {
     let mut bench = Bench::ready();
     bench.step(perpdeck::engine::Input::Failure { what: "\u{1b}[2J".to_owned() });
     assert!(!bench.alerts(AlertKind::InternalFailure)[0].message.contains('\u{1b}'));
+}
+
+#[test]
+fn only_a_condition_that_has_ended_is_ended() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.step(Input::Failure { what: "a part".into() });
+    let happened = &bench.alerts(AlertKind::InternalFailure)[0];
+    assert_eq!((happened.standing(), happened.ended_at()), ("happened", None));
+    bench.now = bench.now.plus(secs(1));
+    bench.step(Input::Failure { what: "a part".into() });
+    assert_eq!(bench.alerts(AlertKind::InternalFailure)[0].standing(), "happened");
+    bench.push(Push::Disconnected { reason: "gone".into(), attempt: 1 });
+    let lost = &bench.alerts(AlertKind::FeedLost)[0];
+    assert_eq!(lost.standing(), "holds");
+    assert!(!lost.message.contains("1 position"), "what moves is not in the words: {}", lost.message);
+    bench.now = bench.now.plus(secs(1));
+    bench.push(Push::Connected);
+    assert_eq!(bench.alerts(AlertKind::FeedLost)[0].standing(), "ended");
 }

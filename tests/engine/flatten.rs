@@ -130,6 +130,31 @@ fn a_stuck_position_is_tried_again_and_told() {
 }
 
 #[test]
+fn what_is_left_is_named_also_when_only_the_exchange_holds_it_or_does_not_answer() {
+    let mut bench = Bench::ready();
+    bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
+    bench.now = bench.now.plus(secs(1));
+    bench.command("f1", Action::Flatten);
+    let close = bench.placed()[0].0;
+    bench.accept(close);
+    bench.fill(close, "100", "50000");
+    assert_eq!(step(&bench), FlattenStep::VerifyZero);
+    // It shows what is not ours yet, and its fills are never told: nothing is open here.
+    let held = bench.position_report("ETH_USDT", Side::Long, "1000", "2000", "1700", "66");
+    bench.now = bench.now.plus(secs(1));
+    bench.sync(vec![held.clone()]);
+    bench.now = bench.now.plus(secs(1));
+    bench.sync(vec![held]);
+    bench.pass(secs(60));
+    let alerts = bench.alerts(AlertKind::FlattenIncomplete);
+    assert!(!alerts.is_empty());
+    for alert in alerts {
+        assert!(!alert.message.contains(":  left"), "nothing is named: {}", alert.message);
+        assert!(alert.message.contains("has not answered since"), "{}", alert.message);
+    }
+}
+
+#[test]
 fn zero_is_proven_only_by_an_answer_to_a_question_asked_afterwards() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");

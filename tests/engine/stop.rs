@@ -19,7 +19,7 @@ fn leave_keeps_every_order_and_says_how_many() {
     bench.command("stop", Action::Stop { policy: StopPolicy::Leave });
     assert!(bench.cancelled().is_empty());
     assert_eq!(bench.state().phase, Phase::Stopped);
-    assert!(note(&bench).contains("1 working orders stay"));
+    assert!(note(&bench).contains("1 working order stays"));
     assert_eq!(bench.state_of(entry), OrderState::Submitted);
 }
 
@@ -37,8 +37,25 @@ fn cancel_entries_ends_when_each_cancel_is_proven_and_keeps_protection() {
     assert!(!bench.command_status("stop").is_final());
     bench.push_order(second, VenueOrderState::Cancelled, "0", 2);
     assert_eq!(bench.state().phase, Phase::Stopped, "the session ends with the last cancel");
-    assert!(note(&bench).contains("1 working orders stay"), "{}", note(&bench));
+    assert!(note(&bench).contains("1 working order stays"), "{}", note(&bench));
     assert_eq!(bench.state_of(protection), OrderState::Submitted);
+}
+
+#[test]
+fn a_stop_names_each_order_whose_fate_is_open() {
+    let mut bench = Bench::ready();
+    let resting = bench.resting("s1", "BTC_USDT", "buy", "0.001", "49000");
+    let lost = bench.enter("s2", "ETH_USDT", "buy", "0.1");
+    bench.lose(lost);
+    bench.command("stop", Action::Stop { policy: StopPolicy::Leave });
+    let note = note(&bench);
+    let id = bench.order(lost).client_id.to_string();
+    for part in ["2 working orders stay", &lost.to_string(), "ETH_USDT", &id, "whether it reached the exchange"] {
+        assert!(note.contains(part), "{part:?} is not in {note}");
+    }
+    assert!(!note.contains(&bench.order(resting).client_id.to_string()), "{note}");
+    let open = bench.state().open_fates();
+    assert_eq!(open.iter().map(|fate| fate.order_no).collect::<Vec<_>>(), [lost]);
 }
 
 #[test]

@@ -116,6 +116,11 @@ impl Pty {
         self.shared.lock().unwrap().parser.screen_mut().set_size(rows, columns);
     }
 
+    /// The terminal says of itself that it has this size, whatever size it has.
+    pub fn claim(&mut self, screen: (u16, u16)) {
+        self.master.as_ref().unwrap().resize(size(screen)).unwrap();
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.child.process_id().unwrap().to_string();
         let status = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
@@ -153,6 +158,17 @@ impl Pty {
         let deadline = Instant::now() + PATIENCE;
         while !self.seen().contains(text) {
             assert!(Instant::now() < deadline, "{what} did not come; the screen is\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until so many more frames were drawn.
+    pub fn until_frames(&mut self, more: usize) {
+        let frames = |pty: &Self| pty.seen().matches("\x1b[?2026l").count();
+        let (before, deadline) = (frames(self), Instant::now() + PATIENCE);
+        while frames(self) < before + more {
+            assert!(Instant::now() < deadline, "no frame comes; the screen is\n{}", self.screen());
+            assert!(self.child.try_wait().unwrap().is_none(), "it has ended; the screen is\n{}", self.screen());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -147,13 +147,28 @@ fn closes(turn: &Turn) -> Vec<(PositionKey, OrderNo)> {
     working.filter(|order| order.purpose == Purpose::Flatten).map(|order| (order.position_key(), order.no)).collect()
 }
 
+/// Since when the exchange has not told of positions, when it is asked in vain.
+fn not_heard(turn: &Turn) -> Option<String> {
+    let state = turn.state();
+    let known = state.positions_known(turn.now, turn.settings.positions.sync_interval.saturating_mul(2));
+    let asked = state.upkeep.chore(Chore::SyncPositions).asked_at;
+    let in_vain = state.upkeep.unanswered.contains_key(&Chore::SyncPositions)
+        || asked.is_some_and(|asked| asked.plus(ROUND_EVERY) <= turn.now);
+    (in_vain || !known).then(|| match state.positions_as_of() {
+        Some(at) => format!("what the exchange holds is not known: it has not answered since {at}"),
+        None => "what the exchange holds is not known: it has not answered since the start".to_owned(),
+    })
+}
+
 /// The exchange does not say that nothing is held: a person is told.
 fn tell_unverified(turn: &mut Turn, flatten: &Flatten) {
     let patience = ROUND_EVERY.saturating_mul(TOLD_AFTER_ROUNDS);
     let key = AlertKey { kind: AlertKind::FlattenIncomplete, subject: "session".to_owned() };
     let waits = flatten.step == FlattenStep::VerifyZero && flatten.step_since.plus(patience) <= turn.now;
     if waits && turn.state().alerts.active(&key).is_none() {
-        let message = "flatten: nothing is held here, and the exchange has not said so yet; it is asked on";
+        let since = not_heard(turn).map_or_else(String::new, |words| format!(": {words}"));
+        let message =
+            format!("flatten: nothing is held here, and the exchange has not said so yet{since}; it is asked on");
         raise(turn, NewAlert::holds(AlertKind::FlattenIncomplete, "session", Severity::Critical, message));
     }
 }
@@ -170,7 +185,13 @@ fn tell_when_stuck(turn: &mut Turn, flatten: &Flatten) {
     let orders = turn.state().orders.working().filter(|order| closed || !order.reduces());
     let word = |order: &Order| if order.reduces() { "order" } else { "entry" };
     let orders = orders.map(|order| format!("{} {} ({})", word(order), order.no, order.state));
-    let left: Vec<String> = open.chain(orders).collect();
+    // The exchange holds it, and what it is is not settled here.
+    let shown = unclaimed(turn).into_iter().map(|key| format!("{key} (at the exchange, not followed here yet)"));
+    let mut left: Vec<String> = open.chain(shown).chain(orders).collect();
+    left.extend(not_heard(turn));
+    if left.is_empty() {
+        left.push("the proof of zero by the exchange".to_owned());
+    }
     let message =
         format!("flatten is not at zero after {} rounds: {} left; it goes on trying", flatten.rounds, left.join(", "));
     raise(turn, NewAlert::holds(AlertKind::FlattenIncomplete, "session", Severity::Critical, message));

@@ -22,8 +22,9 @@ pub(in crate::engine) fn on_disconnected(turn: &mut Turn, reason: &str, attempt:
     }
     let open = turn.state().positions.open_count();
     let severity = if open > 0 { Severity::Critical } else { Severity::Warning };
-    let message = format!("prices and private pushes are lost, {open} positions are open: {reason}; connecting again");
-    raise(turn, NewAlert::holds(AlertKind::FeedLost, "stream", severity, message));
+    // How many are open moves while it stands: who shows it counts.
+    let message = format!("prices and private pushes are lost: {reason}; connecting again");
+    raise(turn, NewAlert::holds(AlertKind::FeedLost, "stream", severity, message).detail("open_then", open));
 }
 
 /// Pushes came that are not understood. What they said is asked for, and a person is told: the

@@ -3,7 +3,7 @@
 use super::commands::{cancel_for_stop, done, rejected, working};
 use crate::engine::live_order_manager::take_back_entries;
 use crate::engine::turn::Turn;
-use crate::model::{Action, CommandId, CommandRecord, Event, Order, OrderState, Phase, StopPolicy};
+use crate::model::{Action, CommandId, CommandRecord, Event, Order, OrderState, Phase, StopPolicy, count};
 
 /// A stop was asked for.
 pub(super) fn begin(turn: &mut Turn, id: &CommandId, by: &str, policy: StopPolicy) {
@@ -36,11 +36,20 @@ pub(super) fn advance(turn: &mut Turn) {
     let unknown = turn.state().orders.working().filter(|order| order.state == OrderState::Unknown).count();
     let note = match (left, unknown) {
         (0, _) => "no order works".to_owned(),
-        (_, 0) => format!("{left} working orders stay at the exchange"),
-        _ => format!("{left} working orders stay at the exchange, {unknown} of them UNKNOWN"),
+        (_, 0) => format!("{} at the exchange", stay(left)),
+        _ => format!("{} at the exchange, {unknown} of them UNKNOWN: {}", stay(left), open_fates(turn)),
     };
     turn.emit(Event::PhaseChanged { phase: Phase::Stopped, reason: note.clone() });
     done(turn, &id, note);
+}
+
+fn stay(left: usize) -> String {
+    format!("{} {}", count(left, "working order"), if left == 1 { "stays" } else { "stay" })
+}
+
+/// Each order whose end is not known, so that a person can look.
+fn open_fates(turn: &Turn) -> String {
+    turn.state().open_fates().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn asked(turn: &Turn) -> Option<(CommandId, StopPolicy)> {

@@ -5,6 +5,7 @@ mod alerts;
 mod apply;
 mod cross_margin;
 mod equity;
+mod fates;
 mod fold;
 mod known;
 mod orders;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alerts::{Alerts, KEPT_ALERTS};
 pub use equity::Equity;
+pub use fates::{OpenFate, WHERE_TO_LOOK};
 pub use fold::LastClose;
 pub use known::KnownIds;
 pub use orders::{OrderOrigin, Orders};

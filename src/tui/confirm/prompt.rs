@@ -1,4 +1,5 @@
-//! The prompt: frozen at its opening, re-armed when the world moves, gone after ten seconds.
+//! The prompt: its phrase is fixed at its opening, it is armed again when what it puts at risk has changed, and it
+//! is gone after ten seconds without a key.
 
 use std::time::Duration;
 
@@ -76,13 +77,16 @@ impl Prompt {
         self.drawn = None;
     }
 
-    /// Looks whether its targets are still what the operator saw. When they are not it is armed
-    /// again with what is so now: what was typed is gone. `false`: nothing of it is left.
-    pub fn observe(&mut self, state: &SessionState, now: Duration) -> bool {
+    /// Follows the session: what is shown is what is so now, and what was typed stays. Only where what
+    /// would be put at risk is not any more what the operator saw, it is armed again and what was typed is gone. `known`: the positions are. `false`: nothing of it is left.
+    pub fn observe(&mut self, state: &SessionState, known: bool, now: Duration) -> bool {
         if !self.subject.has_changed(state) {
+            let Some(subject) = self.subject.clone().followed(state, known) else { return false };
+            self.tier = self.tier.followed_by(subject.tier());
+            self.subject = subject;
             return true;
         }
-        let Some(subject) = self.subject.renewed(state) else { return false };
+        let Some(subject) = self.subject.renewed(state, known) else { return false };
         self.tier = subject.tier();
         self.subject = subject;
         self.input.reset();

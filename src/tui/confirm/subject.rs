@@ -2,7 +2,7 @@
 
 use crate::model::{
     Action, AlertId, CallClass, Contracts, Order, OrderNo, OrderState, OrderType, PositionKey, Qty, RiskLimit,
-    SessionState,
+    SessionState, count,
 };
 use crate::tui::format;
 
@@ -59,8 +59,8 @@ impl Target {
         Self { no: order.no, seen: Seen::of(order), words, protects }
     }
 
-    /// Whether the order is not any more what the operator saw.
-    pub fn has_changed(&self, state: &SessionState) -> bool {
+    /// Whether the order is not any more what is shown of it.
+    pub fn has_moved(&self, state: &SessionState) -> bool {
         let now = state.orders.get(self.no).map(|order| (Seen::of(order), order.state.is_terminal()));
         match now {
             // On its way in is on its way in: what matters is size, price, fills and its end.
@@ -82,6 +82,17 @@ pub enum Tier {
     KeyOrEntries(usize),
     /// This word, then Enter.
     Word(String),
+}
+
+impl Tier {
+    /// The tier of a prompt that is open, after its subject moved: no key that it offered closes it.
+    #[must_use]
+    pub fn followed_by(&self, next: Self) -> Self {
+        match (self, next) {
+            (Self::KeyOrEntries(_), Self::Key) => Self::KeyOrEntries(0),
+            (_, next) => next,
+        }
+    }
 }
 
 /// What a prompt is about.
@@ -167,23 +178,22 @@ impl Subject {
         }
     }
 
-    /// What its confirmation asks for.
+    /// What its confirmation asks for. A word never holds what moves: it would change under the fingers.
     pub fn tier(&self) -> Tier {
         match self {
             Self::Cancel { targets } => match targets.as_slice() {
                 [one] if one.protects.is_some() => Tier::Word(one.no.0.to_string()),
-                many if self.is_protective() => Tier::Word(format!("cancel {}", many.len())),
+                _ if self.is_protective() => Tier::Word("cancel".to_owned()),
                 _ => Tier::Key,
             },
-            Self::CancelSet { targets, .. } => Tier::Word(format!("cancel {}", targets.len())),
+            Self::CancelSet { .. } => Tier::Word("cancel".to_owned()),
             Self::Pause { entries: 0 } | Self::AcknowledgeAll { .. } => Tier::Key,
             Self::Pause { entries } => Tier::KeyOrEntries(*entries),
             Self::Resume => Tier::Word("resume".to_owned()),
             Self::ResetBreaker(class) => Tier::Word(class.word().to_owned()),
             Self::ResetLimit(limit) => Tier::Word(limit.word().to_owned()),
             Self::Halt { .. } => Tier::Word("halt".to_owned()),
-            Self::Flatten { known: false, .. } => Tier::Word("flatten all".to_owned()),
-            Self::Flatten { positions, .. } => Tier::Word(format!("flatten {positions}")),
+            Self::Flatten { .. } => Tier::Word("flatten".to_owned()),
             Self::WithdrawExit { .. } => Tier::Word("withdraw".to_owned()),
         }
     }
@@ -205,8 +215,19 @@ impl Subject {
         }
     }
 
-    /// The same subject as it is now; `None` when nothing of it is left.
-    pub fn renewed(&self, state: &SessionState) -> Option<Self> {
+    /// Follows the session; `None` when nothing of it is left.
+    pub fn followed(self, state: &SessionState, known: bool) -> Option<Self> {
+        match &self {
+            Self::Cancel { targets } | Self::CancelSet { targets, .. } => {
+                let moved = targets.iter().any(|target| target.has_moved(state));
+                if moved { self.renewed(state, known) } else { Some(self) }
+            }
+            _ => self.renewed(state, known),
+        }
+    }
+
+    /// The same subject as it is now; `known`: the positions are; `None` when nothing of it is left.
+    pub fn renewed(&self, state: &SessionState, known: bool) -> Option<Self> {
         let renew = |targets: &[Target]| -> Option<Vec<Target>> {
             let left: Vec<Target> = targets
                 .iter()
@@ -219,7 +240,7 @@ impl Subject {
         Some(match self {
             Self::Cancel { targets } => Self::Cancel { targets: renew(targets)? },
             Self::CancelSet { targets, scope } => Self::CancelSet { targets: renew(targets)?, scope: scope.clone() },
-            Self::Flatten { known, .. } => Self::flatten(state, *known),
+            Self::Flatten { .. } => Self::flatten(state, known),
             Self::WithdrawExit { key, .. } => Self::withdraw_exit(state, key)?,
             Self::Halt { .. } => Self::halt(state),
             Self::Pause { .. } => Self::Pause { entries: state.orders.working_entries() },
@@ -227,16 +248,16 @@ impl Subject {
         })
     }
 
-    /// Whether what the operator saw is not any more so. Halt does not care: it only ever makes the
-    /// account safer, whatever has changed.
+    /// Whether what the operator saw is not any more so, and he has to look again. What reduces risk does not
+    /// care: whatever has moved, it makes the account safer, and its figures follow.
     pub fn has_changed(&self, state: &SessionState) -> bool {
         match self {
-            Self::Cancel { targets } | Self::CancelSet { targets, .. } => {
-                targets.iter().any(|target| target.has_changed(state))
-            }
-            Self::Flatten { positions, .. } => *positions != state.positions.open_count(),
+            // One that has ended leaves the set; one that protects and holds something else is another question.
+            Self::Cancel { targets } | Self::CancelSet { targets, .. } => targets.iter().any(|target| {
+                let works = state.orders.get(target.no).is_some_and(Order::is_working);
+                target.protects.is_some() && works && target.has_moved(state)
+            }),
             Self::WithdrawExit { key, to, .. } => state.target(key).is_none_or(|target| target.to != *to),
-            Self::Pause { entries } => *entries != state.orders.working_entries(),
             _ => false,
         }
     }
@@ -258,8 +279,7 @@ impl Subject {
         match self {
             Self::Flatten { positions: 0, known: false, .. } => "all positions, ? now".to_owned(),
             Self::Flatten { positions, known: false, .. } => format!("all positions, at least {positions}"),
-            Self::Flatten { positions: 1, .. } => "1 position".to_owned(),
-            Self::Flatten { positions, .. } => format!("{positions} positions"),
+            Self::Flatten { positions, .. } => count(*positions, "position"),
             _ => String::new(),
         }
     }
@@ -276,7 +296,6 @@ impl Subject {
 
     /// One line that says what will happen.
     pub fn words(&self) -> String {
-        let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
         match self {
             Self::Cancel { targets } => match targets.as_slice() {
                 [one] => match &one.protects {
@@ -308,9 +327,9 @@ impl Subject {
                     Some(protects) => format!("{} protects {protects}", one.no),
                     None => format!("{} {}", one.no, one.words),
                 },
-                many => format!("{} orders{}", many.len(), with_protective(many)),
+                many => format!("{}{}", count(many.len(), "order"), with_protective(many)),
             },
-            Self::CancelSet { targets, .. } => format!("{} orders{}", targets.len(), with_protective(targets)),
+            Self::CancelSet { targets, .. } => format!("{}{}", count(targets.len(), "order"), with_protective(targets)),
             Self::Resume => "new exposure again".to_owned(),
             Self::ResetLimit(limit) => format!("{} limit back", limit.word()),
             Self::WithdrawExit { key, .. } => format!("{key} stays open"),

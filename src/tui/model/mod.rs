@@ -73,6 +73,10 @@ pub struct Setup {
     pub limits: Option<Limits>,
     /// Positions that the exchange has not told of for so long are not known: two intervals of the sync.
     pub positions_limit: Duration,
+    /// The same of orders: two intervals of their poll.
+    pub orders_limit: Duration,
+    /// A price that is older is no ground for an entry, nor for a figure. Half of it where no price arrives.
+    pub prices_limit: Duration,
     /// Failures in a row that open a breaker.
     pub breaker_failures: u32,
     /// Who sits in front of it.
@@ -91,6 +95,8 @@ impl Default for Setup {
             dashboard: DashboardSettings::default(),
             limits: None,
             positions_limit: Duration::from_secs(20),
+            orders_limit: Duration::from_secs(20),
+            prices_limit: Duration::from_secs(10),
             breaker_failures: 5,
             operator: "operator".to_owned(),
             prefix: "ui".to_owned(),

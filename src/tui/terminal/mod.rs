@@ -1,6 +1,7 @@
 //! The terminal, taken and given back. Whatever ends the dashboard, it is given back: an error, a
 //! signal, a panic of this thread. A panic of another thread leaves it alone and is reported.
 
+mod bounded;
 mod input;
 mod keyboard;
 mod out;

@@ -12,8 +12,8 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 
+use super::bounded::Bounded;
 use super::pen::{Ink, Pen};
 use crate::tui::model::Model;
 use crate::tui::theme::Theme;
@@ -37,7 +37,7 @@ pub enum TerminalError {
 
 /// The terminal while the dashboard has it; given back when dropped.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Pen>>,
+    terminal: Terminal<Bounded<Pen>>,
     ink: Ink,
     taken: bool,
 }
@@ -56,7 +56,7 @@ impl Screen {
         crossterm::style::force_color_output(true);
         let pen = Pen::on_stdout()?;
         let ink = pen.ink();
-        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(pen))?, ink, taken: false };
+        let mut screen = Self { terminal: Terminal::new(Bounded::new(pen))?, ink, taken: false };
         screen.enter()?;
         Ok(screen)
     }
@@ -120,7 +120,7 @@ impl Screen {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| view::draw(model, theme, frame.buffer_mut()))?;
         queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        self.terminal.backend_mut().flush()?;
+        Write::flush(self.terminal.backend_mut())?;
         Ok(())
     }
 

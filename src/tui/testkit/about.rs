@@ -8,10 +8,20 @@ use crate::model::{
     SessionTime, StrategyId, Target, div,
 };
 
-/// The exchange told of the positions at this time.
-pub fn read_positions(at: SessionTime) -> Event {
+/// The exchange told at this time: its prices, and what it is asked for.
+pub fn told(state: &SessionState, at: SessionTime, positions: bool) -> Vec<Event> {
+    let quotes = state.quotes.values().map(|quote| {
+        let quote = crate::model::Quote { at: crate::model::VenueTime::from_micros(at.micros()), ..quote.clone() };
+        Event::Quoted { quote: Box::new(quote) }
+    });
+    quotes.chain(heard(at, positions)).collect()
+}
+
+/// It was heard on orders, balances and, where they are told, positions.
+pub fn heard(at: SessionTime, positions: bool) -> impl Iterator<Item = Event> {
     let state = ChoreState { done_at: Some(at), told_of: Some(at), ..ChoreState::default() };
-    Event::ChoreMoved { chore: Chore::SyncPositions, state }
+    let chores = [Chore::PollOrders, Chore::ReadAccount].into_iter().chain(positions.then_some(Chore::SyncPositions));
+    chores.map(move |chore| Event::ChoreMoved { chore, state: state.clone() })
 }
 
 pub fn about_position(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
@@ -48,7 +58,7 @@ pub fn about_position(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec
 pub fn alert(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
     let id = |n: u64| crate::model::AlertId(n);
     match fact {
-        Fact::Alert { kind, severity, symbol: name, position, message } => {
+        Fact::Alert { kind, severity, symbol: name, position, message, happened } => {
             let subject = position.map_or_else(
                 || name.as_ref().map(ToString::to_string).unwrap_or_default(),
                 |id| PositionId(id).to_string(),
@@ -65,7 +75,7 @@ pub fn alert(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
                     raised_at: at,
                     updated_at: at,
                     count: 1,
-                    cleared_at: None,
+                    cleared_at: happened.then_some(at),
                     acknowledged: None,
                 }),
             }]

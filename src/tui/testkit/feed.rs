@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::about::{about_position, alert, read_positions};
+use super::about::{about_position, alert, heard};
 use crate::model::{
     Account, AlertKind, BreakerState, CallClass, CancelWish, Category, Chore, ClockOffset, CloseCause, CommandId,
     CommandStatus, ContractSpec, Contracts, Control, Decimal, Environment, Event, Fill, FillId, Flatten, FlattenStep,
@@ -132,6 +132,9 @@ pub enum Fact {
         position: Option<u64>,
         /// For people.
         message: String,
+        /// Whether it is something that happened, not a condition.
+        #[serde(default)]
+        happened: bool,
     },
     /// An alert was acknowledged.
     Acknowledged {
@@ -191,6 +194,8 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// The exchange says nothing any more; connections stay open.
+    Silent,
     /// The exchange's word on a position differs from ours.
     Doubt {
         /// Which.
@@ -297,6 +302,7 @@ impl Feed {
             Fact::Unread { reason } => {
                 vec![Event::ReadMoved { chore: Chore::SyncPositions, error: Some(reason.clone()) }]
             }
+            Fact::Silent => Vec::new(),
             Fact::Doubt { .. } | Fact::Exit { .. } => about_position(state, at, fact),
             Fact::Position { .. } | Fact::Watch { .. } | Fact::Closed { .. } => position(state, at, fact),
             Fact::Order { .. } => order(state, at, fact),
@@ -400,8 +406,8 @@ fn session(at: SessionTime, environment: Environment, label: &str, capital: Deci
         Event::DayRolled { day: at.day(), equity: Usdt(capital) },
         Event::PeakRaised { equity: Usdt(capital) },
         account(capital),
-        read_positions(at),
     ];
+    events.extend(heard(at, true));
     for (name, [size, tick, price]) in CONTRACTS {
         let Ok(symbol) = Symbol::new(name) else { continue };
         events.push(Event::ContractLearned { spec: Box::new(contract(&symbol, number(size), number(tick))) });

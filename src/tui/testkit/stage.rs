@@ -6,7 +6,7 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::about::read_positions;
+use super::about::told;
 use super::{Fact, Feed};
 use crate::model::{Command, Decimal, Event, PastReader, Record, SessionTime};
 use crate::runtime::Durable;
@@ -38,6 +38,8 @@ pub struct Stage {
     pub past: Option<Box<dyn PastReader>>,
     /// Whether the exchange tells of the positions.
     synced: bool,
+    /// Whether it says nothing at all.
+    silent: bool,
     real: Duration,
     origin: SessionTime,
     feed: Feed,
@@ -66,6 +68,7 @@ impl Stage {
             key_gap: Duration::from_millis(400),
             past: None,
             synced: true,
+            silent: false,
             real: now.real,
             origin: START,
             feed: Feed::default(),
@@ -118,6 +121,7 @@ impl Stage {
             self.records(vec![Record { seq: 0, at: self.now().session, event }]);
         }
         self.synced &= !matches!(fact, Fact::Unread { .. });
+        self.silent |= matches!(fact, Fact::Silent);
         let ids: Vec<_> = self.sent.iter().map(|command| command.id.clone()).collect();
         let at = self.now().session;
         let records = self.feed.records(&self.model.state, at, fact, &ids);
@@ -153,9 +157,10 @@ impl Stage {
         while self.real < until {
             self.real = self.real.saturating_add(TICK).min(until);
             // Folded without an update: the session is silent all the same.
-            if self.synced && self.model.state.info.is_some() {
-                let record = self.sync();
-                self.model.state.apply(&record);
+            if self.model.state.info.is_some() {
+                for record in self.told() {
+                    self.model.state.apply(&record);
+                }
             }
             self.tell(Msg::Tick);
         }
@@ -164,12 +169,16 @@ impl Stage {
 
     /// The session says that it is there.
     pub fn heartbeat(&mut self) {
-        self.records(if self.synced { vec![self.sync()] } else { Vec::new() });
+        self.records(self.told());
     }
 
-    /// The exchange told of the positions just now.
-    fn sync(&self) -> Record {
-        Record { seq: 0, at: self.now().session, event: read_positions(self.now().session) }
+    /// What the exchange tells just now.
+    fn told(&self) -> Vec<Record> {
+        if self.silent {
+            return Vec::new();
+        }
+        let at = self.now().session;
+        told(&self.model.state, at, self.synced).into_iter().map(|event| Record { seq: 0, at, event }).collect()
     }
 
     /// A key, a little after the one before, on a drawn screen.

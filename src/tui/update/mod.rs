@@ -20,7 +20,7 @@ use super::confirm::Armed;
 use super::keymap::Press;
 use super::model::{LOST, Mode, Model, Notice, Now};
 use super::view;
-use crate::model::{Command, PastPage, PastQuery, Record, SessionState, Severity, SinkStatus, StopPolicy};
+use crate::model::{Command, PastPage, PastQuery, Record, SessionState, Severity, SinkStatus, StopPolicy, count};
 use crate::runtime::Durable;
 
 /// Something that happened.
@@ -153,7 +153,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
             model.ended = true;
             model.dirty = true;
             if model.state.positions.open_count() > 0 {
-                let text = format!("session ended with {} open", positions(model.state.positions.open_count()));
+                let text = format!("session ended with {} open", count(model.state.positions.open_count(), "position"));
                 model.banner.raise("ended", Severity::Critical, text, now);
             }
         }
@@ -170,10 +170,6 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Effect> {
     effects
 }
 
-fn positions(n: usize) -> String {
-    if n == 1 { "1 position".to_owned() } else { format!("{n} positions") }
-}
-
 /// Nobody can say what was on the screen up to now: quiet time begins anew with the next frame.
 fn unseen(model: &mut Model) {
     model.settled = model.now.real;
@@ -185,9 +181,10 @@ fn unseen(model: &mut Model) {
 
 /// Holds an open prompt against the session as it is now.
 fn watch_prompt(model: &mut Model) {
+    let known = model.positions_known().is_known();
     let Mode::Prompt(prompt) = &mut model.mode else { return };
     let now = model.now.real;
-    if !prompt.observe(&model.state, now) {
+    if !prompt.observe(&model.state, known, now) {
         model.mode = Mode::Normal;
         model.reorder();
         model.notice = Some(Notice::new("gone before it was confirmed: nothing was sent", Severity::Warning, now));

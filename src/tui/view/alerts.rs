@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::canvas::{Canvas, Span};
-use super::{empty, joined, pane_frame, row_ground, severity_glyph, severity_role};
+use super::{alert_words, empty, joined, pane_frame, row_ground, severity_glyph, severity_role};
 use crate::model::{Alert, SessionState, Severity, escape_controls};
 use crate::tui::format;
 use crate::tui::keymap::Act;
@@ -84,15 +84,15 @@ fn session_row(state: &SessionState, alert: &Alert, line: Rect, canvas: &mut Can
     let mut end = String::new();
     if let Some(seen) = &alert.acknowledged {
         end = format!("  acked by {}", escape_controls(&seen.by));
-    } else if alert.cleared_at.is_some() && alert.severity > Severity::Info && !alert.is_liquidation() {
+    } else if alert.ended_at().is_some() && alert.severity > Severity::Info {
         end.push_str("  cleared");
     }
     let unseen = alert.is_unacknowledged() && alert.severity > Severity::Info;
-    row(alert.severity, unseen, alert.updated_at, &alert.message, &format!("{count}{end}"), line, canvas);
+    row(alert.severity, unseen, alert.updated_at, &alert_words(state, alert), &format!("{count}{end}"), line, canvas);
 }
 
 fn local_row(alert: &LocalAlert, line: Rect, canvas: &mut Canvas<'_>) {
-    row(alert.severity, !alert.seen, alert.at, &alert.message, "  this dashboard", line, canvas);
+    row(alert.severity, !alert.seen, alert.at, &escape_controls(&alert.message), "  this dashboard", line, canvas);
 }
 
 fn row(
@@ -120,6 +120,6 @@ fn row(
     x = canvas.put(x, line.y, &format!("{:<2} {word} ", severity_glyph(severity)), right.saturating_sub(x), badge);
     let end_width = format::width(end);
     let room = right.saturating_sub(x).saturating_sub(end_width);
-    x = canvas.put(x, line.y, &escape_controls(message), room, text);
+    x = canvas.put(x, line.y, message, room, text);
     canvas.put(x, line.y, end, right.saturating_sub(x), muted);
 }

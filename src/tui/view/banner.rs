@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::canvas::Canvas;
-use super::severity_glyph;
+use super::{alert_words, severity_glyph};
 use crate::model::{Severity, escape_controls};
 use crate::tui::format;
 use crate::tui::keymap::Act;
@@ -74,7 +74,7 @@ fn text(model: &Model, head: BannerItem, severity: Severity, small: bool) -> Str
     match head {
         BannerItem::Session(id) => {
             let Some(alert) = model.state.alerts.get(id) else { return String::new() };
-            let message = escape_controls(&alert.message);
+            let message = alert_words(&model.state, alert);
             let symbol = alert.symbol.as_ref().map(|symbol| format!(" {symbol}")).unwrap_or_default();
             let word = if alert.is_liquidation() {
                 // The session's own words begin with it.

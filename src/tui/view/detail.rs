@@ -52,7 +52,9 @@ fn doubt_lines(model: &Model, position: &Position, canvas: &Canvas<'_>) -> Vec<V
         .positions_known()
         .as_of()
         .map(|as_of| format!("? {as_of}: size, margin and liquidation price are so old"));
-    doubt.into_iter().chain(old).map(|words| vec![(words, style)]).collect()
+    let price = model.price_known(&position.key.symbol);
+    let price = price.as_of().map(|as_of| format!("? price {as_of}: mark, profit, ratio and distance are so old"));
+    doubt.into_iter().chain(old).chain(price).map(|words| vec![(words, style)]).collect()
 }
 
 /// What the detail is of: the selection of the table that last had the keyboard.
@@ -302,10 +304,14 @@ fn alert(model: &Model, alert: &Alert, area: Rect, canvas: &mut Canvas<'_>) {
     let (muted, text) = (canvas.style(Role::Muted), canvas.style(Role::Text));
     let mut all: Vec<Vec<Span>> = Vec::new();
     let room = inner.width.saturating_sub(2);
-    for line in wrapped(&escape_controls(&alert.message), room) {
+    for line in wrapped(&super::alert_words(model.shown(), alert), room) {
         all.push(vec![(line, text)]);
     }
-    let ended = alert.cleared_at.map_or_else(|| "holds".to_owned(), |at| format!("cleared {}", format::clock(at)));
+    let ended = match (alert.is_active(), alert.ended_at()) {
+        (true, _) => "holds".to_owned(),
+        (false, Some(at)) => format!("cleared {}", format::clock(at)),
+        (false, None) => format!("happened {}", format::clock(alert.updated_at)),
+    };
     let seen = alert.acknowledged.as_ref().map_or_else(
         || "not acknowledged".to_owned(),
         |seen| format!("acknowledged by {} at {}", escape_controls(&seen.by), format::clock(seen.at)),

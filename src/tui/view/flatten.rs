@@ -8,7 +8,7 @@ use super::canvas::Canvas;
 use super::detail::wrapped;
 use super::exit;
 use super::orders::spinner;
-use crate::model::{FlattenStep, Target};
+use crate::model::{Flatten, FlattenStep, Purpose, SessionState, Target, count};
 use crate::tui::format;
 use crate::tui::model::{Mode, Model};
 use crate::tui::theme::Role;
@@ -41,10 +41,8 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
     canvas.clear(area);
     canvas.paint(area, canvas.style(Role::Text));
     let title = [("FLATTEN", canvas.style(Role::Warn))];
-    let rounds = if flatten.rounds > 1 { format!("closes sent {} times", flatten.rounds) } else { String::new() };
-    let facts = [(rounds, canvas.style(Role::Warn))];
-    let facts = if flatten.rounds > 1 { facts.as_slice() } else { &[] };
-    let inner = canvas.frame(area, canvas.theme.glyphs.double, canvas.style(Role::Warn), &title, facts);
+    let facts = [(efforts(state, flatten), canvas.style(Role::Warn))];
+    let inner = canvas.frame(area, canvas.theme.glyphs.double, canvas.style(Role::Warn), &title, &facts);
     let age = model.now.session.since(flatten.step_since);
     for (i, step) in FlattenStep::PLAN.into_iter().enumerate() {
         let y = inner.y.saturating_add(u16::try_from(i).unwrap_or(u16::MAX));
@@ -75,6 +73,17 @@ pub fn draw(model: &Model, body: Rect, canvas: &mut Canvas<'_>) {
         let style = style.map_or(canvas.style(Role::Muted), |role| canvas.style(role));
         canvas.put(inner.x.saturating_add(1), y, words, inner.width.saturating_sub(2), style);
     }
+}
+
+/// `3 orders sent · round 2`: closing orders that left since the flatten began, and how often it looked again.
+fn efforts(state: &SessionState, flatten: &Flatten) -> String {
+    let began = state.command(&flatten.command).map_or(flatten.step_since, |record| record.at);
+    let sent = state
+        .orders
+        .all(None)
+        .filter(|order| order.purpose == Purpose::Flatten && order.sent_at.is_some_and(|sent| sent >= began))
+        .count();
+    format!("{} sent · round {}", count(sent, "order"), flatten.rounds.saturating_add(1))
 }
 
 /// What each leg waits for, those that do not get on first. Each has the same number of lines whatever it

@@ -32,7 +32,9 @@ use ratatui::style::{Modifier, Style};
 
 use super::model::{Mode, Model, Pane};
 use super::theme::{Role, Theme};
-use crate::model::{ContractSpec, Decimal, SessionState, Severity, Target, mul};
+use crate::model::{
+    Alert, AlertKind, ContractSpec, Decimal, SessionState, Severity, Target, count, escape_controls, mul,
+};
 use canvas::{Canvas, Span};
 
 /// Draws the dashboard. The model has to be refreshed before.
@@ -146,6 +148,17 @@ fn row_ground(model: &Model, pane: Pane, selected: bool, area: Rect, canvas: &mu
         canvas.glyphs().cursor
     } else {
         " "
+    }
+}
+
+/// What an alert says, with what moves while it stands counted now.
+fn alert_words(state: &SessionState, alert: &Alert) -> String {
+    let message = escape_controls(&alert.message);
+    let open = state.positions.open_count();
+    if alert.key.kind == AlertKind::FeedLost && alert.is_active() && open > 0 {
+        format!("{message} · {} open", count(open, "position"))
+    } else {
+        message.into_owned()
     }
 }
 

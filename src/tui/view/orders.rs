@@ -10,7 +10,7 @@ use super::columns::{Spec, place};
 use super::{empty, joined, pane_frame, row_ground, step};
 use crate::model::{Order, OrderState, OrderType, Purpose, mul};
 use crate::tui::format;
-use crate::tui::model::{Flight, LATE, LOST, Model, Pane, RowId, SPIN};
+use crate::tui::model::{Flight, Known, LATE, LOST, Model, Pane, RowId, SPIN};
 use crate::tui::theme::Role;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,17 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     let table = model.table(Pane::Orders);
     let inner = pane_frame(model, Pane::Orders, None, area, &facts(model, canvas), canvas);
     if table.rows.is_empty() {
-        let text = if table.filter.is_empty() { "no orders" } else { "no order passes the filter" };
-        return empty(text, inner, canvas);
+        if !table.filter.is_empty() {
+            return empty("no order passes the filter", inner, canvas);
+        }
+        let none = match model.orders_known() {
+            Known::Yes => "no orders".to_owned(),
+            Known::Old(age) => {
+                format!("{} orders: the exchange was last heard {} ago", format::UNKNOWN, format::seconds(age))
+            }
+            Known::NotYet => format!("{} orders: the exchange has not told of them since the start", format::UNKNOWN),
+        };
+        return empty(&none, inner, canvas);
     }
     let columns = place(&COLUMNS, inner.width.saturating_sub(2));
     let muted = canvas.style(Role::Muted);
@@ -115,7 +124,9 @@ fn facts(model: &Model, canvas: &Canvas<'_>) -> Vec<Span> {
     if unknown > 0 {
         parts.push((format!("unknown {unknown}"), canvas.style(Role::Unknown)));
     }
-    parts.push((format!("resting {resting}"), Style::new()));
+    let known = if model.ended { Known::Yes } else { model.orders_known() };
+    let style = if known.is_known() { Style::new() } else { canvas.style(Role::Unknown) };
+    parts.push((format!("resting {}", known.count(resting)), style));
     if queued > 0 {
         parts.push((format!("queued {queued}"), Style::new()));
     }

@@ -137,6 +137,7 @@ fn open_row(model: &Model, position: &Position, columns: &[Placed<Col>], line: R
     let danger = figures::danger(state, position);
     let latched = state.positions.last_liquidated(&position.key).is_some();
     let unsure = !model.positions_known().is_known();
+    let old_price = !model.price_known(&position.key.symbol).is_known();
     for placed in columns {
         let x = line.x.saturating_add(1).saturating_add(placed.x);
         if placed.spec.key == Col::Bar {
@@ -149,7 +150,14 @@ fn open_row(model: &Model, position: &Position, columns: &[Placed<Col>], line: R
             }
             continue;
         }
-        if placed.spec.key == Col::Quantity && (unsure || !state.upkeep.is_confirmed(&position.key)) {
+        let doubtful = match placed.spec.key {
+            Col::Quantity => unsure || !state.upkeep.is_confirmed(&position.key),
+            Col::Liquidation | Col::Margin => unsure,
+            Col::Mark => old_price,
+            Col::Distance | Col::Profit | Col::Value => unsure || old_price,
+            _ => false,
+        };
+        if doubtful {
             // In the gap to the next column: it moves nothing.
             canvas.put(x.saturating_add(placed.width), line.y, format::UNKNOWN, 1, canvas.style(Role::Unknown));
         }
@@ -201,6 +209,9 @@ fn cell(model: &Model, position: &Position, danger: &Danger, key: Col, canvas: &
                 Some(_) => " ",
                 None => "   ",
             };
+            let known = model.positions_known().max(model.price_known(&position.key.symbol));
+            // The mark of what is old stands in the room that is kept for the glyph, where there is none.
+            let pad = if known.is_known() || pad.len() < 3 { pad } else { "?  " };
             (format!("{words}{pad}"), danger_style(danger, canvas))
         }
         Col::Liquidation => (price(position.venue.liquidation_price), text),

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::canvas::{Canvas, Field, draw_fields, fit};
 use super::{gauge, severity_glyph, severity_role};
 use crate::model::{Decimal, OrderState, Severity, Usdt};
-use crate::tui::model::Model;
+use crate::tui::model::{Known, Model};
 use crate::tui::theme::Role;
 use crate::tui::{figures, format};
 
@@ -21,7 +21,8 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
     let glyphs = *canvas.glyphs();
     let unknown = || format::UNKNOWN.to_owned();
     let mut fields = Vec::new();
-    let equity = figures::equity(state).map_or_else(unknown, format::money);
+    let known = if model.ended { Known::Yes } else { model.figures_known() };
+    let equity = known.figure(figures::equity(state).map_or_else(unknown, format::money));
     fields.push(Field::new(0, vec![("equity ".to_owned(), muted), (equity, text)]));
 
     let day = figures::day(state);
@@ -31,14 +32,14 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
         _ => String::new(),
     };
     let role = if day.is_some_and(|day| day < Usdt::ZERO) { Role::Loss } else { Role::Gain };
-    let day = day.map_or_else(unknown, format::signed);
+    let day = known.figure(day.map_or_else(unknown, format::signed));
     fields.push(Field::new(2, vec![("day ".to_owned(), muted), (format!("{glyph}{day}"), canvas.style(role))]));
 
     let worst = figures::worst_ratio(state);
     if let Some((ratio, cross, severity)) = worst {
         let style = severity.map_or(canvas.style(Role::Normal), |severity| canvas.style(severity_role(severity)));
         let label = if cross { "margin cross " } else { "margin " };
-        let number = ratio_words(ratio, severity, model.setup.dashboard.venue_ratio);
+        let number = known.figure(ratio_words(ratio, severity, model.setup.dashboard.venue_ratio));
         let bar = " ".repeat(usize::from(BAR));
         let long = vec![(label.to_owned(), muted), (bar, style), (format!(" {number}"), style)];
         fields.push(Field::new(1, long).or(vec![(label.to_owned(), muted), (number, style)]));
@@ -47,13 +48,13 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
         let style =
             danger.severity.map_or(canvas.style(Role::Normal), |severity| canvas.style(severity_role(severity)));
         let offset = danger.mark.and_then(|mark| figures::liquidation_offset_pct(position, mark));
-        let offset = offset.map_or_else(unknown, |offset| format::signed_percent(offset, 1));
+        let offset = known.figure(offset.map_or_else(unknown, |offset| format::signed_percent(offset, 1)));
         let base = position.key.symbol.as_str().split('_').next().unwrap_or_default();
         fields.push(Field::new(1, vec![("liq ".to_owned(), muted), (format!("{base} {offset}"), style)]));
     }
     fields.extend(counts(model, canvas));
     // Last, so that what stands before it keeps its place.
-    if let Some(as_of) = model.positions_known().as_of().filter(|_| !model.ended) {
+    if let Some(as_of) = known.as_of() {
         fields.push(Field::new(0, vec![(as_of, canvas.style(Role::Unknown))]));
     }
     let room = area.width.saturating_sub(2);
@@ -110,7 +111,9 @@ fn counts(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {
     let field = |priority, name: &str, value: String, style| {
         Field::new(priority, vec![(format!("{name} "), muted), (value, style)])
     };
-    let mut fields = vec![field(4, "orders", state.orders.working_count().to_string(), text)];
+    let (orders, known) =
+        if model.ended { (Known::Yes, Known::Yes) } else { (model.orders_known(), model.figures_known()) };
+    let mut fields = vec![field(4, "orders", orders.count(state.orders.working_count()), text)];
     if queued > 0 {
         fields.push(field(5, "queued", queued.to_string(), text));
     }
@@ -120,14 +123,14 @@ fn counts(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {
     // Of positions that are not known there is no sum, least of all zero.
     let none = state.positions.open_count() == 0 && !model.positions_known().is_known();
     let exposure = figures::exposure(state).filter(|_| !none);
-    let words = exposure.map_or_else(|| format::UNKNOWN.to_owned(), format::short_money);
+    let words = known.figure(exposure.map_or_else(|| format::UNKNOWN.to_owned(), format::short_money));
     let of = figures::equity(state).zip(exposure).and_then(|(equity, exposure)| exposure.ratio_to(equity));
     let of = of.map(|ratio| format!(" = {}x", format::grouped(ratio, 1))).unwrap_or_default();
     fields.push(field(6, "exposure", format!("{words}{of}"), text));
     fields.push(field(
         7,
         "uPnL",
-        figures::unrealised(state).filter(|_| !none).map_or_else(|| "?".to_owned(), format::signed),
+        known.figure(figures::unrealised(state).filter(|_| !none).map_or_else(|| "?".to_owned(), format::signed)),
         text,
     ));
     let counters = &state.counters;

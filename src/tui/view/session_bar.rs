@@ -129,13 +129,17 @@ fn feed(model: &Model, canvas: &Canvas<'_>) -> Vec<Field> {
         let style = if age >= Duration::from_secs(10) { crit } else { warn };
         fields.push(Field::new(1, vec![("data ".to_owned(), muted), (format::span(age), style)]));
     }
-    fields.extend(positions(model, canvas));
+    let named = [("prices", "px", model.prices_known()), ("positions", "pos", model.positions_known())];
+    fields.extend(named.into_iter().filter_map(|(long, short, known)| old(model, long, short, known, canvas)));
+    // Asked for beside the positions: said apart when it alone is missing.
+    if model.positions_known().is_known() {
+        fields.extend(old(model, "account", "acct", model.account_known(), canvas));
+    }
     fields
 }
 
-/// Positions that the exchange has not told of lately; a start says so by itself.
-fn positions(model: &Model, canvas: &Canvas<'_>) -> Option<Field> {
-    let known = model.positions_known();
+/// What the exchange has not told of lately; a start says so by itself.
+fn old(model: &Model, name: &str, name_short: &str, known: Known, canvas: &Canvas<'_>) -> Option<Field> {
     if known.is_known() || model.ended || model.shown().phase == Phase::Starting {
         return None;
     }
@@ -146,8 +150,8 @@ fn positions(model: &Model, canvas: &Canvas<'_>) -> Option<Field> {
         }
         _ => ("? not read".to_owned(), "?".to_owned()),
     };
-    let long = vec![("positions ".to_owned(), muted), (long, unknown)];
-    Some(Field::new(1, long).or(vec![("pos ".to_owned(), muted), (short, unknown)]))
+    let long = vec![(format!("{name} "), muted), (long, unknown)];
+    Some(Field::new(1, long).or(vec![(format!("{name_short} "), muted), (short, unknown)]))
 }
 
 fn trouble(state: &SessionState, canvas: &Canvas<'_>) -> Vec<Field> {

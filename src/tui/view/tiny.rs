@@ -44,7 +44,8 @@ pub fn draw(model: &Model, area: Rect, canvas: &mut Canvas<'_>) {
         let name = format!("{glyph} {}", position.key.symbol);
         let text = canvas.style(Role::Text);
         let offset = danger.mark.and_then(|mark| figures::liquidation_offset_pct(position, mark));
-        let offset = offset.map_or_else(|| "?".to_owned(), |offset| format::signed_percent(offset, 1));
+        let known = model.positions_known().max(model.price_known(&position.key.symbol));
+        let offset = known.figure(offset.map_or_else(|| "?".to_owned(), |offset| format::signed_percent(offset, 1)));
         let ratio = danger.ratio_pct.map_or_else(
             || "?".to_owned(),
             |ratio| ratio_words(ratio, danger.severity, model.setup.dashboard.venue_ratio),
