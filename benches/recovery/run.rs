@@ -54,13 +54,25 @@ fn start(exchange: &Exchange, dir: &Path) -> Process {
         ("PERPDECK_EXCHANGE_LIMITER_SHARE_PCT", "100"),
         ("PERPDECK_ORDERS_MAX_WORKING", "2000"),
         ("PERPDECK_ORDERS_TIME_OUT", "10h"),
+        ("PERPDECK_RISK_MAX_POSITIONS", "10"),
+        ("PERPDECK_RISK_MAX_POSITION_PCT", "100"),
+        ("PERPDECK_RISK_SYMBOL_CONCENTRATION_PCT", "100"),
     ];
     exchange.session_with(dir, &[], &settings)
 }
 
-fn resting(id: &str) -> String {
-    json!({"id": id, "signal": {"signal_id": id, "signal_type": "S1", "symbol": "XRP_USDT", "side": "buy",
-        "quantity": "1", "price": "0.5"}})
+/// An entry far below the market, in one contract after the other: each takes two hundred open orders.
+fn resting(id: &str, n: usize) -> String {
+    const FAR: [(&str, &str, &str); 5] = [
+        ("BTC_USDT", "0.0001", "75000"),
+        ("ETH_USDT", "0.01", "2000"),
+        ("SOL_USDT", "0.1", "90"),
+        ("XRP_USDT", "1", "0.5"),
+        ("DOGE_USDT", "100", "0.08"),
+    ];
+    let (symbol, quantity, price) = FAR[n % FAR.len()];
+    json!({"id": id, "signal": {"signal_id": id, "signal_type": "S1", "symbol": symbol, "side": "buy",
+        "quantity": quantity, "price": price}})
     .to_string()
 }
 
@@ -76,7 +88,7 @@ impl Lane {
         let (mut told, mut rest) = (0, 0);
         while rest < orders {
             while told < orders && told - rest < 20 {
-                assert!(self.session.tell(&resting(&format!("rest-{told}"))));
+                assert!(self.session.tell(&resting(&format!("rest-{told}"), told)));
                 told += 1;
             }
             let line = self.session.until(|line| {
@@ -98,7 +110,7 @@ impl Lane {
         // Nor does the stream tell.
         self.exchange.fault(&json!({"kind": "ws_lose"}));
         for n in 0..IN_FLIGHT {
-            assert!(self.session.tell(&resting(&format!("kill-{kill}-{n}"))));
+            assert!(self.session.tell(&resting(&format!("kill-{kill}-{n}"), n)));
         }
         self.session.answer(&format!("kill-{kill}-{}", IN_FLIGHT - 1)).expect("it lives");
         // Another moment each time.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use perpdeck::engine::Request;
+use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
     Action, AlertKind, CommandStatus, Contracts, Control, FlattenStep, OrderNo, OrderState, OrderType, Purpose, Push,
-    Severity, Side, VenueOrderState,
+    Severity, Side, VenueCapabilities, VenueOrderState,
 };
 
 use crate::harness::*;
+use crate::position_sync::settle;
 
 fn step(bench: &Bench) -> FlattenStep {
     bench.state().flatten.as_ref().unwrap().step
@@ -275,4 +276,64 @@ fn a_position_at_zero_of_which_fills_are_missing_is_waited_for_and_what_comes_is
     let closes: Vec<_> = placed(&bench.asked_so_far).iter().map(|(_, _, place)| place.contracts).collect();
     assert_eq!(closes, [Contracts(d("10"))], "what came late is closed");
     bench.check_replay();
+}
+
+/// The exchange takes so many placements in so long; each leg needs one.
+#[test]
+fn a_hundred_legs_reach_zero_at_the_pace_that_the_exchange_allows() {
+    for positions_are_told in [true, false] {
+        a_hundred_legs(positions_are_told);
+    }
+}
+
+fn a_hundred_legs(positions_are_told: bool) {
+    const A_WINDOW: usize = 3;
+    let window = secs(2);
+    let capabilities =
+        VenueCapabilities { placements: Some(A_WINDOW), placement_window: window, ..VenueCapabilities::default() };
+    let bench = Bench::ready();
+    let mut bench = Bench { engine: bench.engine.with_capabilities(capabilities), ..bench };
+    let names: Vec<String> = (0..50).map(|n| format!("C{n}_USDT")).collect();
+    bench.reply(Reply::Contracts { result: Ok(names.iter().map(|name| contract(name)).collect()) });
+    let legs: Vec<(&String, Side)> = names.iter().flat_map(|name| [(name, Side::Long), (name, Side::Short)]).collect();
+    let report = |bench: &Bench, (name, side): &(&String, Side)| {
+        let liquidation = if *side == Side::Long { "40000" } else { "60000" };
+        bench.position_report(name, *side, "10", "50000", liquidation, "10")
+    };
+    for name in &names {
+        bench.quote(name, "50000");
+    }
+    let reports = legs.iter().map(|leg| report(&bench, leg)).collect();
+    settle(&mut bench, reports);
+    assert_eq!(bench.state().positions.open_count(), legs.len());
+
+    bench.asked_so_far.clear();
+    let begin = bench.now;
+    bench.command("f1", Action::Flatten);
+    let mut sent = 0;
+    while bench.state().positions.open_count() > 0 {
+        for request in std::mem::take(&mut bench.asked_so_far) {
+            match request {
+                Request::Place { no, order, .. } => {
+                    sent += 1;
+                    bench.accept(no);
+                    bench.fill(no, &order.contracts.to_string(), "50000");
+                }
+                Request::Positions if positions_are_told => {
+                    let open = legs.iter().filter(|(name, side)| bench.position(name, *side).is_some());
+                    let reports = open.map(|leg| report(&bench, leg)).collect();
+                    bench.sync(reports);
+                }
+                _ => {}
+            }
+        }
+        bench.now = bench.now.plus(Duration::from_millis(20));
+        bench.tick();
+        assert!(bench.now.since(begin) < secs(120), "{} legs are left", bench.state().positions.open_count());
+    }
+    let took = bench.now.since(begin);
+    let allowed = window * u32::try_from((legs.len() - 1) / A_WINDOW).unwrap();
+    println!("{} legs at zero after {took:?}; the exchange's limits allow {allowed:?}", legs.len());
+    assert_eq!(sent, legs.len(), "one close each");
+    assert!(took <= allowed.mul_f64(1.02) + Duration::from_millis(100), "{took:?}, allowed {allowed:?}");
 }

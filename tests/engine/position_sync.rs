@@ -512,3 +512,22 @@ fn b1_i29_nothing_is_due_for_ever_when_there_is_nothing_to_ask() {
     bench.tick();
     assert!(bench.engine.next_wakeup().is_some_and(|next| next > bench.now), "{:?}", bench.state().upkeep.chores);
 }
+
+/// Its fills ended it here; the exchange's last word of it is of before, and no newer one comes.
+#[test]
+fn a_word_of_before_its_end_brings_no_position_back() {
+    let mut bench = Bench::ready();
+    bench.open_position("in", "BTC_USDT", "buy", "0.01", "50000");
+    let report = bench.position_report("BTC_USDT", Side::Long, "100", "50000", "33546.4", "166.67");
+    settle(&mut bench, vec![report]);
+    bench.signal("out", "E1", "BTC_USDT", "sell", "");
+    let (no, ..) = bench.placed().remove(0);
+    bench.accept(no);
+    bench.fill(no, "100", "50000");
+    assert!(bench.position("BTC_USDT", Side::Long).is_none());
+    let asked = bench.pass_quoted(secs(60));
+    assert!(bench.position("BTC_USDT", Side::Long).is_none(), "no answer since is no answer");
+    assert!(placed(&asked).is_empty(), "and nothing is closed a second time");
+    let stuck = bench.alerts(AlertKind::ReconciliationStuck);
+    assert!(stuck.is_empty(), "{stuck:?}");
+}

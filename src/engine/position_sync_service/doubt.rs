@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::reconcile::{differs, take};
+use super::reconcile::{differs, is_untold_since, take};
 use super::sync::all_keys;
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::turn::Turn;
@@ -67,6 +67,9 @@ pub(in crate::engine) fn watch(turn: &mut Turn) {
 /// told what it was.
 fn stuck(turn: &mut Turn, key: &PositionKey) {
     let Some(view) = turn.state().venue_positions.get(key) else { return };
+    if is_untold_since(turn, view) {
+        return;
+    }
     let spec = turn.state().contracts.get(&key.symbol);
     let shown =
         |contracts| spec.map_or_else(|| format!("{contracts} contracts"), |spec| spec.quantity(contracts).to_string());

@@ -187,18 +187,31 @@ fn on_its_way(turn: &Turn, key: &PositionKey) -> bool {
 fn is_stable(turn: &Turn, view: &VenueView, position: Option<&Position>) -> bool {
     let window = turn.settings.positions.stable_window;
     let window = if view.listed { window.max(turn.capabilities.list_lag_max) } else { window };
-    let changed = match position {
+    changed_at(turn, view, position)
+        .is_none_or(|changed| changed.plus(window) <= view.as_of || is_stamped_later(turn, view, position))
+        && !is_stamped_earlier(turn, view, position)
+}
+
+/// Our last change of a position, its end included.
+fn changed_at(turn: &Turn, view: &VenueView, position: Option<&Position>) -> Option<SessionTime> {
+    match position {
         Some(position) => Some(position.touched_at),
         None => turn.state().positions.last_closed(&view.report.key).map(|closed| closed.closed_at),
-    };
-    changed.is_none_or(|changed| changed.plus(window) <= view.as_of || is_stamped_later(turn, view, position))
-        && !is_stamped_earlier(turn, view, position)
+    }
 }
 
 /// The same for the deadline: a view that cannot be told to be of before our last change.
 fn is_later_than_ours(turn: &Turn, view: &VenueView, position: Option<&Position>) -> bool {
     let lag = if view.listed { turn.capabilities.list_lag_max } else { std::time::Duration::ZERO };
-    is_stable(turn, view, position) || position.is_none_or(|position| position.touched_at.plus(lag) <= view.as_of)
+    is_stable(turn, view, position)
+        || changed_at(turn, view, position).is_none_or(|changed| changed.plus(lag) <= view.as_of)
+}
+
+/// Whether the exchange has said nothing of a position since our last change: its word is of before, and no
+/// difference.
+pub(super) fn is_untold_since(turn: &Turn, view: &VenueView) -> bool {
+    let position = turn.state().positions.get(&view.report.key);
+    changed_at(turn, view, position).is_some_and(|changed| view.as_of <= changed)
 }
 
 /// Whether a push, by its stamp, was made after the last fill that is known here.
