@@ -29,6 +29,7 @@ mod identity;
 mod journal_lines;
 mod liquidation;
 mod loss;
+mod margin_mode;
 mod order_defects;
 mod orderings;
 mod orders;

@@ -7,6 +7,7 @@
 
 mod doubt;
 mod evidence;
+mod margin_mode;
 mod reconcile;
 mod rows;
 mod settle;
