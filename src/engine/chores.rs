@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use super::turn::Turn;
-use super::{circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control};
+use super::{
+    circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control, unanswered,
+};
 use crate::model::{CallClass, CallError, Chore, ChoreState, ErrorClass, Event, Phase, SessionTime};
 
 /// Longest wait of a chore that keeps failing.
@@ -14,8 +16,8 @@ const FIRST_AT_START: Duration = Duration::from_millis(250);
 /// While the session starts, a question is asked again after this time, answered or not: exits wait for
 /// what it asks.
 const LONGEST_AT_START: Duration = Duration::from_secs(2);
-/// Contract details are asked again this often.
-const CONTRACTS_EVERY: Duration = Duration::from_secs(3600);
+/// What the exchange may change without a word is asked again this often: contract details, the position mode.
+const LEARNT_EVERY: Duration = Duration::from_secs(3600);
 /// The exchange's clock is asked again this often.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How often working orders are looked over while any works.
@@ -27,6 +29,7 @@ pub(super) fn run(turn: &mut Turn) {
     session_control::on_tick(turn);
     orders::due_work(turn);
     positions::watch(turn);
+    unanswered::watch(turn);
     for chore in [
         Chore::Clock,
         Chore::Contracts,
@@ -134,16 +137,17 @@ const fn is_asked_twice(chore: Chore) -> bool {
     !matches!(chore, Chore::RecoverOrders | Chore::Cleanup)
 }
 
-fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
+/// How often it is done; `None` when only something that calls for it makes it due.
+pub(super) fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
     let settings = turn.settings;
     match chore {
         Chore::PollOrders => Some(settings.orders.poll_interval),
         Chore::SyncPositions | Chore::ReadAccount => Some(settings.positions.sync_interval),
         Chore::Cleanup => Some(settings.orders.cleanup_interval),
-        Chore::Contracts => Some(CONTRACTS_EVERY),
+        Chore::Contracts | Chore::PositionMode => Some(LEARNT_EVERY),
         Chore::Clock => Some(CLOCK_EVERY),
         // Asked when something calls for it.
-        Chore::FetchFills | Chore::PositionMode | Chore::RecoverOrders => None,
+        Chore::FetchFills | Chore::RecoverOrders => None,
     }
 }
 

@@ -15,6 +15,7 @@ mod alerts;
 mod answers;
 mod breaker;
 mod cancels;
+mod clock;
 mod control;
 mod cross_margin;
 mod evidence;

@@ -111,7 +111,7 @@ fn what_was_said_of_the_margin_of_the_other_mode_ends() {
     let mut bench = opened_outside();
     let report = PositionReport { margin_mode: MarginMode::Isolated, ..cross(&bench, "100") };
     bench.push(Push::Position(report));
-    bench.quote("BTC_USDT", "33600");
+    bench.quote("BTC_USDT", "33585");
     let standing = |bench: &Bench, subject: &str| {
         let alerts = bench.alerts(AlertKind::MarginRatioLow);
         alerts.iter().any(|alert| alert.is_active() && alert.key.subject == subject)
