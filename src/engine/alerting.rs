@@ -60,8 +60,8 @@ impl NewAlert {
         self
     }
 
-    pub fn details(self) -> BTreeMap<String, String> {
-        self.details
+    pub fn details(&self) -> BTreeMap<String, String> {
+        self.details.clone()
     }
 
     /// A number that may be unknown; unknown is left out, never zero.

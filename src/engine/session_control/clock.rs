@@ -9,7 +9,8 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, unanswered};
 use crate::model::{
-    AlertKey, AlertKind, CallClass, CallError, Chore, ClockOffset, Event, Quote, SessionTime, Severity, VenueTime,
+    Alert, AlertKey, AlertKind, CallClass, CallError, Chore, ClockOffset, Event, Quote, SessionTime, Severity,
+    VenueTime,
 };
 
 /// A clock that is off by more than this is told.
@@ -111,14 +112,19 @@ fn judge(turn: &mut Turn, offset: ClockOffset) {
         .detail("offset_ms", offset_ms)
         .detail("uncertainty_ms", offset.uncertainty().as_millis());
     let key = AlertKey { kind: AlertKind::ClockOff, subject: "exchange".to_owned() };
-    let Some(standing) = turn.state().alerts.active(&key) else { return raise(turn, alert) };
-    let told: Option<i64> = standing.details.get("offset_ms").and_then(|told| told.parse().ok());
-    if standing.severity < severity {
-        raise(turn, alert);
-    } else if told.is_none_or(|told| Duration::from_millis(told.abs_diff(offset_ms)) > TOLD_ABOVE) {
-        // Another size, or the other way round; it keeps its worst until it was seen.
-        let severity = if standing.is_unacknowledged() { standing.severity } else { severity };
-        let (id, details) = (standing.id, alert.details());
-        turn.emit(Event::AlertChanged { id, key, severity, message, details });
+    let told = |standing: &Alert| standing.details.get("offset_ms").and_then(|told| told.parse::<i64>().ok());
+    let is_told = turn.state().alerts.active(&key).is_some_and(|standing| {
+        let same = told(standing).is_some_and(|told| Duration::from_millis(told.abs_diff(offset_ms)) <= TOLD_ABOVE);
+        same && severity <= standing.severity
+    });
+    if is_told {
+        return;
+    }
+    let details = alert.details();
+    raise(turn, alert);
+    // Of another size than before, or the other way round; it keeps its worst until it was seen.
+    if let Some(standing) = turn.state().alerts.active(&key).filter(|standing| standing.details != details) {
+        let severity = if standing.is_unacknowledged() { severity.max(standing.severity) } else { severity };
+        turn.emit(Event::AlertChanged { id: standing.id, key, severity, message, details });
     }
 }
