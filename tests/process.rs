@@ -32,6 +32,8 @@ mod ledger;
 mod lost;
 #[path = "process/manners.rs"]
 mod manners;
+#[path = "process/margin_mode.rs"]
+mod margin_mode;
 #[path = "process/outage.rs"]
 mod outage;
 #[path = "process/shell.rs"]

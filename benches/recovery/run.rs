@@ -52,7 +52,7 @@ pub fn lane(no: usize, orders: usize, kills: usize) -> Measured {
 fn start(exchange: &Exchange, dir: &Path) -> Process {
     let settings = [
         ("PERPDECK_EXCHANGE_LIMITER_SHARE_PCT", "100"),
-        ("PERPDECK_ORDERS_MAX_WORKING", "2000"),
+        ("PERPDECK_ORDERS_MAX_WORKING", "1200"),
         ("PERPDECK_ORDERS_TIME_OUT", "10h"),
         ("PERPDECK_RISK_MAX_POSITIONS", "10"),
         ("PERPDECK_RISK_MAX_POSITION_PCT", "100"),
@@ -64,11 +64,11 @@ fn start(exchange: &Exchange, dir: &Path) -> Process {
 /// An entry far below the market, in one contract after the other: each takes two hundred open orders.
 fn resting(id: &str, n: usize) -> String {
     const FAR: [(&str, &str, &str); 5] = [
-        ("BTC_USDT", "0.0001", "75000"),
-        ("ETH_USDT", "0.01", "2000"),
-        ("SOL_USDT", "0.1", "90"),
-        ("XRP_USDT", "1", "0.5"),
-        ("DOGE_USDT", "100", "0.08"),
+        ("BTC_USDT", "0.0001", "40000"),
+        ("ETH_USDT", "0.01", "1200"),
+        ("SOL_USDT", "0.1", "60"),
+        ("XRP_USDT", "1", "0.4"),
+        ("DOGE_USDT", "100", "0.06"),
     ];
     let (symbol, quantity, price) = FAR[n % FAR.len()];
     json!({"id": id, "signal": {"signal_id": id, "signal_type": "S1", "symbol": symbol, "side": "buy",
@@ -118,7 +118,7 @@ impl Lane {
         assert!(self.session.until_within(later, |_| false).is_none());
         self.session.signal("-KILL");
         self.session.end();
-        self.exchange.heal();
+        heal(&self.exchange);
 
         let state = perpdeck::runtime::recover(&perpdeck::runtime::journal_of(&self.dir.path().join("data")), 1 << 26)
             .unwrap()
@@ -199,7 +199,7 @@ impl Lane {
             let early = self.session.until_within(Duration::from_secs(20), is_ready);
             assert!(early.is_none(), "{name}: ready without an answer");
             let begin = Instant::now();
-            self.exchange.heal();
+            heal(&self.exchange);
             self.session.until(is_ready).expect("it is ready");
             eprintln!("lane {}, {name}: ready {:?} after the first answer", self.no, begin.elapsed());
             self.measured.after_faults.push((name.to_owned(), begin.elapsed()));
@@ -215,6 +215,12 @@ impl Lane {
         ledger::agree(&books, &self.dir.path().join("data"), "recovery");
         self.measured
     }
+}
+
+/// All switches off.
+fn heal(exchange: &Exchange) {
+    let answer = exchange.ask("DELETE", "/sim/faults", "");
+    assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
 }
 
 fn is_ready(line: &Value) -> bool {

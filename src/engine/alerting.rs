@@ -60,6 +60,10 @@ impl NewAlert {
         self
     }
 
+    pub fn details(&self) -> BTreeMap<String, String> {
+        self.details.clone()
+    }
+
     /// A number that may be unknown; unknown is left out, never zero.
     pub fn maybe(self, name: &str, value: Option<impl Display>) -> Self {
         match value {

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use super::turn::Turn;
-use super::{circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control};
+use super::{
+    circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control, unanswered,
+};
 use crate::model::{CallClass, CallError, Chore, ChoreState, ErrorClass, Event, Phase, SessionTime};
 
 /// Longest wait of a chore that keeps failing.
@@ -17,8 +19,8 @@ const LONGEST_AT_START: Duration = Duration::from_millis(1_500);
 /// While the session starts, any answer says that the exchange is back: what has waited so long already is
 /// asked again at once.
 const UNANSWERED: Duration = Duration::from_millis(250);
-/// Contract details are asked again this often.
-const CONTRACTS_EVERY: Duration = Duration::from_secs(3600);
+/// What the exchange may change without a word is asked again this often: contract details, the position mode.
+const LEARNT_EVERY: Duration = Duration::from_secs(3600);
 /// The exchange's clock is asked again this often.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How often working orders are looked over while any works.
@@ -34,6 +36,7 @@ pub(super) fn run(turn: &mut Turn) {
     session_control::on_tick(turn);
     orders::due_work(turn);
     positions::watch(turn);
+    unanswered::watch(turn);
     for chore in [
         Chore::Clock,
         Chore::Contracts,
@@ -153,16 +156,17 @@ fn is_due(turn: &Turn, chore: Chore) -> bool {
     }
 }
 
-fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
+/// How often it is done; `None` when only something that calls for it makes it due.
+pub(super) fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
     let settings = turn.settings;
     match chore {
         Chore::PollOrders => Some(settings.orders.poll_interval),
         Chore::SyncPositions | Chore::ReadAccount => Some(settings.positions.sync_interval),
         Chore::Cleanup => Some(settings.orders.cleanup_interval),
-        Chore::Contracts => Some(CONTRACTS_EVERY),
+        Chore::Contracts | Chore::PositionMode => Some(LEARNT_EVERY),
         Chore::Clock => Some(CLOCK_EVERY),
         // Asked when something calls for it.
-        Chore::FetchFills | Chore::PositionMode | Chore::RecoverOrders => None,
+        Chore::FetchFills | Chore::RecoverOrders => None,
     }
 }
 

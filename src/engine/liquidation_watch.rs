@@ -4,7 +4,8 @@
 use super::alerting::{NewAlert, clear, raise};
 use super::turn::Turn;
 use crate::model::{
-    AlertKey, AlertKind, Decimal, Event, LiquidationWatch, Position, PositionId, Price, Severity, Symbol, add, div, mul,
+    AlertKey, AlertKind, Decimal, Event, LiquidationWatch, MarginMode, Position, PositionId, Price, Severity, Symbol,
+    add, div, mul,
 };
 
 /// New prices of a symbol.
@@ -38,6 +39,18 @@ pub(super) fn on_figures(turn: &mut Turn, id: PositionId) {
         turn.emit(Event::WatchMoved { id, watch });
     }
     if let Some(position) = turn.state().positions.by_id(id).cloned() {
+        watch(turn, &position);
+    }
+}
+
+/// Its margin mode was another than was taken for it: in cross margin the ratio is the account's, and what
+/// was said of its own ends.
+pub(super) fn on_margin_mode(turn: &mut Turn, id: PositionId) {
+    let Some(position) = turn.state().positions.by_id(id).cloned() else { return };
+    if position.margin_mode == MarginMode::Cross && position.watch.ratio_level > 0 {
+        turn.emit(Event::WatchMoved { id, watch: LiquidationWatch { ratio_level: 0, ..position.watch } });
+        clear(turn, AlertKind::MarginRatioLow, id);
+    } else {
         watch(turn, &position);
     }
 }

@@ -17,6 +17,7 @@ mod risk_manager;
 mod session_control;
 mod signal_intake;
 mod turn;
+mod unanswered;
 
 pub use io::{Input, Out, Reply, Request};
 

@@ -7,8 +7,8 @@ use super::exits;
 use super::live_order_manager as orders;
 use super::turn::Turn;
 use crate::model::{
-    AlertKind, Amount, Event, Price, RawSignal, RiskCheck, Severity, Signal, SignalError, SignalKind, SignalOutcome,
-    escape_controls,
+    AlertKind, Amount, Event, Price, RawSignal, RiskCheck, SessionTime, Severity, Signal, SignalError, SignalKind,
+    SignalOutcome, VenueTime, escape_controls,
 };
 
 /// How long after its decision the record of a signal is kept at least, with the words of its outcome.
@@ -16,7 +16,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
 
 /// A signal came in.
 pub(super) fn on_signal(turn: &mut Turn, raw: &RawSignal) {
-    let signal = match raw.parse(turn.now) {
+    let mut signal = match raw.parse(turn.now) {
         Ok(signal) => signal,
         Err(error) => return refuse(turn, raw, &error),
     };
@@ -30,8 +30,9 @@ pub(super) fn on_signal(turn: &mut Turn, raw: &RawSignal) {
     if turn.state().signals.contains_key(&signal.id) || exits::is_held(turn, &signal.id) {
         return;
     }
-    if let Some(reason) = wrong_time(turn, &signal) {
-        return decide(turn, signal, rejected(reason), None, None);
+    match made_at(turn, raw, &signal) {
+        Ok(made_at) => signal.made_at = made_at,
+        Err(reason) => return decide(turn, signal, rejected(reason), None, None),
     }
     if raw.is_emergency() && raw.price.is_some() {
         price_ignored(turn, raw, &signal);
@@ -118,15 +119,26 @@ fn refuse(turn: &mut Turn, raw: &RawSignal, error: &SignalError) {
     raise(turn, alert);
 }
 
-/// A signal must be young, and not from a future that would outlive our memory of it.
-fn wrong_time(turn: &Turn, signal: &Signal) -> Option<String> {
+/// When a signal was made, by our clock; it must be young, and not from a future that would outlive our memory
+/// of it. Its sender's clock is ours, or a right one elsewhere, for which the exchange's stands: its stamp
+/// fits by either. By the exchange's it has to fit however wrong the measurement may be, so that nothing
+/// passes for its uncertainty.
+fn made_at(turn: &Turn, raw: &RawSignal, signal: &Signal) -> Result<SessionTime, String> {
     let limit = turn.settings.orders.signal_max_age;
-    let age = turn.now.since(signal.made_at);
-    if age > limit {
-        return Some(format!("stale: made {} s ago, at most {} s", age.as_secs(), limit.as_secs()));
+    let fits =
+        |at: SessionTime, unsure: Duration| turn.now.since(at).max(at.since(turn.now)).saturating_add(unsure) <= limit;
+    if fits(signal.made_at, Duration::ZERO) {
+        return Ok(signal.made_at);
     }
-    let ahead = signal.made_at.since(turn.now);
-    (ahead > limit).then(|| {
+    let clock = turn.state().upkeep.link.clock;
+    let stamped = raw.timestamp.map(VenueTime::from_millis).zip(clock);
+    if let Some((stamp, clock)) = stamped.filter(|(stamp, clock)| fits(clock.to_session(*stamp), clock.uncertainty())) {
+        return Ok(clock.to_session(stamp));
+    }
+    let (age, ahead) = (turn.now.since(signal.made_at), signal.made_at.since(turn.now));
+    Err(if age > limit {
+        format!("stale: made {} s ago, at most {} s", age.as_secs(), limit.as_secs())
+    } else {
         format!("its timestamp is {} s in the future: check the sender's clock and unit (ms)", ahead.as_secs())
     })
 }

@@ -16,8 +16,8 @@ pub use record::{Account, Record};
 use super::{
     Alert, AlertId, AlertKey, BreakerState, BulkRecovery, CallClass, CallGroup, Chore, ChoreState, ClientOrderId,
     ClockOffset, CloseCause, Command, CommandId, CommandStatus, ContractSpec, Contracts, Control, Decimal, Doubt, Fill,
-    Flatten, Identity, Incarnation, LinkState, LiquidationWatch, Order, OrderNo, OrderState, Phase, Position,
-    PositionId, PositionKey, PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo,
+    Flatten, Identity, Incarnation, LinkState, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, Phase,
+    Position, PositionId, PositionKey, PositionMode, Price, PriceDoubt, Qty, Quote, RawSignal, RiskLimit, SessionInfo,
     SessionTime, Severity, Signal, SignalId, SignalOutcome, Symbol, Target, TargetEnd, Usdt, VenueEnd, VenueFigures,
     VenueOrderId, VenuePositionId, VenueTime, VenueView,
 };
@@ -300,6 +300,13 @@ pub enum Event {
         unrealised: Option<Usdt>,
         /// Margin ratio in percent; liquidation at 100.
         margin_ratio_pct: Option<Decimal>,
+    },
+    /// The exchange shows it in another margin mode than was taken for it.
+    MarginModeLearned {
+        /// Which.
+        id: PositionId,
+        /// The mode.
+        margin_mode: MarginMode,
     },
     /// Its liquidation warnings moved.
     WatchMoved {

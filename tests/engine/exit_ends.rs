@@ -277,6 +277,27 @@ fn a_closable_quantity_that_is_too_small_is_found_by_halves() {
     assert!(sent <= 60, "{sent} orders in a minute");
 }
 
+#[test]
+fn halves_that_were_tried_are_made_good_within_one_window_of_the_exchange_s_limit() {
+    let mut bench = long();
+    bench.signal("out", "E1", "BTC_USDT", "sell", "");
+    let refused_until = bench.now.plus(secs(20));
+    let mut taken = Vec::new();
+    while bench.position("BTC_USDT", Side::Long).is_some() && bench.now < refused_until.plus(secs(30)) {
+        for (no, _, place) in placed(&std::mem::take(&mut bench.asked_so_far)) {
+            if bench.now < refused_until {
+                bench.refuse(no, refused_as(ErrorClass::Fatal, Refusal::ClosableTooSmall));
+            } else {
+                taken.push(place.contracts.to_string());
+                bench.accept(no);
+                bench.fill(no, &place.contracts.to_string(), "50000");
+            }
+        }
+        bench.pass_quoted(Duration::from_millis(100));
+    }
+    assert_eq!(taken, ["1", "16", "83"], "all of it was free, after all");
+}
+
 // --- the reasons alternate
 
 #[test]

@@ -157,6 +157,11 @@ impl Bench {
     /// Answers all that a start asks.
     pub fn answer_start(&mut self, mode: PositionMode, positions: Vec<PositionReport>) {
         self.reply(Reply::ServerTime { result: Ok(clock_offset()) });
+        self.answer_start_but_the_clock(mode, positions);
+    }
+
+    /// The same of an exchange that does not tell its time.
+    pub fn answer_start_but_the_clock(&mut self, mode: PositionMode, positions: Vec<PositionReport>) {
         self.push(Push::Connected);
         self.reply(Reply::Contracts {
             result: Ok(vec![contract("BTC_USDT"), contract("ETH_USDT"), contract("SOL_USDT"), contract("XRP_USDT")]),

@@ -1,8 +1,9 @@
 //! Signals: what each type does, which sides fit, and what is refused by name.
 
+use perpdeck::engine::Reply;
 use perpdeck::model::{
-    AlertKind, Contracts, Event, Intent, OrderState, OrderType, PositionMode, Price, RawSignal, Record, Side,
-    SignalOutcome,
+    AlertKind, ClockOffset, Contracts, Event, Intent, OrderState, OrderType, PositionMode, Price, RawSignal, Record,
+    Side, SignalOutcome,
 };
 
 use crate::harness::*;
@@ -223,21 +224,108 @@ fn a7_a_refused_signal_stays_refused() {
     assert!(bench.placed().is_empty());
 }
 
+fn stamped(id: &str, ms: i64) -> RawSignal {
+    RawSignal { timestamp: Some(ms), ..raw(id, "S1", "BTC_USDT", "buy", "0.001") }
+}
+
 #[test]
 fn stale_and_future_signals_are_refused_with_their_age() {
     let mut bench = Bench::ready();
     let now = bench.now.millis();
-    let at = |id: &str, ms: i64| RawSignal { timestamp: Some(ms), ..raw(id, "S1", "BTC_USDT", "buy", "0.001") };
-    bench.signal_raw(at("old", now - 31_000));
-    assert!(reason(&bench.outcome("old")).contains("stale: made 31 s ago, at most 30 s"));
-    bench.signal_raw(at("early", now + 31_000));
-    assert!(reason(&bench.outcome("early")).contains("31 s in the future"));
-    bench.signal_raw(at("seconds", now / 1000));
+    // Where the clocks differ it has to be wrong by both.
+    let (first, last) = (now.min(venue(bench.now).millis()), now.max(venue(bench.now).millis()));
+    bench.signal_raw(stamped("old", first - 31_000));
+    let age = (now - first) / 1000 + 31;
+    assert!(reason(&bench.outcome("old")).contains(&format!("stale: made {age} s ago, at most 30 s")));
+    bench.signal_raw(stamped("early", last + 31_000));
+    let ahead = (last - now) / 1000 + 31;
+    assert!(reason(&bench.outcome("early")).contains(&format!("{ahead} s in the future")));
+    bench.signal_raw(stamped("seconds", now / 1000));
     assert!(reason(&bench.outcome("seconds")).contains("stale"), "seconds are not ms");
-    bench.signal_raw(at("young", now - 30_000));
+    bench.signal_raw(stamped("young", now - 30_000));
     ordered(bench.outcome("young"));
-    bench.signal_raw(at("soon", now + 30_000));
+    bench.signal_raw(stamped("soon", now + 30_000));
     ordered(bench.outcome("soon"));
+}
+
+/// A session whose exchange was measured to be so far ahead, in a round trip of so long.
+fn measured(offset_ms: i64, round_trip_ms: u64) -> Bench {
+    let mut bench = Bench::ready();
+    let offset = ClockOffset { offset_us: offset_ms * 1_000, round_trip_us: round_trip_ms * 1_000 };
+    bench.reply(Reply::ServerTime { result: Ok(offset) });
+    bench
+}
+
+#[test]
+fn a_true_stamp_of_another_machine_counts_while_our_clock_is_off() {
+    for offset_ms in [-45_000, -20_000, -300, 300, 20_000, 45_000] {
+        let mut bench = measured(offset_ms, 0);
+        let (ours, theirs) = (bench.now.millis(), bench.now.millis() + offset_ms);
+        let made_at = |bench: &Bench, id: &str| {
+            let decided = |event: &Event| match event {
+                Event::SignalDecided { signal, .. } if signal.id.as_str() == id => Some(signal.made_at),
+                _ => None,
+            };
+            bench.log.iter().find_map(|record| decided(&record.event)).unwrap()
+        };
+        bench.signal_raw(stamped("here", ours));
+        bench.signal_raw(stamped("there", theirs));
+        for id in ["here", "there"] {
+            ordered(bench.outcome(id));
+        }
+        assert_eq!(made_at(&bench, "here"), bench.now);
+        if offset_ms.abs() > 30_000 {
+            assert_eq!(made_at(&bench, "there"), bench.now, "kept by our clock");
+        }
+        // Again it is the same signal, whatever the clocks say by then.
+        let orders = bench.state().counters.orders;
+        bench.reply(Reply::ServerTime { result: Ok(clock_offset()) });
+        bench.signal_raw(stamped("there", theirs));
+        assert_eq!(bench.state().counters.orders, orders);
+        bench.check_replay();
+    }
+}
+
+#[test]
+fn a_stamp_that_is_wrong_by_both_clocks_is_refused_and_uncertainty_lets_nothing_pass() {
+    // 30 s are allowed; the resolution of a stamp is 1 ms.
+    for (offset_ms, round_trip_ms, age_there_ms, passes) in [
+        // The exchange is ahead: by its clock up to 30 s in the future, by ours up to 75 s old there.
+        (45_000, 0, -29_999, true),
+        (45_000, 0, -30_000, false),
+        (45_000, 0, 75_000, true),
+        (45_000, 0, 75_001, false),
+        // It is behind: the other way round.
+        (-45_000, 0, 29_999, true),
+        (-45_000, 0, 30_000, false),
+        (-45_000, 0, -75_000, true),
+        (-45_000, 0, -75_001, false),
+        // Measured within 10 s: so much less passes.
+        (45_000, 20_000, -19_999, true),
+        (45_000, 20_000, -20_000, false),
+        (-45_000, 20_000, 19_999, true),
+        (-45_000, 20_000, 20_000, false),
+        (-45_000, 60_000, 0, false),
+    ] {
+        let mut bench = measured(offset_ms, round_trip_ms);
+        let stamp = bench.now.millis() + offset_ms - age_there_ms;
+        bench.signal_raw(stamped("s", stamp));
+        let taken = matches!(bench.outcome("s"), SignalOutcome::Ordered { .. });
+        assert_eq!(taken, passes, "{offset_ms} {round_trip_ms} {age_there_ms}: {:?}", bench.outcome("s"));
+    }
+}
+
+#[test]
+fn a_clock_that_is_not_measured_excuses_no_stamp() {
+    let mut bench = Bench::started_with(|_| {});
+    bench.answer_start_but_the_clock(PositionMode::Hedge, Vec::new());
+    let now = bench.now.millis();
+    bench.signal_raw(stamped("old", now - 31_000));
+    assert!(reason(&bench.outcome("old")).contains("stale"));
+    bench.signal_raw(stamped("early", now + 31_000));
+    assert!(reason(&bench.outcome("early")).contains("future"));
+    bench.signal_raw(stamped("young", now));
+    ordered(bench.outcome("young"));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{
-    AccountReport, AlertKind, BreakerState, CallClass, CallError, Category, Chore, ClockOffset, Contracts, ErrorClass,
-    Event, FillId, FillReport, Intent, Listing, OrderState, Origin, Phase, PositionMode, PositionReport, Price, Push,
+    AccountReport, AlertKind, BreakerState, CallClass, CallError, Category, Chore, Contracts, ErrorClass, Event,
+    FillId, FillReport, Intent, Listing, OrderState, Origin, Phase, PositionMode, PositionReport, Price, Push,
     Severity, Side, UnreadableRow, Usdt, VenueOrderState, VenuePositionId,
 };
 use proptest::prelude::*;
@@ -397,7 +397,7 @@ fn odd_balances() -> Result<Listing<AccountReport>, CallError> {
 fn an_account_that_cannot_be_read_keeps_no_start_from_its_positions_and_no_exit_from_leaving() {
     for account in [odd_balances(), Err(refusal()), Err(error(ErrorClass::Retryable, true, "500"))] {
         let mut bench = Bench::started_with(|_| {});
-        bench.reply(Reply::ServerTime { result: Ok(ClockOffset { offset_us: 0, round_trip_us: 0 }) });
+        bench.reply(Reply::ServerTime { result: Ok(clock_offset()) });
         bench.push(Push::Connected);
         bench.reply(Reply::Contracts { result: Ok(vec![contract("BTC_USDT"), contract("ETH_USDT")]) });
         bench.reply(Reply::PositionMode { result: Ok(PositionMode::Hedge) });

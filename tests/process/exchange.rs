@@ -55,12 +55,6 @@ impl Exchange {
         assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
     }
 
-    /// All switches off.
-    pub fn heal(&self) {
-        let answer = self.ask("DELETE", "/sim/faults", "");
-        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
-    }
-
     /// Contracts of a position by its true books.
     pub fn held(&self, symbol: &str) -> String {
         let ledger = ledger::fetch(&self.rest);
@@ -75,6 +69,31 @@ impl Exchange {
         let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
         let rows = body["classes"].as_array().unwrap();
         rows.iter().find(|row| row["class"] == class).map_or(0, |row| row["count"].as_u64().unwrap())
+    }
+
+    /// When it saw requests of a class, by its session's clock, in microseconds; in order.
+    pub fn times(&self, class: &str) -> Vec<i64> {
+        let answer = self.ask("GET", "/sim/requests?times=1", "");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let rows = body["requests"].as_array().unwrap().iter().filter(|row| row["class"] == class);
+        let mut times: Vec<i64> =
+            rows.flat_map(|row| row["times"].as_array().unwrap()).map(|at| at.as_i64().unwrap()).collect();
+        times.sort_unstable();
+        times
+    }
+
+    /// What that clock shows.
+    pub fn now(&self) -> i64 {
+        ledger::fetch(&self.rest)["now"].as_i64().unwrap()
+    }
+
+    /// When fills happened by it, as exact as their stamps.
+    pub fn fills(&self) -> Vec<i64> {
+        let ledger = ledger::fetch(&self.rest);
+        let ahead = ledger["clock"].as_i64().unwrap() - ledger["now"].as_i64().unwrap();
+        let fills = ledger["fills"].as_array().unwrap();
+        fills.iter().map(|fill| fill["timestamp"].as_i64().unwrap() * 1_000 - ahead).collect()
     }
 
     /// How many requests it has seen at a path, as the exchange names it: `private/order/create`.
@@ -100,7 +119,8 @@ impl Exchange {
         serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+    /// A request to its switches, without a signature; the answer, whole.
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> String {
         self.ask_with(method, path, "", body)
     }
 

@@ -10,7 +10,8 @@ use crate::engine::live_order_manager::wish_cancel_entries;
 use crate::engine::turn::{RefusedExit, Turn};
 use crate::engine::{chores, session_control};
 use crate::model::{
-    AlertKind, Chore, Contracts, Decimal, Event, ExitStyle, PositionKey, Refusal, Severity, Target, div, round_down,
+    AlertKind, Chore, Contracts, Decimal, Event, ExitStyle, PositionKey, Refusal, Severity, Target, div, mul,
+    round_down,
 };
 
 /// First wait after a refusal; it doubles with each until something is filled.
@@ -19,6 +20,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Wait when only a person can help.
 const PERSONS_WAIT: Duration = Duration::from_secs(60);
+/// What a probe closed shows that more is free than was thought: so many times as much is tried next. Many
+/// halves are made good within one window of the exchange's limit.
+const LARGER: Decimal = Decimal::from_parts(16, 0, 0, false, 0);
 /// Refusals in a row after which it is told.
 const TOLD_AFTER: u32 = 3;
 
@@ -55,7 +59,7 @@ pub(in crate::engine) fn on_filled(turn: &mut Turn, key: &PositionKey) {
     if target.refusals == 0 && !probes {
         return;
     }
-    let larger = target.part_max.map(|most| if probes { most + most } else { most });
+    let larger = target.part_max.map(|most| if probes { Contracts(mul(most.0, LARGER)) } else { most });
     let position = target.position;
     let refusal = target.refusal.filter(|_| probes);
     let target = Target { refusal, refusals: 0, next_try_at: None, part_max: larger, ..target };

@@ -6,7 +6,7 @@ use super::reports::apply_report;
 use super::send::access_refused;
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores};
+use crate::engine::{Request, chores, session_control};
 use crate::model::{
     BulkRecovery, CallClass, CallError, Chore, ErrorClass, Event, Listing, OrderNo, OrderReport, OrderState, Phase,
     SessionTime, VenueTime,
@@ -20,8 +20,6 @@ const FAILURES: u32 = 3;
 const OVERLAP: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long a start gives what exits need the whole of the read limit.
 const AFTER_THE_START: std::time::Duration = std::time::Duration::from_secs(2);
-/// So long after a start the lists wait for the exchange's clock; then the orders are looked up one by one.
-const CLOCK_AWAITED: std::time::Duration = std::time::Duration::from_secs(10);
 /// Looked again so soon whether the list may be asked for.
 const SOON: std::time::Duration = std::time::Duration::from_millis(50);
 
@@ -48,10 +46,9 @@ pub(in crate::engine) fn restart(turn: &mut Turn, last_fact: SessionTime) {
 
 /// Whether the lists are asked what became of UNKNOWN orders, instead of one order after the other.
 pub(super) fn is_at_work(turn: &Turn) -> bool {
-    let started = turn.state().last_start.unwrap_or_default();
-    // The list of ended orders is asked for by the exchange's time.
-    let can_ask = turn.state().upkeep.link.clock.is_some() || turn.now.since(started) < CLOCK_AWAITED;
-    can_ask
+    // Without the exchange's time the list of ended orders proves no absence: each is looked up then.
+    let can_prove = turn.state().upkeep.link.clock.is_some() || session_control::clock_is_awaited(turn);
+    can_prove
         && turn.state().orders.unknown().nth(MANY - 1).is_some()
         && turn.state().upkeep.chore(Chore::RecoverOrders).failures < FAILURES
 }
@@ -60,7 +57,7 @@ pub(super) fn is_at_work(turn: &Turn) -> bool {
 pub(in crate::engine) fn recover(turn: &mut Turn) {
     let started = turn.state().last_start.unwrap_or_default();
     let starts = turn.state().phase == Phase::Starting && turn.now.since(started) < AFTER_THE_START;
-    if starts || turn.state().upkeep.link.clock.is_none() {
+    if starts || session_control::clock_is_awaited(turn) {
         return chores::later(turn, Chore::RecoverOrders, SOON);
     }
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
@@ -112,7 +109,9 @@ pub(in crate::engine) fn on_order_history(
         apply_report(turn, report, asked_at);
     }
     let bulk = turn.state().upkeep.bulk.clone();
-    let open_asked_at = bulk.open_asked_at.filter(|open| bulk.open_is_whole && *open <= asked_at);
+    let is_measured = turn.state().upkeep.link.clock.is_some();
+    let can_prove = bulk.open_is_whole && is_measured;
+    let open_asked_at = bulk.open_asked_at.filter(|open| can_prove && *open <= asked_at);
     if let Some(open_asked_at) = open_asked_at {
         let clock = turn.clock();
         let absent: Vec<OrderNo> = turn
@@ -128,6 +127,8 @@ pub(in crate::engine) fn on_order_history(
             }
         }
     }
-    turn.emit(Event::BulkMoved { bulk: Box::new(BulkRecovery { since: None, ..bulk }) });
+    // Asked for by a guess of the time there, it is asked for again when the clock is measured.
+    let since = bulk.since.filter(|_| !is_measured);
+    turn.emit(Event::BulkMoved { bulk: Box::new(BulkRecovery { since, ..bulk }) });
     chores::done(turn, Chore::RecoverOrders);
 }

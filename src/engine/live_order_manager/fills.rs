@@ -42,8 +42,8 @@ pub(in crate::engine) fn apply_fill(turn: &mut Turn, report: &FillReport) {
         return;
     }
     if order.is_none() {
-        match turn.state().orders.session_from() {
-            // Until the exchange's clock is measured it cannot be told whether it is of this session.
+        match session_control::session_from(turn) {
+            // The exchange's clock is about to be measured: then it is known whether it is of this session.
             None => return chores::due_in(turn, Chore::FetchFills, ASKED_AGAIN),
             Some(from) if report.at < from => return,
             Some(_) => {}

@@ -13,7 +13,7 @@ use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::position_sync_service as positions;
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores, signal_intake};
+use crate::engine::{Request, chores, signal_intake, unanswered};
 use crate::model::{
     AlertKind, CallClass, CallError, Chore, Event, Listing, Order, OrderNo, OrderReport, OrderState, Phase,
     SessionTime, Severity,
@@ -88,7 +88,7 @@ pub(in crate::engine) fn on_open_orders(
     result: &Result<Listing<OrderReport>, CallError>,
 ) {
     circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
-    positions::read(turn, Chore::PollOrders, result);
+    unanswered::read(turn, Chore::PollOrders, result);
     let list = match result {
         Ok(list) => list,
         Err(error) => return chores::failed(turn, Chore::PollOrders, error),

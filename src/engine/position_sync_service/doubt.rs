@@ -7,9 +7,8 @@ use super::reconcile::{differs, is_untold_since, take};
 use super::sync::all_keys;
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::turn::Turn;
-use crate::model::{
-    AlertKey, AlertKind, CallError, Chore, Doubt, Event, Missing, Order, OrderState, PositionKey, Severity,
-};
+use crate::engine::unanswered;
+use crate::model::{AlertKey, AlertKind, Doubt, Event, Missing, Order, OrderState, PositionKey, Severity};
 
 /// Two syncs: so long the comparison may be put off.
 pub(in crate::engine) fn patience(turn: &Turn) -> Duration {
@@ -60,7 +59,6 @@ pub(in crate::engine) fn watch(turn: &mut Turn) {
     for key in over {
         turn.emit(Event::DoubtMoved { key, doubt: None });
     }
-    stale(turn);
 }
 
 /// Two syncs have not explained it: whoever waits for the explanation waits no longer, and a person is
@@ -121,69 +119,13 @@ fn waited_for(turn: &Turn, key: &PositionKey) -> Vec<String> {
             .upkeep
             .unanswered
             .iter()
-            .map(|(chore, unanswered)| format!("{}: {}", subject(*chore), unanswered.error)),
+            .filter(|(chore, _)| unanswered::is_compared(**chore))
+            .map(|(chore, unanswered)| format!("{}: {}", unanswered::subject(*chore), unanswered.error)),
     );
     if waited.is_empty() {
         waited.push("fills that explain it".to_owned());
     }
     waited
-}
-
-/// A question whose answer is compared was not answered, or was held back.
-pub(in crate::engine) fn not_read(turn: &mut Turn, chore: Chore, error: &str) {
-    let known = turn.state().upkeep.unanswered.get(&chore);
-    if known.is_none_or(|known| known.error != error) {
-        turn.emit(Event::ReadMoved { chore, error: Some(error.to_owned()) });
-    }
-}
-
-/// Its answer, or the error of it.
-pub(in crate::engine) fn read<T>(turn: &mut Turn, chore: Chore, result: &Result<T, CallError>) {
-    match result {
-        Ok(_) => {
-            if turn.state().upkeep.unanswered.contains_key(&chore) {
-                turn.emit(Event::ReadMoved { chore, error: None });
-            }
-            clear(turn, AlertKind::ReconciliationStale, subject(chore));
-        }
-        Err(error) => not_read(turn, chore, &error.message),
-    }
-}
-
-/// Two intervals without an answer: what is shown is as old as that, and a person is told why.
-fn stale(turn: &mut Turn) {
-    let exposed = turn.state().positions.open_count() > 0 || turn.state().orders.working_count() > 0;
-    let severity = if exposed { Severity::Critical } else { Severity::Warning };
-    let unanswered = &turn.state().upkeep.unanswered;
-    let due: Vec<(Chore, String)> = unanswered
-        .iter()
-        // Asked for together: where neither is answered, one alert says it.
-        .filter(|(chore, _)| **chore != Chore::ReadAccount || !unanswered.contains_key(&Chore::SyncPositions))
-        .filter(|(_, unanswered)| unanswered.since.plus(patience(turn)) <= turn.now)
-        .map(|(chore, unanswered)| (*chore, unanswered.error.clone()))
-        .collect();
-    for (chore, error) in due {
-        let subject = subject(chore);
-        let message = format!(
-            "{subject} of the account could not be read for {} s and may be out of date here: {error}",
-            patience(turn).as_secs()
-        );
-        let key = AlertKey { kind: AlertKind::ReconciliationStale, subject: subject.to_owned() };
-        let known = turn.state().alerts.active(&key);
-        if known.is_none_or(|known| known.message != message || known.severity < severity) {
-            raise(turn, NewAlert::holds(AlertKind::ReconciliationStale, subject, severity, message));
-        }
-    }
-}
-
-const fn subject(chore: Chore) -> &'static str {
-    match chore {
-        Chore::SyncPositions => "positions",
-        Chore::PollOrders => "orders",
-        Chore::FetchFills => "fills",
-        Chore::ReadAccount => "balances",
-        _ => "other",
-    }
 }
 
 fn change(turn: &mut Turn, key: &PositionKey, to: impl FnOnce(Doubt) -> Doubt) {

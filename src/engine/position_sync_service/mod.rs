@@ -7,13 +7,14 @@
 
 mod doubt;
 mod evidence;
+mod margin_mode;
 mod reconcile;
 mod rows;
 mod settle;
 mod sync;
 mod view;
 
-pub(super) use doubt::{patience, read, watch};
+pub(super) use doubt::{patience, watch};
 pub(super) use evidence::{on_evidence, on_system_order};
 pub(super) use reconcile::{claim, claim_at_last, differs, is_unclaimed, on_position_report};
 pub(super) use rows::told as rows_told;

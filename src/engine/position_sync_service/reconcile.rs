@@ -1,9 +1,9 @@
 //! Comparing a position with the exchange's view of it.
 
-use super::doubt;
 use super::evidence::search;
 use super::settle::{conclude, position_closed};
 use super::view::hear;
+use super::{doubt, margin_mode};
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
@@ -240,9 +240,10 @@ pub(super) fn take_figures(turn: &mut Turn, position: &Position, report: &Positi
     {
         return;
     }
+    margin_mode::set(turn, position.id, report.margin_mode);
     let figures = figures(position, report);
     let mark = turn.mark(&position.key.symbol);
-    let mut known = position.clone();
+    let mut known = Position { margin_mode: report.margin_mode, ..position.clone() };
     known.venue = figures.clone();
     let spec = turn.state().contracts.get(&position.key.symbol);
     let margin_ratio_pct = mark.zip(spec).and_then(|(mark, spec)| known.margin_ratio_pct(spec, mark));

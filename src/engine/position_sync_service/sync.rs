@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::reconcile::{self, Fills, differs, reconcile};
-use super::{doubt, evidence, rows, view};
+use super::{evidence, rows, view};
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::live_order_manager as orders;
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores, equity_watch, exits, session_control};
+use crate::engine::{Request, chores, equity_watch, exits, session_control, unanswered};
 use crate::model::{
     AccountReport, AlertKind, CallClass, CallError, Chore, ErrorClass, FillReport, Listing, PositionKey,
     PositionReport, SessionTime, Severity, Symbol,
@@ -21,7 +21,7 @@ const FILLS_OVERLAP: Duration = Duration::from_mins(10);
 /// Asks for positions and account.
 pub(in crate::engine) fn sync(turn: &mut Turn) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
-        doubt::not_read(turn, Chore::SyncPositions, "the circuit breaker of reads is open");
+        unanswered::not_read(turn, Chore::SyncPositions, unanswered::HELD_BACK);
         return chores::held_back(turn, Chore::SyncPositions);
     }
     chores::asked(turn, Chore::SyncPositions);
@@ -41,7 +41,7 @@ pub(in crate::engine) fn on_positions(
     if let Some(error) = result.as_ref().err().or(account.as_ref().err()).filter(refused) {
         session_control::access_refused(turn, error);
     }
-    doubt::read(turn, Chore::SyncPositions, result);
+    unanswered::read(turn, Chore::SyncPositions, result);
     let balances = balances(turn, account);
     let list = match result {
         Ok(list) => list,
@@ -85,7 +85,7 @@ fn balances<'a>(turn: &mut Turn, account: &'a Result<Listing<AccountReport>, Cal
     let list = match account {
         Ok(list) => list,
         Err(error) => {
-            doubt::not_read(turn, Chore::ReadAccount, &error.message);
+            unanswered::not_read(turn, Chore::ReadAccount, &error.message);
             equity_watch::not_told(turn, &error.message);
             return None;
         }
@@ -93,10 +93,10 @@ fn balances<'a>(turn: &mut Turn, account: &'a Result<Listing<AccountReport>, Cal
     rows::told(turn, "balances", list, Severity::Critical);
     let told = list.rows.first();
     if told.is_some() {
-        doubt::read(turn, Chore::ReadAccount, account);
+        unanswered::read(turn, Chore::ReadAccount, account);
     } else {
         let why = list.unreadable.first().map_or("the answer holds no balances", |row| &row.why);
-        doubt::not_read(turn, Chore::ReadAccount, why);
+        unanswered::not_read(turn, Chore::ReadAccount, why);
         equity_watch::not_told(turn, why);
     }
     told
@@ -105,7 +105,7 @@ fn balances<'a>(turn: &mut Turn, account: &'a Result<Listing<AccountReport>, Cal
 /// Asks for the fills since the newest known.
 pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
-        doubt::not_read(turn, Chore::FetchFills, "the circuit breaker of reads is open");
+        unanswered::not_read(turn, Chore::FetchFills, unanswered::HELD_BACK);
         return chores::held_back(turn, Chore::FetchFills);
     }
     let symbols = symbols_in_use(turn);
@@ -122,7 +122,7 @@ pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
 
 /// The fills came: applied, and what still differs is now the exchange's truth.
 pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillReport>, CallError>) {
-    doubt::read(turn, Chore::FetchFills, result);
+    unanswered::read(turn, Chore::FetchFills, result);
     let asked_at = turn.state().upkeep.chore(Chore::FetchFills).asked_at;
     circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), asked_at);
     match result {

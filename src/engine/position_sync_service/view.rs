@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::doubt;
+use super::{doubt, margin_mode};
 use crate::engine::chores;
 use crate::engine::turn::Turn;
 use crate::model::{
@@ -30,6 +30,7 @@ pub(super) fn hear(turn: &mut Turn, report: &PositionReport, as_of: SessionTime,
     let pushed = !listed || known.is_some_and(|known| known.pushed && known.report.venue_id == report.venue_id);
     let view = VenueView { report: report.clone(), as_of, word_at, listed, pushed };
     turn.emit(Event::VenuePositionSeen { view: Box::new(view) });
+    margin_mode::learn(turn, report);
     true
 }
 

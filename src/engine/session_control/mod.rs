@@ -10,7 +10,7 @@ mod start;
 mod stop;
 
 pub(super) use super::live_order_manager::access_refused;
-pub(super) use clock::{measure, on_clock, on_suspended};
+pub(super) use clock::{is_awaited as clock_is_awaited, measure, on_clock, on_suspended, session_from};
 pub(super) use commands::{halt_by_engine, on_command, pause_by_engine, progress};
 pub(super) use link::{on_connected, on_disconnected, on_failure, on_journal, on_skipped, resync_soon};
 pub(super) use loss::{found_at_exchange, on_facts_lost};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
-use crate::engine::{Request, chores, live_order_manager as orders, position_sync_service as positions};
+use crate::engine::{Request, chores, live_order_manager as orders, position_sync_service as positions, unanswered};
 use crate::model::{
     AlertKind, CallClass, CallError, Chore, ContractSpec, ErrorClass, Event, Identity, Order, Phase, PositionMode,
     SessionInfo, SessionTime, Severity,
@@ -82,6 +82,7 @@ pub(in crate::engine) fn on_found(turn: &mut Turn, subject: &str, severity: Seve
 /// Asks what the start needs.
 pub(in crate::engine) fn ask(turn: &mut Turn, chore: Chore) {
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+        unanswered::not_read(turn, chore, unanswered::HELD_BACK);
         return chores::held_back(turn, chore);
     }
     chores::asked(turn, chore);
@@ -92,6 +93,7 @@ pub(in crate::engine) fn ask(turn: &mut Turn, chore: Chore) {
 pub(in crate::engine) fn on_contracts(turn: &mut Turn, result: &Result<Vec<ContractSpec>, CallError>) {
     let left_at = turn.state().upkeep.chore(Chore::Contracts).asked_at;
     circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), left_at);
+    unanswered::read(turn, Chore::Contracts, result);
     match result {
         Ok(specs) => {
             for spec in specs {
@@ -110,6 +112,7 @@ pub(in crate::engine) fn on_contracts(turn: &mut Turn, result: &Result<Vec<Contr
 pub(in crate::engine) fn on_position_mode(turn: &mut Turn, result: &Result<PositionMode, CallError>) {
     let left_at = turn.state().upkeep.chore(Chore::PositionMode).asked_at;
     circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), left_at);
+    unanswered::read(turn, Chore::PositionMode, result);
     match result {
         Ok(mode) => {
             if turn.state().position_mode != Some(*mode) {

@@ -82,7 +82,7 @@ impl SessionState {
             }
             Event::Filled { fill } => self.apply_fill(at, fill, &record.event),
             Event::PositionOpened { position } => self.positions.insert(position),
-            Event::PositionAdjusted { id, .. } | Event::WatchMoved { id, .. } => {
+            Event::PositionAdjusted { id, .. } | Event::MarginModeLearned { id, .. } | Event::WatchMoved { id, .. } => {
                 self.positions.apply(at, *id, &record.event);
             }
             Event::PositionSnapshot { id, venue_id, figures, .. } => {

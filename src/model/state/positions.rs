@@ -298,6 +298,7 @@ fn update(position: &mut Position, at: SessionTime, event: &Event) {
             position.venue_version = position.venue_version.max(*version);
             position.synced_at = Some(at);
         }
+        Event::MarginModeLearned { margin_mode, .. } => position.margin_mode = *margin_mode,
         Event::WatchMoved { watch, .. } => position.watch = watch.clone(),
         _ => {}
     }
