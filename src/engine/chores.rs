@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const FIRST_AT_START: Duration = Duration::from_millis(250);
 /// While the session starts, a question is asked again after this time, answered or not: exits wait for
 /// what it asks.
-const LONGEST_AT_START: Duration = Duration::from_millis(1_500);
+const LONGEST_AT_START: Duration = Duration::from_secs(2);
 /// While the session starts, any answer says that the exchange is back: what has waited so long already is
 /// asked again at once.
 const UNANSWERED: Duration = Duration::from_millis(250);
