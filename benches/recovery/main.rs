@@ -18,6 +18,8 @@ mod child;
 mod exchange;
 #[path = "../../tests/process/ledger.rs"]
 mod ledger;
+#[path = "../perf/report.rs"]
+mod report;
 mod run;
 
 use std::time::Duration;
@@ -63,9 +65,9 @@ fn range(numbers: &[usize]) -> String {
 }
 
 fn row(what: &str, sorted: &[Duration], target: &str) {
-    let at = |share: f64| {
-        let place = ((sorted.len() as f64 - 1.0) * share).ceil() as usize;
-        sorted.get(place).map_or_else(|| "-".to_owned(), |time| format!("{:.2} s", time.as_secs_f64()))
-    };
+    if sorted.is_empty() {
+        return println!("| {what} | - | - | - | {target} |");
+    }
+    let at = |share: f64| format!("{:.2} s", report::percentile(sorted, share).as_secs_f64());
     println!("| {what} | {} | {} | {} | {target} |", at(0.5), at(0.99), at(1.0));
 }

@@ -26,7 +26,8 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How often working orders are looked over while any works.
 pub(super) const LOOK_OVER: Duration = Duration::from_millis(100);
 
-/// What a start depends on: a question of these without an answer is put once more.
+/// What a start depends on, in the order in which it is asked: a question of these without an answer is put once
+/// more.
 const ASKED_AT_START: [Chore; 6] =
     [Chore::Clock, Chore::Contracts, Chore::PositionMode, Chore::PollOrders, Chore::FetchFills, Chore::SyncPositions];
 
@@ -37,16 +38,7 @@ pub(super) fn run(turn: &mut Turn) {
     orders::due_work(turn);
     positions::watch(turn);
     unanswered::watch(turn);
-    for chore in [
-        Chore::Clock,
-        Chore::Contracts,
-        Chore::PositionMode,
-        Chore::PollOrders,
-        Chore::FetchFills,
-        Chore::SyncPositions,
-        Chore::Cleanup,
-        Chore::RecoverOrders,
-    ] {
+    for chore in ASKED_AT_START.into_iter().chain([Chore::Cleanup, Chore::RecoverOrders]) {
         if is_due(turn, chore) {
             start(turn, chore);
         }

@@ -150,7 +150,7 @@ fn closes(turn: &Turn) -> Vec<(PositionKey, OrderNo)> {
 /// Since when the exchange has not told of positions, when it is asked in vain.
 fn not_heard(turn: &Turn) -> Option<String> {
     let state = turn.state();
-    let known = state.positions_known(turn.now, turn.settings.positions.sync_interval.saturating_mul(2));
+    let known = state.positions_known(turn.now, positions::patience(turn));
     let asked = state.upkeep.chore(Chore::SyncPositions).asked_at;
     let in_vain = state.upkeep.unanswered.contains_key(&Chore::SyncPositions)
         || asked.is_some_and(|asked| asked.plus(ROUND_EVERY) <= turn.now);

@@ -77,8 +77,9 @@ impl Prompt {
         self.drawn = None;
     }
 
-    /// Follows the session: what is shown is what is so now, and what was typed stays. Only where what
-    /// would be put at risk is not any more what the operator saw, it is armed again and what was typed is gone. `known`: the positions are. `false`: nothing of it is left.
+    /// Follows the session: what is shown is what is so now, and what was typed stays. Only where what would be put
+    /// at risk is not any more what the operator saw, it is armed again and what was typed is gone. `known`: the
+    /// positions are. `false`: nothing of it is left.
     pub fn observe(&mut self, state: &SessionState, known: bool, now: Duration) -> bool {
         if !self.subject.has_changed(state) {
             let Some(subject) = self.subject.clone().followed(state, known) else { return false };
