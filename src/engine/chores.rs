@@ -7,18 +7,22 @@ use super::turn::Turn;
 use super::{
     circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control, unanswered,
 };
-use crate::model::{CallClass, CallError, Chore, ChoreState, ErrorClass, Event, Phase, SessionTime};
+use crate::model::{CallClass, CallError, Chore, ChoreState, ErrorClass, Event, Phase, SessionState, SessionTime};
 
 /// Longest wait of a chore that keeps failing.
 const LONGEST: Duration = Duration::from_secs(60);
 /// The first wait of a chore that fails while the session starts.
 const FIRST_AT_START: Duration = Duration::from_millis(250);
-/// While the session starts, a question is asked again after this time, answered or not: exits wait for
-/// what it asks.
-const LONGEST_AT_START: Duration = Duration::from_secs(2);
-/// While the session starts, any answer says that the exchange is back: what has waited so long already is
-/// asked again at once.
-const UNANSWERED: Duration = Duration::from_millis(250);
+/// While the session starts, the first question without an answer is asked again after this time: the rest
+/// follows at once when it is answered.
+const PROBED_EVERY: Duration = Duration::from_secs(1);
+/// While the session starts, the other questions are asked again after this time, answered or not.
+const LONGEST_AT_START: Duration = Duration::from_secs(4);
+/// An answer after so long a silence says that the exchange is back.
+const SILENCE: Duration = Duration::from_millis(500);
+/// How long a start waits for the rest when what exits need is known. A list of many orders takes longer: entries
+/// wait for it, exits need none of it.
+const REST_AWAITED: Duration = Duration::from_millis(300);
 /// What the exchange may change without a word is asked again this often: contract details, the position mode.
 const LEARNT_EVERY: Duration = Duration::from_secs(3600);
 /// The exchange's clock is asked again this often.
@@ -26,10 +30,11 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How often working orders are looked over while any works.
 pub(super) const LOOK_OVER: Duration = Duration::from_millis(100);
 
-/// What a start depends on, in the order in which it is asked: a question of these without an answer is put once
-/// more.
+/// What a start asks, in this order.
 const ASKED_AT_START: [Chore; 6] =
-    [Chore::Clock, Chore::Contracts, Chore::PositionMode, Chore::PollOrders, Chore::FetchFills, Chore::SyncPositions];
+    [Chore::Clock, Chore::Contracts, Chore::PositionMode, Chore::FetchFills, Chore::SyncPositions, Chore::PollOrders];
+/// What of it exits need.
+const EXITS_NEED: [Chore; 4] = [Chore::Contracts, Chore::PositionMode, Chore::FetchFills, Chore::SyncPositions];
 
 /// Does everything that is due.
 pub(super) fn run(turn: &mut Turn) {
@@ -46,13 +51,26 @@ pub(super) fn run(turn: &mut Turn) {
 }
 
 /// When the next chore is due.
-pub(super) fn next_due(turn_state: &crate::model::SessionState) -> Option<SessionTime> {
-    let starting = turn_state.phase == Phase::Starting;
-    let due = |(chore, state): (&Chore, &ChoreState)| match state.asked_at {
-        None => state.due,
-        Some(asked_at) => (starting && ASKED_AT_START.contains(chore)).then(|| asked_at.plus(LONGEST_AT_START)),
-    };
-    turn_state.upkeep.chores.iter().filter_map(due).min()
+pub(super) fn next_due(state: &SessionState) -> Option<SessionTime> {
+    let chores = state.upkeep.chores.iter();
+    chores.filter_map(|(chore, known)| due_at(state, *chore, known)).chain(start_is_over_at(state)).min()
+}
+
+/// Whether the exchange answered this question since the start.
+pub(super) fn is_told(state: &SessionState, chore: Chore) -> bool {
+    state.upkeep.chore(chore).done_at.is_some()
+}
+
+/// When a session that starts is ready: what exits need is known, and the rest was awaited for a moment.
+/// `None` while it is not known, and when the session is not starting.
+pub(super) fn start_is_over_at(state: &SessionState) -> Option<SessionTime> {
+    if state.phase != Phase::Starting || state.info.is_none() || state.contracts.is_empty() {
+        return None;
+    }
+    let told: Option<Vec<SessionTime>> = EXITS_NEED.iter().map(|chore| state.upkeep.chore(*chore).done_at).collect();
+    let known_at = told?.into_iter().max()?;
+    let all = ASKED_AT_START.iter().all(|chore| is_told(state, *chore));
+    Some(if all { known_at } else { known_at.plus(REST_AWAITED) })
 }
 
 /// Makes a chore due now.
@@ -89,20 +107,30 @@ pub(super) fn done(turn: &mut Turn, chore: Chore) {
     let asked_again = known.asked_at.and(known.due);
     let due = interval(turn, chore).map(|every| turn.now.plus(every)).into_iter().chain(asked_again).min();
     let told_of = known.asked_at.or(Some(turn.now));
+    let was_silent = was_silent(turn);
     let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), told_of, failures: 0, error: None };
     turn.emit(Event::ChoreMoved { chore, state });
-    if turn.state().phase == Phase::Starting {
-        ask_the_others(turn);
+    if was_silent {
+        ask_the_others(turn, told_of);
     }
 }
 
-/// The exchange answers again: nothing waits for its back-off, nor for an answer that is not coming.
-fn ask_the_others(turn: &mut Turn) {
+/// Whether the exchange has not answered for a while any of what a start asks.
+fn was_silent(turn: &Turn) -> bool {
+    let state = turn.state();
+    let answered = ASKED_AT_START.iter().filter_map(|chore| state.upkeep.chore(*chore).done_at).max();
+    let since = answered.max(state.last_start).unwrap_or_default();
+    since.plus(SILENCE) <= turn.now
+}
+
+/// The exchange answers again: nothing that a start needs waits for its back-off, nor for an answer to what was
+/// asked before this question.
+fn ask_the_others(turn: &mut Turn, told_of: Option<SessionTime>) {
     for chore in ASKED_AT_START {
         let state = turn.state().upkeep.chore(chore);
         let waits = match state.asked_at {
             None => state.failures > 0,
-            Some(asked_at) => asked_at.plus(UNANSWERED) <= turn.now,
+            Some(asked_at) => Some(asked_at) < told_of,
         };
         if state.done_at.is_none() && waits {
             turn.emit(Event::ChoreMoved { chore, state: ChoreState { due: Some(turn.now), asked_at: None, ..state } });
@@ -124,9 +152,9 @@ pub(super) fn failed(turn: &mut Turn, chore: Chore, error: &CallError) {
     let known = turn.state().upkeep.chore(chore);
     let failures = known.failures.saturating_add(1);
     let every = interval(turn, chore).unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(2));
-    let (first, longest) = match turn.state().phase {
-        Phase::Starting => (FIRST_AT_START, LONGEST_AT_START),
-        _ => (every, LONGEST),
+    let (first, longest) = match asked_again_after(turn.state(), chore) {
+        Some(longest) => (FIRST_AT_START, longest),
+        None => (every, LONGEST),
     };
     let wait = first.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest);
     // A refused key is tried rarely, also while the session starts.
@@ -137,15 +165,28 @@ pub(super) fn failed(turn: &mut Turn, chore: Chore, error: &CallError) {
 }
 
 fn is_due(turn: &Turn, chore: Chore) -> bool {
-    let state = turn.state().upkeep.chore(chore);
-    match state.asked_at {
-        None => state.due.is_some_and(|due| due <= turn.now),
-        Some(asked_at) => {
-            turn.state().phase == Phase::Starting
-                && ASKED_AT_START.contains(&chore)
-                && asked_at.plus(LONGEST_AT_START) <= turn.now
-        }
+    let known = turn.state().upkeep.chore(chore);
+    due_at(turn.state(), chore, &known).is_some_and(|due| due <= turn.now)
+}
+
+/// When a chore is due: what is asked for already, only where a start does not wait for the answer.
+fn due_at(state: &SessionState, chore: Chore, known: &ChoreState) -> Option<SessionTime> {
+    match known.asked_at {
+        None => known.due,
+        // A list of many orders takes its time: asked again it would begin anew.
+        Some(_) if chore == Chore::PollOrders => None,
+        Some(asked_at) => asked_again_after(state, chore).map(|after| asked_at.plus(after)),
     }
+}
+
+/// After what time a question of a start that is not over for it is asked again, answered or not.
+fn asked_again_after(state: &SessionState, chore: Chore) -> Option<Duration> {
+    let starts = state.phase == Phase::Starting || chore == Chore::PollOrders;
+    if !starts || is_told(state, chore) || !ASKED_AT_START.contains(&chore) {
+        return None;
+    }
+    let first = ASKED_AT_START.into_iter().find(|chore| !is_told(state, *chore));
+    Some(if first == Some(chore) { PROBED_EVERY } else { LONGEST_AT_START })
 }
 
 /// How often it is done; `None` when only something that calls for it makes it due.
@@ -164,7 +205,7 @@ pub(super) fn interval(turn: &Turn, chore: Chore) -> Option<Duration> {
 
 fn start(turn: &mut Turn, chore: Chore) {
     match chore {
-        Chore::PollOrders if turn.state().orders.working_count() == 0 && turn.state().phase != Phase::Starting => {
+        Chore::PollOrders if turn.state().orders.working_count() == 0 && is_told(turn.state(), chore) => {
             done(turn, chore);
         }
         Chore::PollOrders => orders::poll(turn),

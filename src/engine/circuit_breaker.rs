@@ -10,9 +10,11 @@
 use std::time::Duration;
 
 use super::alerting::{NewAlert, clear, raise};
+use super::chores;
 use super::turn::Turn;
 use crate::model::{
-    AlertKind, BreakerState, CallClass, CallError, ErrorClass, Event, LinkState, Phase, Refusal, SessionTime, Severity,
+    AlertKind, BreakerState, CallClass, CallError, Chore, ErrorClass, Event, LinkState, Phase, Refusal, SessionTime,
+    Severity,
 };
 
 /// Calls without a time of their own that fail so soon after a counted failure belong to its round.
@@ -29,7 +31,8 @@ pub(super) enum Admission {
 /// Asks the breaker of a class for a call, and takes the one probe of a half-open breaker.
 pub(super) fn admit(turn: &mut Turn, class: CallClass) -> Admission {
     half_open_when_due(turn, class);
-    if class == CallClass::Reads && (turn.state().phase == Phase::Starting || has_just_logged_in(turn)) {
+    let starts = turn.state().phase == Phase::Starting || !chores::is_told(turn.state(), Chore::PollOrders);
+    if class == CallClass::Reads && (starts || has_just_logged_in(turn)) {
         return admit_urgent(turn, class);
     }
     let breaker = turn.state().breaker(class);

@@ -43,6 +43,7 @@ mod recovery;
 mod risk;
 mod session;
 mod signals;
+mod start;
 mod stop;
 mod truth;
 mod unknown;

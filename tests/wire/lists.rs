@@ -34,6 +34,22 @@ fn all_pages_are_read_and_a_list_that_moves_repeats_nothing() {
 }
 
 #[test]
+fn a_page_that_fails_once_is_asked_for_again_and_what_came_before_is_kept() {
+    paused(async {
+        let stub = Stub::paused();
+        for failed in [no(500), "x".into()] {
+            stub.says_each(OPEN_ORDERS, &[page(1..101), page(101..201), failed.clone(), page(201..204)]);
+            let before = stub.seen(OPEN_ORDERS).len();
+            let orders = stub.adapter().await.open_orders().await.unwrap().rows;
+            assert_eq!(orders.len(), 203, "{failed}");
+            let seen = stub.seen(OPEN_ORDERS);
+            let pages: Vec<_> = seen.iter().skip(before).map(|seen| seen.query.split('&').next().unwrap()).collect();
+            assert_eq!(pages, ["page_num=1", "page_num=2", "page_num=3", "page_num=3"]);
+        }
+    });
+}
+
+#[test]
 fn a20_a_list_of_which_one_page_failed_is_an_error() {
     paused(async {
         let stub = Stub::paused();

@@ -87,6 +87,34 @@ fn a_simulator_proves_itself_once_and_any_peer_is_taken_only_when_it_was_said() 
 }
 
 #[test]
+fn a_challenge_without_an_answer_holds_up_nothing_for_longer_than_the_next_one() {
+    real(async {
+        let stub = Stub::new(Clock::wall());
+        stub.says(OPEN_ORDERS, &ok("[]"));
+        let first = Arc::new(AtomicBool::new(true));
+        let answer = move |query: RawQuery| {
+            let hangs = first.swap(false, Ordering::SeqCst);
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                identity(query).await
+            }
+        };
+        let router = Router::new().route(IDENTITY, get(answer)).merge(stub.router());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let settings = ExchangeSettings { call_timeout: Duration::from_secs(3_600), ..ExchangeSettings::default() };
+        let options =
+            Options { settings, ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge")) };
+        let adapter = Adapter::new(options, stub.clock(), None).unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(60), adapter.server_time()).await;
+        told.expect("the second challenge is put while the first is out").unwrap();
+    });
+}
+
+#[test]
 fn the_simulator_is_believed_and_a_session_goes_on_over_its_sockets() {
     real(async {
         let server = Server::start(&settings("calm"), "127.0.0.1:0".parse().unwrap(), Clock::wall()).await.unwrap();

@@ -8,7 +8,7 @@ use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, session_control};
 use crate::model::{
-    BulkRecovery, CallClass, CallError, Chore, ErrorClass, Event, Listing, OrderNo, OrderReport, OrderState, Phase,
+    BulkRecovery, CallClass, CallError, Chore, ErrorClass, Event, Listing, OrderNo, OrderReport, OrderState,
     SessionTime, VenueTime,
 };
 
@@ -18,8 +18,8 @@ const MANY: usize = 5;
 const FAILURES: u32 = 3;
 /// How long before the last known fact the list of ended orders begins: what was on its way then.
 const OVERLAP: std::time::Duration = std::time::Duration::from_secs(60);
-/// How long a start gives what exits need the whole of the read limit.
-const AFTER_THE_START: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long the list of ended orders waits for that of working ones: asked for before it, it proves nothing.
+const WAITS_FOR_OPEN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Looked again so soon whether the list may be asked for.
 const SOON: std::time::Duration = std::time::Duration::from_millis(50);
 
@@ -56,8 +56,8 @@ pub(super) fn is_at_work(turn: &Turn) -> bool {
 /// Asks for the orders that ended since the oldest one in question was made.
 pub(in crate::engine) fn recover(turn: &mut Turn) {
     let started = turn.state().last_start.unwrap_or_default();
-    let starts = turn.state().phase == Phase::Starting && turn.now.since(started) < AFTER_THE_START;
-    if starts || session_control::clock_is_awaited(turn) {
+    let is_early = !chores::is_told(turn.state(), Chore::PollOrders) && turn.now.since(started) < WAITS_FOR_OPEN;
+    if is_early || session_control::clock_is_awaited(turn) {
         return chores::later(turn, Chore::RecoverOrders, SOON);
     }
     if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {

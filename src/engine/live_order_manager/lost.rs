@@ -13,7 +13,7 @@ use crate::engine::turn::Turn;
 use crate::engine::{Request, chores, session_control};
 use crate::model::{
     AlertKind, CallClass, Chore, ClientIdParts, ClientOrderId, Control, Event, FillReport, Incarnation, Order, OrderNo,
-    OrderOrigin, OrderReport, OrderState, OrderType, Phase, Purpose, Severity, StrategyId, VenueOrderState, VenueTime,
+    OrderOrigin, OrderReport, OrderState, OrderType, Purpose, Severity, StrategyId, VenueOrderState, VenueTime,
 };
 
 /// A question for an order that only its fill told of is repeated after this time.
@@ -124,8 +124,8 @@ fn maker(turn: &Turn, parts: &ClientIdParts, created_at: Option<VenueTime>) -> M
         }
         (Some(_), Some(_)) => Maker::Us,
         (Some(_), None) => Maker::NotYetKnown,
-        // The exchange does not say when: what a start finds was there before it.
-        (None, _) if turn.state().phase == Phase::Starting => Maker::Us,
+        // The exchange does not say when: what the first list of a start tells was there before it.
+        (None, _) if !chores::is_told(turn.state(), Chore::PollOrders) => Maker::Us,
         (None, _) => Maker::SecondCopy(incarnation),
     }
 }

@@ -145,7 +145,13 @@ fn timed_out(turn: &Turn, order: &Order) -> bool {
 
 fn pending(turn: &mut Turn, order: &Order) {
     // After a restart nothing is sent before the exchange has told what is open; exits need less.
-    if turn.state().phase == Phase::Starting && (!order.reduces() || turn.state().position_mode.is_none()) {
+    let state = turn.state();
+    let is_known = if order.reduces() {
+        state.phase != Phase::Starting || state.position_mode.is_some()
+    } else {
+        state.phase != Phase::Starting && chores::is_told(state, Chore::PollOrders)
+    };
+    if !is_known {
         return;
     }
     if order.next_attempt_at.unwrap_or(order.created_at) <= turn.now {

@@ -57,9 +57,9 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
         Chore::Clock,
         Chore::Contracts,
         Chore::PositionMode,
-        Chore::PollOrders,
-        Chore::SyncPositions,
         Chore::FetchFills,
+        Chore::SyncPositions,
+        Chore::PollOrders,
         Chore::Cleanup,
     ] {
         chores::soon(turn, chore);
@@ -130,17 +130,11 @@ pub(in crate::engine) fn on_synced(turn: &mut Turn) {
     ready_when_known(turn);
 }
 
-/// The session is ready when contracts, mode, open orders, positions and fills were told since the
-/// start: positions are known and exits may leave. What became of orders that were in flight follows;
-/// until it is proven nothing opens in their contracts.
+/// The session is ready when contracts, mode, positions and fills were told since the start: positions are known
+/// and exits may leave. The list of open orders is waited for a moment; entries wait until it came. What became of
+/// orders that were in flight follows; until it is proven nothing opens in their contracts.
 pub(super) fn ready_when_known(turn: &mut Turn) {
-    if turn.state().phase != Phase::Starting || turn.state().info.is_none() {
-        return;
-    }
-    let told = [Chore::Contracts, Chore::PositionMode, Chore::PollOrders, Chore::SyncPositions, Chore::FetchFills]
-        .into_iter()
-        .all(|chore| turn.state().upkeep.chore(chore).done_at.is_some());
-    if told && !turn.state().contracts.is_empty() {
+    if chores::start_is_over_at(turn.state()).is_some_and(|at| at <= turn.now) {
         let state = turn.state();
         let unknown = state.orders.unknown().count();
         let mut reason = format!(
@@ -155,6 +149,9 @@ pub(super) fn ready_when_known(turn: &mut Turn) {
         }
         if unknown > 0 {
             reason.push_str(&format!(", {unknown} of them UNKNOWN and asked for"));
+        }
+        if !chores::is_told(state, Chore::PollOrders) {
+            reason.push_str("; the list of open orders is being read, entries wait for it");
         }
         turn.emit(Event::PhaseChanged { phase: Phase::Ready, reason });
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use serde_json::value::RawValue;
@@ -32,6 +34,8 @@ const LANGUAGE: HeaderName = HeaderName::from_static("language");
 /// The longest that an entry waits here, for two readings of one clock that are a little apart: it is
 /// paced before, where price and risk are looked at again when its turn comes.
 const ENTRY_PATIENCE: Duration = Duration::from_millis(100);
+/// A peer that does not answer its challenge is given another after this time.
+const CHALLENGED_EVERY: Duration = Duration::from_secs(1);
 /// Text of the exchange is cut to this many characters.
 const LONGEST_MESSAGE: usize = 300;
 /// The largest answer that is neither a list nor the contracts: 50 outcomes of cancels are 5 kB.
@@ -176,6 +180,7 @@ impl Core {
         };
         let (verdict, code, text) = match judge(&response) {
             Judged::Data(data) => {
+                self.limiter.answered(group);
                 return read(data).map_err(|error| {
                     let class = if call == Call::Place { ErrorClass::Ambiguous } else { ErrorClass::Retryable };
                     failure(class, false, None, &format!("the answer cannot be used: {error}"))
@@ -226,26 +231,45 @@ impl Core {
             return Ok(());
         }
         let refused = || {
-            let what = "nothing was signed or sent: the exchange did not prove that it is a simulator of perpdeck,                         and a relay on this machine can lead to the real exchange. Start `perpdeck sim` there, or,                         for a test server, set exchange.paper_peer = \"any\" (PERPDECK_EXCHANGE_PAPER_PEER=any)";
+            let what = "nothing was signed or sent: the exchange did not prove that it is a simulator of perpdeck, \
+                        and a relay on this machine can lead to the real exchange. Start `perpdeck sim` there, or, \
+                        for a test server, set exchange.paper_peer = \"any\" (PERPDECK_EXCHANGE_PAPER_PEER=any)";
             let error = self.failure(named, ErrorClass::AccessRefused, false, None, what);
             CallError { refusal: Refusal::Access, ..error }
         };
         if refused_until.is_some_and(|until| self.clock.now() < until) {
             return Err(refused());
         }
-        let Some(challenge) = Challenge::new() else { return Err(refused()) };
-        match self.transport.send(challenge.request(self.clock.network_timeout(self.call_timeout))).await {
-            Ok(response) if challenge.is_met_by(&response) => {
+        match self.challenge().await {
+            Some(Ok(true)) => {
                 self.peer.prove();
                 Ok(())
             }
-            Ok(_) => {
+            Some(Ok(false)) | None => {
                 *refused_until = Some(Peer::again(self.clock.now()));
                 Err(refused())
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 let what = format!("nothing was signed or sent, the peer could not be asked who it is: {error}");
                 Err(self.failure(named, ErrorClass::Retryable, true, None, &what))
+            }
+        }
+    }
+
+    /// Whether the peer meets a challenge; `None` when the system gives no randomness. Everything waits for it,
+    /// so a question without an answer is put again every second beside the ones before.
+    async fn challenge(&self) -> Option<Result<bool, TransportError>> {
+        let mut asked = FuturesUnordered::new();
+        loop {
+            let challenge = Challenge::new()?;
+            asked.push(async move {
+                let request = challenge.request(self.clock.network_timeout(self.call_timeout));
+                self.transport.send(request).await.map(|response| challenge.is_met_by(&response))
+            });
+            tokio::select! {
+                biased;
+                answer = asked.next() => return answer,
+                () = tokio::time::sleep(self.clock.network_timeout(CHALLENGED_EVERY)) => {}
             }
         }
     }
@@ -269,7 +293,7 @@ impl Core {
     /// # Errors
     /// When the exchange does not say its time.
     pub async fn measure(&self) -> Result<ClockOffset, CallError> {
-        self.measure_unless(None, Lane::Read).await
+        self.measured(Lane::Account).await
     }
 
     /// Measures at once and of its own accord, because the exchange refused what was stamped at this
@@ -277,16 +301,21 @@ impl Core {
     /// shows in what is refused next.
     pub async fn correct_clock(&self, stamped_at: SessionTime) {
         // In the first lane: an exit may wait for it. Boxed, for it seldom happens.
-        if let Ok(offset) = Box::pin(self.measure_unless(Some(stamped_at), Lane::Cancel)).await {
+        if let Ok(offset) = Box::pin(self.measured_since(stamped_at)).await {
             self.notices.tell(Push::Clock(offset));
         }
     }
 
-    async fn measure_unless(&self, since: Option<SessionTime>, lane: Lane) -> Result<ClockOffset, CallError> {
+    /// The measurement since this time, made now where there is none.
+    async fn measured_since(&self, stamped_at: SessionTime) -> Result<ClockOffset, CallError> {
         let _one_at_a_time = self.venue_clock.measuring.lock().await;
-        if let Some(done) = since.and_then(|since| self.venue_clock.measured_after(since)) {
-            return Ok(done);
+        match self.venue_clock.measured_after(stamped_at) {
+            Some(done) => Ok(done),
+            None => self.measured(Lane::Cancel).await,
         }
+    }
+
+    async fn measured(&self, lane: Lane) -> Result<ClockOffset, CallError> {
         let mut best = Best::default();
         loop {
             match self.ask_time(lane).await {

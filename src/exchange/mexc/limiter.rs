@@ -5,8 +5,9 @@
 //! Each gate keeps the times of the last requests: no window of the exchange's length, wherever it
 //! begins, holds more than the quota. It runs on the session's time.
 //!
-//! Silence, which the exchange asks for, holds back reads and entries, for a minute at most a time.
-//! Cancels and exits may try once a second meanwhile.
+//! Silence, which the exchange asks for, holds back polls and entries, for a minute at most a time.
+//! Cancels, exits and the reads that exits need may try once a second meanwhile; when one of them is
+//! answered they need not wait any longer.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,7 +46,7 @@ impl Group {
 
 /// The longest silence that is kept for one request to keep silent, whatever the exchange says.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
-/// How often a cancel or an exit may try while a group is silent.
+/// How often a cancel or an exit, and a read that exits need, may try while a group is silent.
 const URGENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Who goes first: in this order.
@@ -57,14 +58,16 @@ pub enum Lane {
     Exit,
     /// Orders that open one.
     Entry,
-    /// Questions.
+    /// What exits need to know: positions, balances, fills, the position mode, contract details, the time.
+    Account,
+    /// All other questions: lists of orders, look-ups.
     Read,
 }
 
 impl Lane {
-    /// What reduces risk: silence does not hold it back for longer than a second.
+    /// What reduces risk, and what that needs: silence does not hold it back for longer than a second.
     const fn is_urgent(self) -> bool {
-        matches!(self, Self::Cancel | Self::Exit)
+        matches!(self, Self::Cancel | Self::Exit | Self::Account)
     }
 }
 
@@ -94,8 +97,12 @@ struct Gate {
 struct State {
     recent: VecDeque<SessionTime>,
     silent_until: SessionTime,
+    /// Something urgent was answered since the silence began.
+    is_heard: bool,
     /// When a cancel or an exit last went.
     urgent_at: Option<SessionTime>,
+    /// When a read that exits need last went: it takes no cancel's turn.
+    account_at: Option<SessionTime>,
     waiting: BTreeSet<(Lane, u64)>,
     next: u64,
 }
@@ -177,7 +184,19 @@ impl Limiter {
         let asked = for_how_long.unwrap_or(gate.window).clamp(gate.window, LONGEST_SILENCE);
         let mut state = gate.lock();
         state.silent_until = state.silent_until.max(now.plus(asked));
+        state.is_heard = false;
         state.silent_until.since(now)
+    }
+
+    /// The exchange answered a request of this group: what is urgent waits for no silence any more.
+    pub fn answered(&self, group: Group) {
+        let gate = self.gate(group);
+        let mut state = gate.lock();
+        if !state.is_heard && state.silent_until > self.clock.now() {
+            state.is_heard = true;
+            drop(state);
+            gate.changed.notify_waiters();
+        }
     }
 }
 
@@ -208,14 +227,15 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Slots that this lane must leave free for those before it: entries one for an exit, reads a
-    /// quarter for cancels, and both at least one wherever there are two.
+    /// Slots that this lane must leave free for those before it: entries one for an exit, what exits
+    /// need an eighth for cancels, other reads a quarter, and all at least one wherever there are two.
     const fn left_free(&self, lane: Lane) -> usize {
         match lane {
             Lane::Cancel | Lane::Exit => 0,
             _ if self.quota < 2 => 0,
             Lane::Entry => 1,
-            Lane::Read if self.quota < 8 => 1,
+            Lane::Account | Lane::Read if self.quota < 8 => 1,
+            Lane::Account => self.quota / 8,
             Lane::Read => self.quota / 4,
         }
     }
@@ -237,17 +257,20 @@ impl Gate {
             None => now,
             Some(over) => state.recent.get(over).map_or(now, |&taken| taken.plus(span)),
         };
-        let speaks_at = match state.urgent_at {
+        let last = if lane == Lane::Account { state.account_at } else { state.urgent_at };
+        let speaks_at = match last {
             _ if state.silent_until <= now => now,
             _ if !lane.is_urgent() => state.silent_until,
-            Some(last) => last.plus(URGENT_PAUSE),
-            None => now,
+            Some(last) if !state.is_heard => last.plus(URGENT_PAUSE),
+            _ => now,
         };
         let at = free_at.max(speaks_at);
         if at <= now {
             state.recent.push_back(now);
-            if lane.is_urgent() {
-                state.urgent_at = Some(now);
+            match lane {
+                Lane::Cancel | Lane::Exit => state.urgent_at = Some(now),
+                Lane::Account => state.account_at = Some(now),
+                Lane::Entry | Lane::Read => {}
             }
             return Attempt::Taken;
         }

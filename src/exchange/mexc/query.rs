@@ -37,6 +37,11 @@ fn read<'a>(name: &'static str, about: &'a str, path: &'a str, payload: Payload)
     Ask { name, about, call: Call::Read, group: Group::General, lane: Lane::Read, path, most_body: SMALL, payload }
 }
 
+/// A read that exits need, whose answer is small.
+fn account_read<'a>(name: &'static str, about: &'a str, path: &'a str, payload: Payload) -> Ask<'a> {
+    Ask { lane: Lane::Account, ..read(name, about, path, payload) }
+}
+
 /// A read of the general group, whose answer is a list.
 fn read_list<'a>(name: &'static str, about: &'a str, path: &'a str, payload: Payload) -> Ask<'a> {
     Ask { most_body: LIST, ..read(name, about, path, payload) }
@@ -91,8 +96,8 @@ fn fill_of(raw: &RawValue) -> Result<Option<FillReport>, WireError> {
 /// All pages of a list, each row once.
 async fn pages<T, K>(
     core: &Core,
-    name: &'static str,
-    about: &str,
+    lane: Lane,
+    (name, about): (&'static str, &str),
     path: &str,
     filter: &[(&str, &str)],
     one: impl Fn(&RawValue) -> Result<Option<T>, WireError> + Send + Sync + Copy,
@@ -108,8 +113,15 @@ where
         let page_num = page.to_string();
         let mut parameters = vec![("page_num", page_num.as_str()), ("page_size", page_size.as_str())];
         parameters.extend_from_slice(filter);
-        let ask = read_list(name, about, path, signed(query(&parameters)));
-        let found = core.ask(ask, |data| list(core, data, one)).await?;
+        let parameters = query(&parameters);
+        let ask = || Ask { lane, ..read_list(name, about, path, signed(parameters.clone())) };
+        let found = match core.ask(ask(), |data| list(core, data, one)).await {
+            // What came before is not thrown away for one page.
+            Err(error) if page > 1 && error.class == ErrorClass::Retryable => {
+                core.ask(ask(), |data| list(core, data, one)).await?
+            }
+            found => found?,
+        };
         let rows = found.rows.len().saturating_add(found.unreadable.len());
         let before = whole.rows.len().saturating_add(whole.unreadable.len());
         // A list that moves while it is read repeats rows at page borders.
@@ -128,7 +140,7 @@ where
 
 /// The account's position mode.
 pub async fn position_mode(core: &Core) -> Result<PositionMode, CallError> {
-    let ask = read("read position mode", "", "/api/v1/private/position/position_mode", signed(String::new()));
+    let ask = account_read("read position mode", "", "/api/v1/private/position/position_mode", signed(String::new()));
     core.ask(ask, |data| match serde_json::from_str::<Int>(data.ok_or_else(nothing)?.get())?.0 {
         1 => Ok(PositionMode::Hedge),
         2 => Ok(PositionMode::OneWay),
@@ -159,7 +171,8 @@ pub async fn order(core: &Core, symbol: &Symbol, client_id: &ClientOrderId) -> R
 /// All open orders.
 pub async fn open_orders(core: &Core) -> Result<Listing<OrderReport>, CallError> {
     let path = "/api/v1/private/order/list/open_orders";
-    pages(core, "read open orders", "", path, &[], order_of, |order: &OrderReport| order.venue_id.clone()).await
+    pages(core, Lane::Read, ("read open orders", ""), path, &[], order_of, |order: &OrderReport| order.venue_id.clone())
+        .await
 }
 
 /// Orders placed since a time that have come to an end, of all contracts: filled, cancelled and invalid.
@@ -167,7 +180,7 @@ pub async fn order_history(core: &Core, since: VenueTime) -> Result<Listing<Orde
     let (start, end) = window(core, since);
     let filter = [("states", "3,4,5"), ("start_time", start.as_str()), ("end_time", end.as_str())];
     let id = |order: &OrderReport| order.venue_id.clone();
-    pages(core, "read order history", "", HISTORY, &filter, order_of, id).await
+    pages(core, Lane::Read, ("read order history", ""), HISTORY, &filter, order_of, id).await
 }
 
 /// The fills of one order.
@@ -189,7 +202,7 @@ pub async fn fills_since(core: &Core, symbols: &[Symbol], since: VenueTime) -> R
         let filter = [("symbol", symbol.as_str()), ("start_time", start.as_str()), ("end_time", end.as_str())];
         let path = "/api/v1/private/order/list/order_deals/v3";
         let key = |fill: &FillReport| fill.id.clone();
-        let found = pages(core, "read fills", symbol.as_str(), path, &filter, fill_of, key).await?;
+        let found = pages(core, Lane::Account, ("read fills", symbol.as_str()), path, &filter, fill_of, key).await?;
         all.rows.extend(found.rows);
         all.unreadable.extend(found.unreadable);
     }
@@ -216,14 +229,15 @@ fn in_order(fills: &mut [FillReport]) {
 
 /// All open positions.
 pub async fn positions(core: &Core) -> Result<Listing<PositionReport>, CallError> {
-    let ask = read_list("read positions", "", "/api/v1/private/position/open_positions", signed(String::new()));
+    let path = "/api/v1/private/position/open_positions";
+    let ask = Ask { most_body: LIST, ..account_read("read positions", "", path, signed(String::new())) };
     core.ask(ask, |data| list(core, data, |raw| serde_json::from_str::<RawPosition>(raw.get())?.report().map(Some)))
         .await
 }
 
 /// The balances in USDT; an answer that cannot be read is named as a row of a list is.
 pub async fn account(core: &Core) -> Result<Listing<AccountReport>, CallError> {
-    let ask = read("read account", "", "/api/v1/private/account/asset/USDT", signed(String::new()));
+    let ask = account_read("read account", "", "/api/v1/private/account/asset/USDT", signed(String::new()));
     core.ask(ask, |data| {
         let raw = data.ok_or_else(|| WireError::Senseless("a success without balances".into()))?;
         let other = || WireError::Senseless("the answer is about another currency than USDT".into());
@@ -274,7 +288,7 @@ async fn some_contracts(core: &Core, about: &str, asked: &[Symbol]) -> Result<Co
     let ask = Ask {
         group: Group::Details,
         most_body: CONTRACTS,
-        ..read("read contract details", about, "/api/v1/contract/detail", Payload::Public(query(&parameters)))
+        ..account_read("read contract details", about, "/api/v1/contract/detail", Payload::Public(query(&parameters)))
     };
     let data = core.ask(ask, |data| data.map(ToOwned::to_owned).ok_or_else(nothing)).await?;
     let known = |prices: &BTreeMap<Symbol, Decimal>| {
@@ -345,7 +359,8 @@ async fn history(
     let mut filter = vec![("symbol", key.symbol.as_str()), ("start_time", start.as_str()), ("end_time", end.as_str())];
     filter.extend(category.map(|category| ("category", category)));
     let id = |order: &OrderReport| order.venue_id.clone();
-    let mut orders = pages(core, "read order history", key.symbol.as_str(), HISTORY, &filter, order_of, id).await?;
+    let mut orders =
+        pages(core, Lane::Read, ("read order history", key.symbol.as_str()), HISTORY, &filter, order_of, id).await?;
     orders.rows.retain(|order| {
         order.symbol == key.symbol
             && order.intent.side == key.side

@@ -1,12 +1,12 @@
 //! Why a session that starts is not ready yet, in words.
 
 use super::SessionState;
-use crate::model::{BreakerState, CallClass, Chore, OrderState, Phase, SessionTime};
+use crate::model::{BreakerState, CallClass, Chore, Phase, SessionTime};
 
 /// What a start still waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartWait {
-    /// The thing: `contracts`, `position_mode`, `orders`, `positions`, `fills`.
+    /// The thing: `contracts`, `position_mode`, `positions`, `fills`, `orders`.
     pub what: &'static str,
     /// Why it is not there, for people.
     pub reason: String,
@@ -25,7 +25,6 @@ impl SessionState {
         let needed = [
             (Chore::Contracts, "contracts"),
             (Chore::PositionMode, "position_mode"),
-            (Chore::PollOrders, "orders"),
             (Chore::SyncPositions, "positions"),
             (Chore::FetchFills, "fills"),
         ];
@@ -45,12 +44,11 @@ impl SessionState {
                 return Some(StartWait { what, reason, asked_at: state.asked_at, trouble });
             }
         }
-        let told = |what, reason| Some(StartWait { what, reason, asked_at: None, trouble: true });
         if self.contracts.is_empty() {
-            return told("contracts", "the exchange lists none of the contracts that are followed".to_owned());
+            let reason = "the exchange lists none of the contracts that are followed".to_owned();
+            return Some(StartWait { what: "contracts", reason, asked_at: None, trouble: true });
         }
-        let unproven =
-            self.orders.working().filter(|order| matches!(order.state, OrderState::Unknown | OrderState::Submitting));
-        told("orders", format!("it is not proven yet what became of {} orders; they are looked up", unproven.count()))
+        let reason = "the list of open orders and the exchange's time are awaited for a moment".to_owned();
+        Some(StartWait { what: "orders", reason, asked_at: None, trouble: false })
     }
 }

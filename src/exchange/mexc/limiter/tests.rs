@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn b26_no_window_holds_more_than_the_quota(
         share in 10i64..=100,
-        arrivals in arrivals(&[Lane::Cancel, Lane::Exit, Lane::Entry, Lane::Read]),
+        arrivals in arrivals(&[Lane::Cancel, Lane::Exit, Lane::Entry, Lane::Account, Lane::Read]),
         group in prop::sample::select(&[Group::Orders, Group::Leverage, Group::Details, Group::General][..]),
     ) {
         let count = arrivals.len();
@@ -95,7 +95,7 @@ fn b26_lanes_go_in_order_when_slots_come_free() {
         let limiter = limiter(25);
         limiter.slot(Group::Orders, Lane::Entry, LONG).await.unwrap();
         let (sender, mut gone) = tokio::sync::mpsc::unbounded_channel();
-        for lane in [Lane::Read, Lane::Entry, Lane::Exit, Lane::Cancel, Lane::Exit] {
+        for lane in [Lane::Read, Lane::Account, Lane::Entry, Lane::Exit, Lane::Cancel, Lane::Exit] {
             let (limiter, sender) = (Arc::clone(&limiter), sender.clone());
             tokio::spawn(async move {
                 limiter.slot(Group::Orders, lane, LONG).await.unwrap();
@@ -109,7 +109,7 @@ fn b26_lanes_go_in_order_when_slots_come_free() {
         }
         order
     });
-    assert_eq!(order, [Lane::Cancel, Lane::Exit, Lane::Exit, Lane::Entry, Lane::Read]);
+    assert_eq!(order, [Lane::Cancel, Lane::Exit, Lane::Exit, Lane::Entry, Lane::Account, Lane::Read]);
 }
 
 #[test]
@@ -143,7 +143,8 @@ fn a_group_is_silent_after_too_many_requests() {
 #[test]
 fn silence_holds_no_cancel_and_no_exit_back_for_longer_than_a_second() {
     run(async {
-        for (group, lane) in [(Group::General, Lane::Cancel), (Group::Orders, Lane::Exit)] {
+        let urgent = [(Group::General, Lane::Cancel), (Group::General, Lane::Account), (Group::Orders, Lane::Exit)];
+        for (group, lane) in urgent {
             let limiter = limiter(80);
             limiter.silence(group, Some(Duration::from_secs(u64::MAX)));
             let start = limiter.clock.now();
@@ -153,6 +154,43 @@ fn silence_holds_no_cancel_and_no_exit_back_for_longer_than_a_second() {
             }
             assert_eq!(limiter.slot(group, Lane::Entry, Duration::from_secs(10)).await, Err(NoSlot));
         }
+    });
+}
+
+#[test]
+fn what_is_urgent_waits_for_no_silence_after_an_answer_and_polls_wait_to_its_end() {
+    run(async {
+        let limiter = limiter(80);
+        let silence = Some(Duration::from_secs(30));
+        for _ in 0..2 {
+            limiter.silence(Group::General, silence);
+            // One try a second of each kind until one is answered.
+            limiter.slot(Group::General, Lane::Account, LONG).await.unwrap();
+            limiter.slot(Group::General, Lane::Cancel, LONG).await.unwrap();
+            let start = limiter.clock.now();
+            assert_eq!(limiter.slot(Group::General, Lane::Account, Duration::ZERO).await, Err(NoSlot));
+            limiter.answered(Group::Orders);
+            assert_eq!(limiter.slot(Group::General, Lane::Account, Duration::ZERO).await, Err(NoSlot), "another group");
+            limiter.answered(Group::General);
+            for _ in 0..4 {
+                limiter.slot(Group::General, Lane::Account, Duration::ZERO).await.unwrap();
+            }
+            assert_eq!(limiter.clock.now(), start);
+            assert_eq!(limiter.slot(Group::General, Lane::Read, Duration::from_secs(28)).await, Err(NoSlot));
+        }
+    });
+}
+
+#[test]
+fn a_list_in_many_pages_holds_up_nothing_that_exits_need() {
+    run(async {
+        let limiter = limiter(80);
+        while limiter.slot(Group::General, Lane::Read, Duration::ZERO).await.is_ok() {}
+        let start = limiter.clock.now();
+        for _ in 0..2 {
+            limiter.slot(Group::General, Lane::Account, LONG).await.unwrap();
+        }
+        assert_eq!(limiter.clock.now(), start);
     });
 }
 
@@ -177,16 +215,16 @@ fn silence_ends_after_a_minute_whatever_was_asked() {
 }
 
 #[test]
-fn a_flood_of_polls_leaves_room_for_cancels_at_every_share() {
-    for share in [10, 25, 50, 80, 100] {
+fn a_flood_of_questions_leaves_room_for_cancels_at_every_share() {
+    for (share, flood) in [10, 25, 50, 80, 100].map(|share| [(share, Lane::Read), (share, Lane::Account)]).concat() {
         run(async {
             let limiter = limiter(share);
             for _ in 0..40 {
-                let _ = limiter.slot(Group::General, Lane::Read, Duration::ZERO).await;
+                let _ = limiter.slot(Group::General, flood, Duration::ZERO).await;
             }
             let start = limiter.clock.now();
             limiter.slot(Group::General, Lane::Cancel, LONG).await.unwrap();
-            assert_eq!(limiter.clock.now(), start, "share {share}");
+            assert_eq!(limiter.clock.now(), start, "{flood:?}, share {share}");
         });
     }
 }
