@@ -11,8 +11,12 @@ use crate::child::Process;
 use crate::exchange::{Exchange, signal};
 use crate::ledger;
 
-/// Signals that come together before a kill: what leaves within their time, and a few more.
+/// Orders on their way at a kill.
 const IN_FLIGHT: usize = 45;
+/// The time in which they leave: three in two seconds, for one of four places is kept for exits.
+const LEAVE_WITHIN_MS: u64 = 30_500;
+/// So long an order may be on its way: the last of them leaves when the first has waited for long.
+const LONG_CALL: (&str, &str) = ("PERPDECK_EXCHANGE_CALL_TIMEOUT", "60s");
 
 #[derive(Default)]
 pub struct Measured {
@@ -36,7 +40,7 @@ struct Lane {
 pub fn lane(no: usize, orders: usize, kills: usize) -> Measured {
     let dir = tempfile::tempdir().unwrap();
     let exchange = Exchange::start(dir.path(), &[]);
-    let session = start(&exchange, dir.path());
+    let session = start(no, &exchange, dir.path(), &[LONG_CALL]);
     let mut lane = Lane { no, exchange, dir, session, measured: Measured::default() };
     lane.session.event("ready").expect("it starts");
     lane.holds();
@@ -48,16 +52,21 @@ pub fn lane(no: usize, orders: usize, kills: usize) -> Measured {
     lane.end()
 }
 
-/// The whole of the exchange's pace, and room for all orders.
-fn start(exchange: &Exchange, dir: &Path) -> Process {
-    let settings = [
+/// The whole of the exchange's pace, and room for all orders. Every other lane takes its exchange for granted, as a
+/// live session does, the rest have it prove first that it is a simulator.
+fn start(no: usize, exchange: &Exchange, dir: &Path, more: &[(&str, &str)]) -> Process {
+    let peer = if no.is_multiple_of(2) { "simulator" } else { "any" };
+    let mut settings = vec![
+        ("PERPDECK_EXCHANGE_PAPER_PEER", peer),
         ("PERPDECK_EXCHANGE_LIMITER_SHARE_PCT", "100"),
         ("PERPDECK_ORDERS_MAX_WORKING", "1200"),
         ("PERPDECK_ORDERS_TIME_OUT", "10h"),
+        ("PERPDECK_ORDERS_SIGNAL_MAX_AGE", "60s"),
         ("PERPDECK_RISK_MAX_POSITIONS", "10"),
         ("PERPDECK_RISK_MAX_POSITION_PCT", "100"),
         ("PERPDECK_RISK_SYMBOL_CONCENTRATION_PCT", "100"),
     ];
+    settings.extend_from_slice(more);
     exchange.session_with(dir, &[], &settings)
 }
 
@@ -104,7 +113,8 @@ impl Lane {
     }
 
     fn kill(&mut self, kill: usize) {
-        // What is on its way is carried out and not answered, or neither; half of the kills each.
+        // What is on its way is carried out and not answered, or neither; half of the kills each. What is carried out
+        // becomes known by the list of open orders while the session runs, but for the last.
         let kind = if kill.is_multiple_of(2) { "reply_delayed" } else { "hang" };
         self.exchange.fault(&json!({"kind": kind, "endpoint": "place_open", "delay_ms": 60_000}));
         // Nor does the stream tell.
@@ -114,7 +124,7 @@ impl Lane {
         }
         self.session.answer(&format!("kill-{kill}-{}", IN_FLIGHT - 1)).expect("it lives");
         // Another moment each time.
-        let later = Duration::from_millis(3_000 + 137 * (kill as u64 % 20));
+        let later = Duration::from_millis(LEAVE_WITHIN_MS + 137 * (kill as u64 % 20));
         assert!(self.session.until_within(later, |_| false).is_none());
         self.session.signal("-KILL");
         self.session.end();
@@ -143,7 +153,7 @@ impl Lane {
         self.measured.unknown.push(unknown.len());
 
         let begin = Instant::now();
-        self.session = start(&self.exchange, self.dir.path());
+        self.session = start(self.no, &self.exchange, self.dir.path(), &[LONG_CALL]);
         let session = &mut self.session;
         session.until(is_ready).expect("it is ready");
         self.measured.ready.push(begin.elapsed());
@@ -172,6 +182,10 @@ impl Lane {
             unknown.len(),
             begin.elapsed()
         );
+        // Entries wait for the list of open orders.
+        if !self.session.said.iter().any(|line| line["event"] == "ready") {
+            self.session.event("ready").expect("it takes entries");
+        }
         self.clear(kill, &came);
     }
 
@@ -191,12 +205,14 @@ impl Lane {
             ("connections closed", json!({"kind": "refuse"})),
             ("too frequent, 510", json!({"kind": "too_frequent"})),
         ];
-        for (name, fault) in faults {
+        for (n, (name, fault)) in faults.into_iter().enumerate() {
             self.session.signal("-KILL");
             self.session.end();
             self.exchange.fault(&fault);
-            self.session = start(&self.exchange, self.dir.path());
-            let early = self.session.until_within(Duration::from_secs(20), is_ready);
+            self.session = start(self.no, &self.exchange, self.dir.path(), &[]);
+            // Not in step with what the session asks every second.
+            let long = Duration::from_millis(20_000 + 190 * n as u64 + 470 * self.no as u64);
+            let early = self.session.until_within(long, is_ready);
             assert!(early.is_none(), "{name}: ready without an answer");
             let begin = Instant::now();
             heal(&self.exchange);

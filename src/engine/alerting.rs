@@ -89,9 +89,11 @@ pub(super) fn raise(turn: &mut Turn, alert: NewAlert) {
                 return;
             }
             // It had ended and nobody has seen it yet: now it holds again.
-            Event::AlertRepeated { id, message: alert.message, holds: true }
+            Event::AlertRepeated { id, message: alert.message, holds: true, details: BTreeMap::new() }
         }
-        Some(standing) => Event::AlertRepeated { id: standing.id, message: alert.message, holds: alert.holds },
+        Some(standing) => {
+            Event::AlertRepeated { id: standing.id, message: alert.message, holds: alert.holds, details: alert.details }
+        }
         None => Event::AlertRaised {
             alert: Box::new(Alert {
                 id: turn.state().alerts.next_id(),

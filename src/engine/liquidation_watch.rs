@@ -69,7 +69,7 @@ pub(super) fn remind(turn: &mut Turn) {
         .map(|alert| (alert.id, alert.message.clone()))
         .collect();
     for (id, message) in due {
-        turn.emit(Event::AlertRepeated { id, message, holds: true });
+        turn.emit(Event::AlertRepeated { id, message, holds: true, details: std::collections::BTreeMap::new() });
     }
 }
 

@@ -399,6 +399,9 @@ pub enum Event {
         message: String,
         /// Whether it is a condition that holds (again), not something that happened.
         holds: bool,
+        /// Its figures now; nothing when those that are known stand.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        details: BTreeMap<String, String>,
     },
     /// An alert turned out to be something else, or worse.
     AlertChanged {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::kill::kill_point;
 use crate::clock::Clock;
@@ -34,6 +35,8 @@ pub struct Gateway {
     inputs: mpsc::UnboundedSender<Input>,
     /// Tokens of the placements that are under way.
     departures: Arc<Mutex<BTreeMap<OrderNo, Departure>>>,
+    /// Questions about the whole account that are under way, by what they ask.
+    questions: Mutex<BTreeMap<&'static str, Vec<AbortHandle>>>,
 }
 
 impl Gateway {
@@ -47,10 +50,12 @@ impl Gateway {
         inputs: mpsc::UnboundedSender<Input>,
     ) -> Self {
         let patience = clock.network_timeout(call_timeout).saturating_mul(LANE_FACTOR);
-        Self { exchange, clock, patience, symbols, inputs, departures: Arc::default() }
+        let (departures, questions) = (Arc::default(), Mutex::default());
+        Self { exchange, clock, patience, symbols, inputs, departures, questions }
     }
 
-    /// Sends a request on its way. There is exactly one reply to it, whatever happens.
+    /// Sends a request on its way. There is exactly one reply to it, whatever happens; only a question about the
+    /// whole account is given up without one when it was put again since and an older one is out still.
     pub fn send(&self, request: Request) {
         let exchange = Arc::clone(&self.exchange);
         let inputs = self.inputs.clone();
@@ -58,7 +63,8 @@ impl Gateway {
         let placed = if let Request::Place { no, .. } = &request { Some(*no) } else { None };
         let departure = self.departure(&request);
         let departures = Arc::clone(&self.departures);
-        tokio::spawn(async move {
+        let question = question(&request);
+        let task = tokio::spawn(async move {
             let (reply, defect) = call.run(exchange.as_ref(), request, departure).await;
             if let Some(no) = placed {
                 lock(&departures).remove(&no);
@@ -69,6 +75,21 @@ impl Gateway {
             }
             let _ = inputs.send(Input::Reply(Box::new(reply)));
         });
+        if let Some(question) = question {
+            self.keep_two(question, task.abort_handle());
+        }
+    }
+
+    /// What is asked again and again while nothing is answered does not pile up: the oldest of a kind stays, for its
+    /// answer may be near, and the newest, for it knows most.
+    fn keep_two(&self, question: &'static str, newest: AbortHandle) {
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = questions.entry(question).or_default();
+        out.retain(|task| !task.is_finished());
+        for between in out.drain(1.min(out.len())..) {
+            between.abort();
+        }
+        out.push(newest);
     }
 
     /// The token of a placement; the engine is told when it leaves.
@@ -105,6 +126,25 @@ impl Gateway {
             _ => return,
         };
         let _ = self.inputs.send(Input::Reply(Box::new(reply)));
+    }
+}
+
+/// What a request about the whole account asks; `None` for one about an order, and for what acts.
+const fn question(request: &Request) -> Option<&'static str> {
+    match request {
+        Request::OpenOrders => Some("open orders"),
+        Request::OrderHistory { .. } => Some("order history"),
+        Request::FillsSince { .. } => Some("fills"),
+        Request::Positions => Some("positions"),
+        Request::PositionMode => Some("position mode"),
+        Request::Contracts => Some("contracts"),
+        Request::ServerTime => Some("server time"),
+        Request::Place { .. }
+        | Request::Cancel { .. }
+        | Request::Revoke { .. }
+        | Request::Lookup { .. }
+        | Request::OrderFills { .. }
+        | Request::Evidence { .. } => None,
     }
 }
 

@@ -76,6 +76,19 @@ fn a_worse_one_on_an_alert_that_had_ended_is_active() {
 }
 
 #[test]
+fn a_standing_alert_that_is_raised_again_shows_the_figures_of_now() {
+    let mut bench = Bench::ready();
+    for total in [3, 7] {
+        bench.push(Push::Skipped { total, last: "odd".to_owned() });
+        let alerts = bench.alerts(AlertKind::VenueAnswerUnknown);
+        assert_eq!(alerts.len(), 1, "{alerts:?}");
+        assert_eq!(alerts[0].details.get("skipped"), Some(&total.to_string()));
+        assert!(alerts[0].message.starts_with(&total.to_string()));
+    }
+    bench.check_replay();
+}
+
+#[test]
 fn a_storm_pushes_out_no_open_critical() {
     let mut state = SessionState::default();
     for id in 1..=10 {

@@ -131,7 +131,12 @@ fn samples() -> Vec<Event> {
         Event::PeakRaised { equity: Usdt(d("1")) },
         Event::LimitTripped { limit: RiskLimit::Drawdown, reason: text() },
         Event::LimitReset { limit: RiskLimit::DailyLoss, by: text() },
-        Event::AlertRepeated { id: AlertId(1), message: text(), holds: true },
+        Event::AlertRepeated {
+            id: AlertId(1),
+            message: text(),
+            holds: true,
+            details: BTreeMap::from([(text(), text())]),
+        },
         Event::AlertChanged {
             id: AlertId(1),
             key: AlertKey { kind: AlertKind::LiquidationDetected, subject: text() },

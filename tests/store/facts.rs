@@ -202,7 +202,12 @@ impl Facts {
             acknowledged: None::<Acknowledgement>,
         };
         self.add(Event::AlertRaised { alert: Box::new(alert) });
-        self.add(Event::AlertRepeated { id: AlertId(id), message: "still gone".into(), holds: true });
+        self.add(Event::AlertRepeated {
+            id: AlertId(id),
+            message: "still gone".into(),
+            holds: true,
+            details: std::collections::BTreeMap::default(),
+        });
         let key = AlertKey { kind: AlertKind::LiquidationDetected, subject: format!("p{id}") };
         let details = [("evidence".to_string(), "category 2".to_string())].into();
         let (severity, message) = (Severity::Critical, "liquidated".into());

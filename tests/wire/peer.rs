@@ -17,7 +17,7 @@ use perpdeck::simulator::Server;
 use sha2::{Digest, Sha256};
 
 use super::simulated::settings;
-use super::stub::{Answer, CREATE, OPEN_ORDERS, Stub, cancel, entry, measured, ok, real};
+use super::stub::{Answer, CREATE, OPEN_ORDERS, Stub, cancel, entry, measured, no, ok, real};
 
 const IDENTITY: &str = "/sim/identity";
 
@@ -66,6 +66,31 @@ fn nothing_is_signed_or_sent_to_a_peer_that_is_no_simulator() {
         for seen in stub.all_seen() {
             assert_eq!(seen.path, IDENTITY);
             assert!(["apikey", "signature", "request-time"].iter().all(|name| !seen.headers.contains_key(*name)));
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_is_too_busy_to_say_who_it_is_is_asked_again_at_once_and_nothing_is_signed_meanwhile() {
+    real(async {
+        let stub = Stub::new(Clock::wall());
+        stub.says(OPEN_ORDERS, &ok("[]"));
+        for (status, body) in [(200, no(510)), (429, String::new()), (503, "<html>".to_owned())] {
+            let busy = Arc::new(AtomicBool::new(true));
+            let still = Arc::clone(&busy);
+            let answer = move |query: RawQuery| async move {
+                let busy = still.load(Ordering::SeqCst);
+                let (status, body) = if busy { (status, body) } else { (200, identity(query).await) };
+                (axum::http::StatusCode::from_u16(status).unwrap(), body)
+            };
+            let router = Router::new().route(IDENTITY, get(answer)).merge(stub.router());
+            let adapter = paper(&stub, router, PaperPeer::Simulator).await;
+            let before = stub.all_seen().len();
+            let error = adapter.server_time().await.unwrap_err();
+            assert_eq!(error.class, ErrorClass::Retryable, "{error}");
+            assert_eq!(stub.all_seen().len(), before);
+            busy.store(false, Ordering::SeqCst);
+            adapter.server_time().await.unwrap();
         }
     });
 }

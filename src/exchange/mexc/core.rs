@@ -258,13 +258,23 @@ impl Core {
 
     /// Whether the peer meets a challenge; `None` when the system gives no randomness. Everything waits for it,
     /// so a question without an answer is put again every second beside the ones before.
-    async fn challenge(&self) -> Option<Result<bool, TransportError>> {
+    async fn challenge(&self) -> Option<Result<bool, String>> {
         let mut asked = FuturesUnordered::new();
         loop {
             let challenge = Challenge::new()?;
             asked.push(async move {
                 let request = challenge.request(self.clock.network_timeout(self.call_timeout));
-                self.transport.send(request).await.map(|response| challenge.is_met_by(&response))
+                let response = self.transport.send(request).await.map_err(|error| error.to_string())?;
+                match judge(&response) {
+                    _ if challenge.is_met_by(&response) => Ok(true),
+                    // Whoever is too busy or has failed has not said who it is.
+                    Judged::Failed { verdict, text, .. }
+                        if matches!(verdict.refusal, Refusal::TooFrequent | Refusal::Internal) =>
+                    {
+                        Err(text)
+                    }
+                    _ => Ok(false),
+                }
             });
             tokio::select! {
                 biased;
@@ -356,7 +366,10 @@ impl Core {
         let answered = self.clock.now();
         match judge(&response) {
             Judged::Data(Some(data)) => match serde_json::from_str::<Int>(data.get()) {
-                Ok(Int(told)) => Ok(offset_of(asked, answered, VenueTime::from_millis(told))),
+                Ok(Int(told)) => {
+                    self.limiter.answered(Group::General);
+                    Ok(offset_of(asked, answered, VenueTime::from_millis(told)))
+                }
                 Err(error) => {
                     Err(failure(ErrorClass::Retryable, false, None, &format!("the answer is no time: {error}")))
                 }

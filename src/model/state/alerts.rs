@@ -58,11 +58,14 @@ impl Alerts {
                 self.by_id.insert(alert.id, (**alert).clone());
                 self.make_room();
             }
-            Event::AlertRepeated { id, message, holds } => {
+            Event::AlertRepeated { id, message, holds, details } => {
                 if let Some(alert) = self.by_id.get_mut(id) {
                     alert.count = alert.count.saturating_add(1);
                     alert.message.clone_from(message);
                     alert.updated_at = at;
+                    if !details.is_empty() {
+                        alert.details.clone_from(details);
+                    }
                     if *holds {
                         alert.cleared_at = None;
                     }

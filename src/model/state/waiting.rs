@@ -17,6 +17,20 @@ pub struct StartWait {
 }
 
 impl SessionState {
+    /// What entries wait for still in a session that is ready for exits: the list of open orders. `None` when they
+    /// need not wait, and while the session starts.
+    pub fn entries_wait_for(&self) -> Option<StartWait> {
+        let state = self.upkeep.chore(Chore::PollOrders);
+        if self.phase != Phase::Ready || state.done_at.is_some() {
+            return None;
+        }
+        let reason = state.error.clone().map_or_else(
+            || "exits may leave; the list of open orders is being read, and entries wait for it".to_owned(),
+            |error| format!("exits may leave; entries wait for the list of open orders: {error}"),
+        );
+        Some(StartWait { what: "orders", reason, asked_at: state.asked_at, trouble: state.error.is_some() })
+    }
+
     /// What the start waits for, the first of it; `None` when the session is not starting.
     pub fn start_waits_for(&self) -> Option<StartWait> {
         if self.phase != Phase::Starting {

@@ -76,7 +76,7 @@ impl Start {
             self.ready = true;
             return Some(line);
         }
-        let wait = state.start_waits_for().or_else(|| prices(state))?;
+        let wait = state.start_waits_for().or_else(|| state.entries_wait_for()).or_else(|| prices(state))?;
         let reason = (wait.what, wait.reason);
         if self.reason.as_ref() != Some(&reason) {
             self.reason = Some(reason.clone());
@@ -93,10 +93,13 @@ impl Start {
         Some(line.with("since", &self.since.to_string()).with("timestamp", &session_now.millis()))
     }
 
-    /// Whoever reads the ready line may send an entry at once, and that needs a price; but a feed that
-    /// is down must not keep the session from being told.
+    /// Whoever reads the ready line may send an entry at once, and that needs the open orders and a price; but a
+    /// feed that is down must not keep the session from being told.
     fn ready(&mut self, state: &SessionState, now: Instant) -> Option<Line> {
         let info = state.info.as_ref().filter(|_| state.phase == Phase::Ready)?;
+        if state.entries_wait_for().is_some() {
+            return None;
+        }
         let until = *self.priceless_until.get_or_insert(now + PRICES_WITHIN);
         if now < until && prices(state).is_some() {
             return None;
@@ -167,6 +170,29 @@ mod tests {
         chore(&mut state, Chore::PositionMode, failed("no answer"));
         assert_eq!(read(start.tell(&state, now, at(9_200))), Value::Null, "no flood");
         assert_eq!(read(start.tell(&state, now, at(10_200)))["reason"], "no answer");
+    }
+
+    #[test]
+    fn the_ready_line_waits_for_the_open_orders_and_says_so() {
+        let (mut start, begun) = start();
+        let mut state = SessionState { phase: Phase::Ready, ..SessionState::default() };
+        state.info = Some(crate::model::SessionInfo {
+            id: crate::model::SessionId::new("s").unwrap(),
+            environment: crate::model::Environment::Paper,
+            exchange: "e".to_owned(),
+            label: "l".to_owned(),
+            started_at: SessionTime::ZERO,
+            starts: 1,
+            incarnation: None,
+            identity: None,
+        });
+        let now = SessionTime::from_secs(9);
+        assert_eq!(read(start.tell(&state, now, begun)), Value::Null, "no ready line");
+        let line = read(start.tell(&state, now, begun + SAID_WITHIN));
+        assert_eq!((&line["event"], &line["for"]), (&"waiting".into(), &"orders".into()), "{line}");
+        assert!(line["reason"].as_str().unwrap().contains("exits may leave"), "{line}");
+        chore(&mut state, Chore::PollOrders, ChoreState { done_at: Some(now), ..ChoreState::default() });
+        assert_eq!(read(start.tell(&state, now, begun + SAID_WITHIN))["event"], "ready");
     }
 
     #[test]

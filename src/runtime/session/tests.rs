@@ -39,6 +39,11 @@ struct Fake {
     cancelled: Mutex<Vec<OrderNo>>,
     reads: AtomicUsize,
     down: AtomicBool,
+    /// The time is asked for in vain.
+    hangs: AtomicBool,
+    /// How many ask for it now, and how many did at once at most.
+    waiting: AtomicUsize,
+    most_waiting: AtomicUsize,
     panics: AtomicBool,
     /// Facts that were safe when an order was placed are looked up here.
     on_place: Mutex<Option<Box<dyn Fn() + Send>>>,
@@ -63,6 +68,23 @@ impl Fake {
     }
 }
 
+/// A call that waits; it is counted until it is dropped.
+struct Waits<'a>(&'a Fake);
+
+impl<'a> Waits<'a> {
+    fn new(fake: &'a Fake) -> Self {
+        let now = fake.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        fake.most_waiting.fetch_max(now, Ordering::SeqCst);
+        Self(fake)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 #[async_trait]
 impl Exchange for Fake {
     fn address(&self) -> String {
@@ -72,6 +94,10 @@ impl Exchange for Fake {
         VenueCapabilities::default()
     }
     async fn server_time(&self) -> Result<ClockOffset, CallError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            let _waits = Waits::new(self);
+            std::future::pending::<()>().await;
+        }
         self.read(ClockOffset { offset_us: 0, round_trip_us: 1_000 })
     }
     async fn contracts(&self, _: &[Symbol]) -> Result<Vec<ContractSpec>, CallError> {
@@ -417,6 +443,21 @@ async fn b1_an_exchange_that_is_down_is_asked_at_a_bounded_rate() {
     let reads = bench.fake.reads.load(Ordering::SeqCst);
     assert!(reads > 3, "it is asked again: {reads}");
     assert!(reads < 2_000, "about once a poll at most: {reads} in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_without_an_answer_do_not_pile_up_and_the_next_one_is_answered() {
+    let fake = Fake::default();
+    fake.hangs.store(true, Ordering::SeqCst);
+    fake.down.store(true, Ordering::SeqCst);
+    let mut bench = Bench::start(fake, Settings::default());
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    assert_eq!(bench.fake.most_waiting.load(Ordering::SeqCst), 3, "two are kept while the third is put");
+    bench.fake.hangs.store(false, Ordering::SeqCst);
+    bench.fake.down.store(false, Ordering::SeqCst);
+    let healed = tokio::time::Instant::now();
+    bench.until(|state| state.phase == Phase::Ready).await;
+    assert!(healed.elapsed() < Duration::from_secs(2), "{:?}", healed.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

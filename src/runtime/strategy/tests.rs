@@ -35,6 +35,8 @@ impl Bench {
             }),
             ..SessionState::default()
         };
+        let told = crate::model::ChoreState { done_at: Some(SessionTime::ZERO), ..Default::default() };
+        state.upkeep.chores.insert(crate::model::Chore::PollOrders, told);
         state.equity.last = Some(Usdt(dec("10000")));
         state.contracts.insert(
             sol(),

@@ -48,8 +48,8 @@ pub enum Fact {
         entry: Decimal,
         /// Margin.
         margin: Decimal,
-        /// Liquidation price.
-        liquidation: Decimal,
+        /// Liquidation price; left out, it is not known.
+        liquidation: Option<Decimal>,
         /// Leverage.
         #[serde(default = "ten")]
         leverage: u32,
@@ -476,7 +476,7 @@ fn position(state: &SessionState, at: SessionTime, fact: &Fact) -> Vec<Event> {
                 entry_price: Some(Price(*entry)),
                 venue: VenueFigures {
                     margin: Some(Usdt(*margin)),
-                    liquidation_price: Some(Price(*liquidation)),
+                    liquidation_price: liquidation.map(Price),
                     leverage: Some(*leverage),
                     funding: Some(Usdt(number("-0.31"))),
                 },

@@ -157,10 +157,6 @@ fn open_row(model: &Model, position: &Position, columns: &[Placed<Col>], line: R
             Col::Distance | Col::Profit | Col::Value => unsure || old_price,
             _ => false,
         };
-        if doubtful {
-            // In the gap to the next column: it moves nothing.
-            canvas.put(x.saturating_add(placed.width), line.y, format::UNKNOWN, 1, canvas.style(Role::Unknown));
-        }
         let (text, style) = match placed.spec.key {
             Col::Exit => match state.targets.get(&position.id) {
                 Some(target) => (exit::cell(state, target, placed.width), exit::style(target, canvas)),
@@ -169,6 +165,10 @@ fn open_row(model: &Model, position: &Position, columns: &[Placed<Col>], line: R
             Col::Symbol if latched => (format!("{} LIQ", position.key.symbol), canvas.style(Role::Crit)),
             key => cell(model, position, &danger, key, canvas),
         };
+        if doubtful && text.trim() != format::UNKNOWN {
+            // In the gap to the next column: it moves nothing.
+            canvas.put(x.saturating_add(placed.width), line.y, format::UNKNOWN, 1, canvas.style(Role::Unknown));
+        }
         if placed.spec.right {
             canvas.put_right(x, line.y, &text, placed.width, style);
         } else {
@@ -211,7 +211,8 @@ fn cell(model: &Model, position: &Position, danger: &Danger, key: Col, canvas: &
             };
             let known = model.positions_known().max(model.price_known(&position.key.symbol));
             // The mark of what is old stands in the room that is kept for the glyph, where there is none.
-            let pad = if known.is_known() || pad.len() < 3 { pad } else { "?  " };
+            let needs_none = known.is_known() || danger.ratio_pct.is_none() || pad.len() < 3;
+            let pad = if needs_none { pad } else { "?  " };
             (format!("{words}{pad}"), danger_style(danger, canvas))
         }
         Col::Liquidation => (price(position.venue.liquidation_price), text),

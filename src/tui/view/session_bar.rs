@@ -70,6 +70,10 @@ fn control(model: &Model, canvas: &Canvas<'_>) -> Field {
         (Phase::Starting, Control::Running) => starting(model, canvas),
         (Phase::Stopping, _) => Field::new(0, vec![(" STOPPING ".to_owned(), loud)]),
         (Phase::Stopped, _) => Field::new(0, vec![(" STOPPED ".to_owned(), loud)]),
+        (_, Control::Running) if state.entries_wait_for().is_some() => {
+            let waits = (" entries wait: open orders".to_owned(), canvas.style(Role::Pending));
+            Field::new(0, vec![(format!("{} RUNNING", glyphs.running), calm), waits]).or(vec![("RUN".to_owned(), calm)])
+        }
         (_, Control::Running) => {
             Field::new(0, vec![(format!("{} RUNNING", glyphs.running), calm)]).or(vec![("RUN".to_owned(), calm)])
         }
