@@ -118,7 +118,7 @@ impl Momentum {
         if let Some(position) = held.cloned() {
             return self.exit(now, price, &position);
         }
-        if self.state.entries_wait_for().is_some() {
+        if self.state.entries_wait_for(now).is_some() {
             return None;
         }
         self.enter(now, price, symbol, breakout?)

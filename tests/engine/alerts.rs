@@ -124,6 +124,22 @@ fn text_from_outside_is_escaped() {
 }
 
 #[test]
+fn a_stream_that_is_down_is_critical_as_soon_as_a_position_is_open() {
+    let mut bench = Bench::ready();
+    let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
+    bench.accept(no);
+    bench.push(Push::Disconnected { reason: "gone".into(), attempt: 1 });
+    bench.tick();
+    assert_eq!(bench.alerts(AlertKind::FeedLost)[0].severity, Severity::Warning);
+    bench.fill(no, "100", "50000");
+    bench.pass(secs(1));
+    let lost = bench.alerts(AlertKind::FeedLost);
+    assert_eq!((lost.len(), lost[0].severity, lost[0].count), (1, Severity::Critical, 1), "{lost:?}");
+    assert_eq!(lost[0].details["open_then"], "1");
+    bench.check_replay();
+}
+
+#[test]
 fn only_a_condition_that_has_ended_is_ended() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");

@@ -118,7 +118,7 @@ fn a_clock_that_was_never_measured_is_critical_when_anything_is_open() {
     let mut bench = Bench::started_with(|_| {});
     bench.reply(Reply::ServerTime { result: Err(refusal()) });
     bench.answer_start_but_the_clock(PositionMode::Hedge, Vec::new());
-    bench.pass_quoted(std::time::Duration::from_millis(300));
+    bench.pass_quoted(secs(10));
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     pass_failing(&mut bench, secs(130), &refusal());
     let alert = standing(&bench, AlertKind::ReconciliationStale, "clock").unwrap();

@@ -319,7 +319,7 @@ fn a_stamp_that_is_wrong_by_both_clocks_is_refused_and_uncertainty_lets_nothing_
 fn a_clock_that_is_not_measured_excuses_no_stamp() {
     let mut bench = Bench::started_with(|_| {});
     bench.answer_start_but_the_clock(PositionMode::Hedge, Vec::new());
-    bench.pass_quoted(std::time::Duration::from_millis(300));
+    bench.pass_quoted(secs(10));
     let now = bench.now.millis();
     bench.signal_raw(stamped("old", now - 31_000));
     assert!(reason(&bench.outcome("old")).contains("stale"));

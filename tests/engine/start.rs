@@ -38,12 +38,28 @@ fn a_start_is_ready_for_exits_before_a_long_list_of_orders_came() {
 fn no_entry_leaves_before_the_open_orders_were_told_and_then_it_may() {
     let mut bench = without_the_list();
     bench.pass_quoted(secs(3));
-    assert!(reason(&bench.signal("early", "S1", "ETH_USDT", "buy", "0.1")).contains("which orders are open"));
+    assert!(reason(&bench.signal("early", "S1", "ETH_USDT", "buy", "0.1")).contains("list of open orders"));
     assert!(bench.placed().is_empty());
     bench.open_orders(Vec::new());
     ordered(bench.signal("then", "S1", "ETH_USDT", "buy", "0.1"));
     assert_eq!(bench.placed().len(), 1);
     bench.check_replay();
+}
+
+#[test]
+fn no_entry_leaves_before_the_time_there_was_told_or_could_not_be_for_ten_seconds() {
+    for told in [true, false] {
+        let mut bench = Bench::started_with(|_| {});
+        bench.answer_start_but_the_clock(PositionMode::Hedge, Vec::new());
+        bench.pass_quoted(secs(2));
+        assert!(reason(&bench.signal("early", "S1", "ETH_USDT", "buy", "0.1")).contains("the exchange's time"));
+        if told {
+            bench.reply(Reply::ServerTime { result: Ok(clock_offset()) });
+        } else {
+            bench.pass_quoted(secs(8));
+        }
+        ordered(bench.signal("then", "S1", "ETH_USDT", "buy", "0.1"));
+    }
 }
 
 #[test]

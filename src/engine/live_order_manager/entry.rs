@@ -5,9 +5,9 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::risk_manager::{self, Entry};
 use crate::engine::signal_intake::{decide, rejected, rejected_by};
 use crate::engine::turn::Turn;
-use crate::engine::{chores, exits, pace};
+use crate::engine::{exits, pace};
 use crate::model::{
-    AlertKind, Amount, Chore, ClientOrderId, ContractSpec, Contracts, Control, Decimal, Event, Intent, Order, OrderNo,
+    AlertKind, Amount, ClientOrderId, ContractSpec, Contracts, Control, Decimal, Event, Intent, Order, OrderNo,
     OrderState, OrderType, Phase, PositionKey, PositionMode, Price, Purpose, Qty, RiskCheck, RiskVerdict, Severity,
     Side, Signal, SignalId, SignalOutcome, StrategyId, Symbol, Usdt, div, mul,
 };
@@ -188,8 +188,11 @@ fn approve(turn: &Turn, signal: &Signal) -> Result<Approved, Refusal> {
 pub(super) fn session_allows(turn: &Turn) -> Result<(), String> {
     let state = turn.state();
     match state.phase {
-        Phase::Ready if chores::is_told(state, Chore::PollOrders) => {}
-        Phase::Ready => return Err("the exchange has not yet told which orders are open".to_owned()),
+        Phase::Ready => {
+            if let Some(wait) = state.entries_wait_for(turn.now) {
+                return Err(wait.reason);
+            }
+        }
         Phase::Starting => {
             return Err("the session is starting: the exchange has not yet confirmed what is open".to_owned());
         }

@@ -149,7 +149,7 @@ fn pending(turn: &mut Turn, order: &Order) {
     let is_known = if order.reduces() {
         state.phase != Phase::Starting || state.position_mode.is_some()
     } else {
-        state.phase != Phase::Starting && chores::is_told(state, Chore::PollOrders)
+        state.phase != Phase::Starting && state.entries_wait_for(turn.now).is_none()
     };
     if !is_known {
         return;

@@ -18,8 +18,6 @@ const TOLD_ABOVE: Duration = Duration::from_secs(1);
 /// A clock that is off by more than this is CRITICAL: the exchange refuses what is stamped by it, and
 /// people read wrong times.
 const CRITICAL_ABOVE: Duration = Duration::from_secs(10);
-/// So long after a start what needs the exchange's clock waits for it; then it goes on without.
-const AWAITED: Duration = Duration::from_secs(10);
 
 /// Asks the exchange's time.
 pub(in crate::engine) fn measure(turn: &mut Turn) {
@@ -58,8 +56,7 @@ pub(in crate::engine) fn on_clock(turn: &mut Turn, result: &Result<ClockOffset, 
 
 /// Whether the first measurement since the start is still waited for.
 pub(in crate::engine) fn is_awaited(turn: &Turn) -> bool {
-    let started = turn.state().last_start.unwrap_or_default();
-    turn.state().upkeep.link.clock.is_none() && turn.now.since(started) < AWAITED
+    turn.state().clock_is_awaited(turn.now)
 }
 
 /// Since when, by the exchange's clock, fills of others are of this session; `None` while that clock is

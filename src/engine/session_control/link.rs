@@ -3,7 +3,7 @@
 use crate::engine::alerting::{NewAlert, clear, raise};
 use crate::engine::turn::Turn;
 use crate::engine::{chores, circuit_breaker};
-use crate::model::{AlertKind, Chore, Event, LinkState, Severity};
+use crate::model::{AlertKey, AlertKind, Chore, Event, LinkState, Severity};
 
 /// The streams are up (again): whatever was missed is asked for.
 pub(in crate::engine) fn on_connected(turn: &mut Turn) {
@@ -20,9 +20,28 @@ pub(in crate::engine) fn on_disconnected(turn: &mut Turn, reason: &str, attempt:
     if !first {
         return;
     }
-    let open = turn.state().positions.open_count();
-    let severity = if open > 0 { Severity::Critical } else { Severity::Warning };
+    feed_lost(turn, reason);
+}
+
+/// A position that is opened while the stream is down makes its loss critical.
+pub(super) fn watch(turn: &mut Turn) {
+    let key = AlertKey { kind: AlertKind::FeedLost, subject: "stream".to_owned() };
+    let told = turn.state().alerts.active(&key).is_some_and(|known| known.severity >= severity(turn));
+    if let LinkState::Down { reason, .. } = &turn.state().upkeep.link.state
+        && !told
+    {
+        let reason = reason.clone();
+        feed_lost(turn, &reason);
+    }
+}
+
+fn severity(turn: &Turn) -> Severity {
+    if turn.state().positions.open_count() > 0 { Severity::Critical } else { Severity::Warning }
+}
+
+fn feed_lost(turn: &mut Turn, reason: &str) {
     // How many are open moves while it stands: who shows it counts.
+    let (severity, open) = (severity(turn), turn.state().positions.open_count());
     let message = format!("prices and private pushes are lost: {reason}; connecting again");
     raise(turn, NewAlert::holds(AlertKind::FeedLost, "stream", severity, message).detail("open_then", open));
 }

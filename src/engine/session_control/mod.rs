@@ -24,6 +24,7 @@ pub(super) fn on_tick(turn: &mut Turn) {
     start::ready_when_known(turn);
     flatten::advance(turn);
     stop::advance(turn);
+    link::watch(turn);
 }
 
 /// An order or a position ended: commands, a flatten and a stop may move on.

@@ -1,12 +1,17 @@
 //! Why a session that starts is not ready yet, in words.
 
+use std::time::Duration;
+
 use super::SessionState;
 use crate::model::{BreakerState, CallClass, Chore, Phase, SessionTime};
+
+/// So long after a start what needs the exchange's clock waits for it; then it goes on without.
+const CLOCK_AWAITED: Duration = Duration::from_secs(10);
 
 /// What a start still waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartWait {
-    /// The thing: `contracts`, `position_mode`, `positions`, `fills`, `orders`.
+    /// The thing: `contracts`, `position_mode`, `positions`, `fills`, `orders`, `clock`.
     pub what: &'static str,
     /// Why it is not there, for people.
     pub reason: String,
@@ -17,18 +22,31 @@ pub struct StartWait {
 }
 
 impl SessionState {
-    /// What entries wait for still in a session that is ready for exits: the list of open orders. `None` when they
-    /// need not wait, and while the session starts.
-    pub fn entries_wait_for(&self) -> Option<StartWait> {
-        let state = self.upkeep.chore(Chore::PollOrders);
-        if self.phase != Phase::Ready || state.done_at.is_some() {
+    /// Whether the first measurement of the exchange's clock since the start is still waited for.
+    pub fn clock_is_awaited(&self, now: SessionTime) -> bool {
+        self.upkeep.link.clock.is_none() && now.since(self.last_start.unwrap_or_default()) < CLOCK_AWAITED
+    }
+
+    /// What entries wait for still in a session that is ready for exits: the list of open orders, and for a while
+    /// the exchange's time, by which orders of an earlier start are told from those of a second copy. `None` when
+    /// they need not wait, and while the session starts.
+    pub fn entries_wait_for(&self, now: SessionTime) -> Option<StartWait> {
+        if self.phase != Phase::Ready {
             return None;
         }
-        let reason = state.error.clone().map_or_else(
-            || "exits may leave; the list of open orders is being read, and entries wait for it".to_owned(),
-            |error| format!("exits may leave; entries wait for the list of open orders: {error}"),
+        let listed = self.upkeep.chore(Chore::PollOrders);
+        let (what, state, name) = if listed.done_at.is_none() {
+            ("orders", listed, "the list of open orders")
+        } else if self.clock_is_awaited(now) {
+            ("clock", self.upkeep.chore(Chore::Clock), "the exchange's time")
+        } else {
+            return None;
+        };
+        let reason = state.error.as_ref().map_or_else(
+            || format!("exits may leave; {name} is being read, and entries wait for it"),
+            |error| format!("exits may leave; entries wait for {name}: {error}"),
         );
-        Some(StartWait { what: "orders", reason, asked_at: state.asked_at, trouble: state.error.is_some() })
+        Some(StartWait { what, reason, asked_at: state.asked_at, trouble: state.error.is_some() })
     }
 
     /// What the start waits for, the first of it; `None` when the session is not starting.

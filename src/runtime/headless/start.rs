@@ -72,11 +72,11 @@ impl Start {
         if self.is_over(state) {
             return None;
         }
-        if let Some(line) = self.ready(state, now) {
+        if let Some(line) = self.ready(state, session_now, now) {
             self.ready = true;
             return Some(line);
         }
-        let wait = state.start_waits_for().or_else(|| state.entries_wait_for()).or_else(|| prices(state))?;
+        let wait = state.start_waits_for().or_else(|| state.entries_wait_for(session_now)).or_else(|| prices(state))?;
         let reason = (wait.what, wait.reason);
         if self.reason.as_ref() != Some(&reason) {
             self.reason = Some(reason.clone());
@@ -95,9 +95,9 @@ impl Start {
 
     /// Whoever reads the ready line may send an entry at once, and that needs the open orders and a price; but a
     /// feed that is down must not keep the session from being told.
-    fn ready(&mut self, state: &SessionState, now: Instant) -> Option<Line> {
+    fn ready(&mut self, state: &SessionState, session_now: SessionTime, now: Instant) -> Option<Line> {
         let info = state.info.as_ref().filter(|_| state.phase == Phase::Ready)?;
-        if state.entries_wait_for().is_some() {
+        if state.entries_wait_for(session_now).is_some() {
             return None;
         }
         let until = *self.priceless_until.get_or_insert(now + PRICES_WITHIN);
@@ -186,7 +186,7 @@ mod tests {
             incarnation: None,
             identity: None,
         });
-        let now = SessionTime::from_secs(9);
+        let now = SessionTime::from_secs(19);
         assert_eq!(read(start.tell(&state, now, begun)), Value::Null, "no ready line");
         let line = read(start.tell(&state, now, begun + SAID_WITHIN));
         assert_eq!((&line["event"], &line["for"]), (&"waiting".into(), &"orders".into()), "{line}");

@@ -70,12 +70,12 @@ fn control(model: &Model, canvas: &Canvas<'_>) -> Field {
         (Phase::Starting, Control::Running) => starting(model, canvas),
         (Phase::Stopping, _) => Field::new(0, vec![(" STOPPING ".to_owned(), loud)]),
         (Phase::Stopped, _) => Field::new(0, vec![(" STOPPED ".to_owned(), loud)]),
-        (_, Control::Running) if state.entries_wait_for().is_some() => {
-            let waits = (" entries wait: open orders".to_owned(), canvas.style(Role::Pending));
-            Field::new(0, vec![(format!("{} RUNNING", glyphs.running), calm), waits]).or(vec![("RUN".to_owned(), calm)])
-        }
         (_, Control::Running) => {
-            Field::new(0, vec![(format!("{} RUNNING", glyphs.running), calm)]).or(vec![("RUN".to_owned(), calm)])
+            let mut long = vec![(format!("{} RUNNING", glyphs.running), calm)];
+            if let Some(wait) = state.entries_wait_for(model.now.session) {
+                long.push((format!(" entries wait for {}", wait.what), canvas.style(Role::Pending)));
+            }
+            Field::new(0, long).or(vec![("RUN".to_owned(), calm)])
         }
         (_, control) => {
             let glyph = if control == Control::Paused { glyphs.paused } else { glyphs.halted };
