@@ -264,6 +264,26 @@ fn hundreds_of_orders_in_flight_are_recovered_by_lists_and_not_one_by_one() {
 }
 
 #[test]
+fn the_lists_that_prove_absence_are_asked_for_as_soon_as_they_do() {
+    let (_, mut again, _) = in_flight(45);
+    let proof_at = again.state().last_start.unwrap().plus(again.engine.settings().orders.lookup_proof_after);
+    again.answer_start(PositionMode::Hedge, Vec::new());
+    // The login made the start ask once more.
+    again.open_orders(Vec::new());
+    let mut asked = Vec::new();
+    while again.now < proof_at.plus(secs(3)) {
+        // It takes a while, so that its turns come at any time.
+        if again.pass_quoted(std::time::Duration::from_millis(100)).iter().any(|it| matches!(it, Request::OpenOrders)) {
+            asked.push(again.now);
+            again.pass_quoted(std::time::Duration::from_millis(500));
+            again.reply(Reply::OpenOrders { asked_at: *asked.last().unwrap(), result: Ok(Vec::new().into()) });
+        }
+    }
+    let (from, to) = (proof_at, proof_at.plus(std::time::Duration::from_millis(200)));
+    assert!(asked.iter().any(|at| (from..=to).contains(at)), "{proof_at} {asked:?}");
+}
+
+#[test]
 fn a_list_with_an_unreadable_row_proves_no_absence_and_a_list_that_fails_is_not_waited_for() {
     let (_, mut again, orders) = in_flight(6);
     again.answer_start(PositionMode::Hedge, Vec::new());

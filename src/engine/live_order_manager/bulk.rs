@@ -53,6 +53,15 @@ pub(super) fn is_at_work(turn: &Turn) -> bool {
         && turn.state().upkeep.chore(Chore::RecoverOrders).failures < FAILURES
 }
 
+/// From this time on empty lists are a proof: the list of working orders is not waited for until its next turn.
+pub(super) fn ask_for_proof(turn: &mut Turn, proof_at: SessionTime) {
+    let out = turn.state().upkeep.chore(Chore::PollOrders).asked_at;
+    let asked = turn.state().upkeep.bulk.open_asked_at.max(out);
+    if is_at_work(turn) && asked.is_none_or(|asked| asked < proof_at) {
+        chores::soon(turn, Chore::PollOrders);
+    }
+}
+
 /// Asks for the orders that ended since the oldest one in question was made.
 pub(in crate::engine) fn recover(turn: &mut Turn) {
     let started = turn.state().last_start.unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bulk;
 use super::cancel::wish_cancel;
 use super::ending::TIME_OUT;
 use super::lookup::{look_up, proof_at};
@@ -115,7 +116,7 @@ pub(in crate::engine) fn on_open_orders(
         look_up(turn, no);
     }
     chores::done(turn, Chore::PollOrders);
-    super::bulk::after_open_orders(turn, asked_at, list.unreadable.is_empty());
+    bulk::after_open_orders(turn, asked_at, list.unreadable.is_empty());
 }
 
 /// Forgets orders that ended long ago, and signals that cannot come again.
@@ -176,6 +177,9 @@ fn unknown(turn: &mut Turn, order: &Order) {
     let due = asked.plus(turn.settings.orders.poll_interval) <= turn.now;
     if due || (asked < proof_at && proof_at <= turn.now) {
         look_up(turn, order.no);
+    }
+    if proof_at <= turn.now {
+        bulk::ask_for_proof(turn, proof_at);
     }
     let key = crate::model::AlertKey { kind: AlertKind::OrderUnknown, subject: order.no.to_string() };
     if since.plus(UNKNOWN_TOLD_AFTER) <= turn.now && turn.state().alerts.active(&key).is_none() {
