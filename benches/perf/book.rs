@@ -2,8 +2,8 @@
 
 use perpdeck::model::{
     Contracts, Event, Intent, LiquidationWatch, MarginMode, Order, OrderNo, OrderState, OrderType, Origin, Position,
-    PositionId, PositionKey, PositionMode, Price, Purpose, Qty, Quote, SessionTime, Side, StrategyId, Symbol, Usdt,
-    VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
+    PositionId, PositionKey, PositionMode, Price, Purpose, Qty, Quote, SessionInfo, SessionTime, Side, StrategyId,
+    Symbol, Usdt, VenueFigures, VenueOrderId, VenuePositionId, VenueTime,
 };
 
 use crate::fixture::{contract, d, info};
@@ -17,8 +17,10 @@ pub fn symbol(n: u64) -> Symbol {
 }
 
 /// All facts, in order.
-pub fn facts(now: SessionTime) -> Vec<Event> {
-    let info = info(now);
+pub fn facts(now: SessionTime, exchange: &str) -> Vec<Event> {
+    // A journal without a schema is that of version 0.1.0, whose label tells the exchange.
+    let label = "paper, exchange apart".to_owned();
+    let info = SessionInfo { exchange: exchange.to_owned(), label, ..info(now) };
     let session = info.id.clone();
     let mut facts =
         vec![Event::SessionStarted { info: Box::new(info) }, Event::PositionModeLearned { mode: PositionMode::Hedge }];

@@ -78,10 +78,14 @@ pub fn ready(settings: Settings, symbols: &[&str], now: SessionTime) -> Engine {
     };
     step(Input::Start { info: Box::new(info(now)), note: None });
     step(Input::Push(Box::new(Push::Connected)));
+    let clock = perpdeck::model::ClockOffset { offset_us: 0, round_trip_us: 1_000 };
+    step(Input::Reply(Box::new(Reply::ServerTime { result: Ok(clock) })));
     let specs = symbols.iter().map(|name| contract(name)).collect();
     step(Input::Reply(Box::new(Reply::Contracts { result: Ok(specs) })));
     step(Input::Reply(Box::new(Reply::PositionMode { result: Ok(PositionMode::Hedge) })));
     for name in symbols {
+        // A first price is confirmed by a second one.
+        step(Input::Push(Box::new(quote(name, "50000", now.minus(std::time::Duration::from_secs(1))))));
         step(Input::Push(Box::new(quote(name, "50000", now))));
     }
     step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new().into()) })));
@@ -90,7 +94,7 @@ pub fn ready(settings: Settings, symbols: &[&str], now: SessionTime) -> Engine {
         result: Ok(Vec::new().into()),
         account: Ok(vec![account("100000000")].into()),
     })));
-    step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new().into()) })));
+    step(Input::Reply(Box::new(Reply::Fills { asked_at: now, result: Ok(Vec::new().into()) })));
     assert_eq!(engine.state().phase, Phase::Ready);
     engine
 }

@@ -36,7 +36,7 @@ fn dashboard() -> Vec<Duration> {
     let mut stage = Stage::new((200, 60), "cockpit", Depth::TrueColour, false).unwrap();
     let at = stage.now().session;
     let mut seq = 0;
-    let facts = book::facts(at).into_iter().map(|event| {
+    let facts = book::facts(at, "http://127.0.0.1:1").into_iter().map(|event| {
         seq += 1;
         Record { seq, at, event }
     });

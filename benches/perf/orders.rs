@@ -68,7 +68,7 @@ fn engine() -> (Duration, Duration) {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(placed.len() as u64, BATCH, "every signal must become an order");
+        assert_eq!(placed.len() as u64, BATCH, "every signal must become an order: {:?}", out.events.last());
         out.clear();
         let inputs: Vec<Input> = placed
             .iter()

@@ -52,11 +52,11 @@ pub fn startup(table: &mut Table) {
 }
 
 /// A data directory whose journal holds the book.
-fn prepare(root: &Path) {
+fn prepare(root: &Path, exchange: &str) {
     let dir = DataDir::open(root).unwrap();
     let now = wall_time();
     let (mut journal, _) = Journal::open(&dir.journal(), Options::default()).unwrap();
-    for fact in book::facts(now) {
+    for fact in book::facts(now, &format!("http://{exchange}")) {
         journal.append(now.micros(), &serde_json::to_string(&fact).unwrap()).unwrap();
     }
     journal.sync().unwrap();
@@ -72,8 +72,8 @@ fn arguments(root: &Path, exchange: &str) -> Vec<String> {
 fn headless() -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("data");
-    prepare(&root);
     let exchange = Receiver::start();
+    prepare(&root, &exchange.address.to_string());
     resident_after(|| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_perpdeck"))
             .args(arguments(&root, &exchange.address))
@@ -117,8 +117,8 @@ fn resident(pid: u32) -> u64 {
 fn with_dashboard() -> u64 {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("data");
-    prepare(&root);
     let exchange = Receiver::start();
+    prepare(&root, &exchange.address.to_string());
     let pair = native_pty_system().openpty(PtySize { rows: 60, cols: 200, pixel_width: 0, pixel_height: 0 }).unwrap();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_perpdeck"));
     command.args(arguments(&root, &exchange.address));
@@ -137,7 +137,7 @@ fn with_dashboard() -> u64 {
     });
     std::thread::sleep(SETTLES);
     let shown = screen.lock().unwrap().screen().contents();
-    assert!(shown.contains("orders 1000") && shown.contains("100 positions are open"), "not the book:\n{shown}");
+    assert!(shown.contains("resting 1000") && shown.contains(" 100? open"), "not the book:\n{shown}");
     let kib = resident(child.process_id().unwrap());
     child.kill().unwrap();
     child.wait().unwrap();

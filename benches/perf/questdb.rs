@@ -352,6 +352,8 @@ fn through_the_engine(conf: Option<&Conf>) -> Vec<Duration> {
         settings.orders.signal_max_age = long;
         settings.orders.poll_interval = long;
         settings.positions.sync_interval = long;
+        // The receiver proves nothing.
+        settings.exchange.paper_peer = perpdeck::config::PaperPeer::Any;
         let (engine, facts) = ready(settings.clone(), clock.now());
         let options = Options {
             rest_url: format!("http://{}", receiver.address),
@@ -406,8 +408,12 @@ fn ready(settings: Settings, now: SessionTime) -> (Engine, Vec<Record>) {
     };
     step(Input::Start { info: Box::new(fixture::info(now)), note: None });
     step(Input::Push(Box::new(Push::Connected)));
+    let clock = perpdeck::model::ClockOffset { offset_us: 0, round_trip_us: 1_000 };
+    step(Input::Reply(Box::new(Reply::ServerTime { result: Ok(clock) })));
     step(Input::Reply(Box::new(Reply::Contracts { result: Ok(vec![fixture::contract("BTC_USDT")]) })));
     step(Input::Reply(Box::new(Reply::PositionMode { result: Ok(PositionMode::Hedge) })));
+    // A first price is confirmed by a second one.
+    step(Input::Push(Box::new(fixture::quote("BTC_USDT", "50000", now.minus(Duration::from_secs(1))))));
     step(Input::Push(Box::new(fixture::quote("BTC_USDT", "50000", now))));
     step(Input::Reply(Box::new(Reply::OpenOrders { asked_at: now, result: Ok(Vec::new().into()) })));
     let account = fixture::account("100000000");
@@ -416,7 +422,7 @@ fn ready(settings: Settings, now: SessionTime) -> (Engine, Vec<Record>) {
         result: Ok(Vec::new().into()),
         account: Ok(vec![account].into()),
     })));
-    step(Input::Reply(Box::new(Reply::Fills { result: Ok(Vec::new().into()) })));
+    step(Input::Reply(Box::new(Reply::Fills { asked_at: now, result: Ok(Vec::new().into()) })));
     assert_eq!(engine.state().phase, Phase::Ready);
     (engine, facts)
 }

@@ -15,14 +15,16 @@ const LONGEST: Duration = Duration::from_secs(60);
 const FIRST_AT_START: Duration = Duration::from_millis(250);
 /// While the session starts, the first question without an answer is asked again after this time: the rest
 /// follows at once when it is answered.
-const PROBED_EVERY: Duration = Duration::from_secs(1);
+const PROBED_EVERY: Duration = Duration::from_millis(750);
 /// While the session starts, the other questions are asked again after this time, answered or not.
 const LONGEST_AT_START: Duration = Duration::from_secs(4);
+/// So long a list of orders may take before one that is wanted anew is asked for beside it.
+const LIST_AWAITED: Duration = Duration::from_secs(5);
 /// An answer after so long a silence says that the exchange is back.
 const SILENCE: Duration = Duration::from_millis(500);
 /// How long a start waits for the rest when what exits need is known. A list of many orders takes longer: entries
 /// wait for it, exits need none of it.
-const REST_AWAITED: Duration = Duration::from_millis(300);
+const REST_AWAITED: Duration = Duration::from_millis(200);
 /// What the exchange may change without a word is asked again this often: contract details, the position mode.
 const LEARNT_EVERY: Duration = Duration::from_secs(3600);
 /// The exchange's clock is asked again this often.
@@ -100,15 +102,23 @@ pub(super) fn asked(turn: &mut Turn, chore: Chore) {
     turn.emit(Event::ChoreMoved { chore, state: ChoreState { asked_at: Some(turn.now), due: None, ..state } });
 }
 
-/// It succeeded: due again after its interval.
+/// It succeeded without a question, or with the one that is out: due again after its interval.
 pub(super) fn done(turn: &mut Turn, chore: Chore) {
+    let asked_at = turn.state().upkeep.chore(chore).asked_at.unwrap_or(turn.now);
+    answered(turn, chore, asked_at);
+}
+
+/// A question that left at `asked_at` was answered: due again after its interval. Of two that are out the newer may
+/// be answered later, or first: what is known is of the newest that was answered.
+pub(super) fn answered(turn: &mut Turn, chore: Chore, asked_at: SessionTime) {
     let known = turn.state().upkeep.chore(chore);
+    let newer_is_out = known.asked_at.filter(|newest| *newest > asked_at);
     // A time that was set while the question was out still stands; the one that led here is over.
     let asked_again = known.asked_at.and(known.due);
     let due = interval(turn, chore).map(|every| turn.now.plus(every)).into_iter().chain(asked_again).min();
-    let told_of = known.asked_at.or(Some(turn.now));
+    let told_of = known.told_of.filter(|_| known.done_at.is_some()).max(Some(asked_at));
     let was_silent = was_silent(turn);
-    let state = ChoreState { due, asked_at: None, done_at: Some(turn.now), told_of, failures: 0, error: None };
+    let state = ChoreState { due, asked_at: newer_is_out, done_at: Some(turn.now), told_of, failures: 0, error: None };
     turn.emit(Event::ChoreMoved { chore, state });
     if was_silent {
         ask_the_others(turn, told_of);
@@ -159,8 +169,11 @@ pub(super) fn failed(turn: &mut Turn, chore: Chore, error: &CallError) {
     let wait = first.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest);
     // A refused key is tried rarely, also while the session starts.
     let wait = if error.class == ErrorClass::AccessRefused { LONGEST } else { wait };
+    // Wanted again while it was out, it does not wait for its back-off, unless the key is refused.
+    let wanted = known.asked_at.and(known.due).filter(|_| error.class != ErrorClass::AccessRefused);
     let error = Some(error.message.clone());
-    let state = ChoreState { due: Some(turn.now.plus(wait)), asked_at: None, failures, error, ..known };
+    let due = wanted.into_iter().chain(Some(turn.now.plus(wait))).min();
+    let state = ChoreState { due, asked_at: None, failures, error, ..known };
     turn.emit(Event::ChoreMoved { chore, state });
 }
 
@@ -173,9 +186,14 @@ fn is_due(turn: &Turn, chore: Chore) -> bool {
 fn due_at(state: &SessionState, chore: Chore, known: &ChoreState) -> Option<SessionTime> {
     match known.asked_at {
         None => known.due,
-        // A list of many orders takes its time: asked again it would begin anew.
-        Some(_) if chore == Chore::PollOrders => None,
-        Some(asked_at) => asked_again_after(state, chore).map(|after| asked_at.plus(after)),
+        Some(asked_at) => {
+            // A list of many orders takes its time: asked again it would begin anew.
+            let is_long = chore == Chore::PollOrders;
+            let starts = asked_again_after(state, chore).filter(|_| !is_long).map(|after| asked_at.plus(after));
+            // Wanted again since it was asked, it does not wait for an answer that may never come.
+            let patience = if is_long { LIST_AWAITED } else { PROBED_EVERY };
+            starts.into_iter().chain(known.due.map(|due| due.max(asked_at.plus(patience)))).min()
+        }
     }
 }
 

@@ -56,9 +56,14 @@ pub(super) fn admit(turn: &mut Turn, class: CallClass) -> Admission {
     }
 }
 
+/// Asks for a read that is about an exit, which passes an open breaker, or about anything else.
+pub(super) fn admit_read(turn: &mut Turn, for_an_exit: bool) -> Admission {
+    if for_an_exit { admit_urgent(turn, CallClass::Reads) } else { admit(turn, CallClass::Reads) }
+}
+
 /// Lets a call through whatever the breaker says: a read that an exit needs. Its outcome counts as any
 /// other, and it is the probe of a half-open breaker.
-pub(super) fn admit_urgent(turn: &mut Turn, class: CallClass) -> Admission {
+fn admit_urgent(turn: &mut Turn, class: CallClass) -> Admission {
     let breaker = turn.state().breaker(class);
     if breaker.state == BreakerState::HalfOpen && !breaker.probing {
         turn.emit(Event::ProbeSent { class });

@@ -220,6 +220,8 @@ pub enum Reply {
     },
     /// To [`Request::FillsSince`].
     Fills {
+        /// When the question left.
+        asked_at: SessionTime,
         /// The fills.
         result: Result<Listing<FillReport>, CallError>,
     },

@@ -22,7 +22,7 @@ mod unanswered;
 pub use io::{Input, Out, Reply, Request};
 
 use crate::config::Settings;
-use crate::model::{Event, Push, SessionState, SessionTime, VenueCapabilities};
+use crate::model::{Chore, Event, Push, SessionState, SessionTime, VenueCapabilities};
 use live_order_manager as orders;
 use position_sync_service as positions;
 use turn::Turn;
@@ -145,6 +145,8 @@ fn on_push(turn: &mut Turn, push: Push) {
         }
         Push::Fill(report) => orders::apply_fill(turn, &report),
         Push::Position(report) => positions::on_position_report(turn, &report),
+        // Asked for, so that pushes and answers that overtake each other leave the newest.
+        Push::Mode(_) => chores::soon(turn, Chore::PositionMode),
         Push::Clock(offset) => session_control::on_clock(turn, &Ok(offset)),
         Push::Silenced { for_how_long, call, calls } => {
             let until = turn.now.plus(for_how_long);
@@ -172,7 +174,7 @@ fn on_reply(turn: &mut Turn, reply: &Reply) {
         Reply::OrderFills { no, result } => orders::on_order_fills(turn, *no, result),
         Reply::OpenOrders { asked_at, result } => orders::on_open_orders(turn, *asked_at, result),
         Reply::OrderHistory { asked_at, since, result } => orders::on_order_history(turn, *asked_at, *since, result),
-        Reply::Fills { result } => positions::on_fills(turn, result),
+        Reply::Fills { asked_at, result } => positions::on_fills(turn, *asked_at, result),
         Reply::Positions { asked_at, result, account } => positions::on_positions(turn, *asked_at, result, account),
         Reply::Evidence { id, result } => positions::on_evidence(turn, *id, result),
         Reply::PositionMode { result } => session_control::on_position_mode(turn, result),
@@ -189,7 +191,7 @@ fn is_accepted(reply: &Reply) -> bool {
         Reply::PositionMode { result } => result.is_ok(),
         Reply::OpenOrders { result, .. } => result.is_ok(),
         Reply::Positions { result, .. } => result.is_ok(),
-        Reply::Fills { result } => result.is_ok(),
+        Reply::Fills { result, .. } => result.is_ok(),
         _ => false,
     }
 }

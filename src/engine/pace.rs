@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::turn::Turn;
-use crate::model::{Order, OrderState, SessionTime};
+use crate::model::{Order, SessionTime};
 
 /// More than the window: its ends may both count.
 const MARGIN: Duration = Duration::from_millis(2);
@@ -71,8 +71,8 @@ pub(super) fn no_entry_until(turn: &Turn) -> Option<SessionTime> {
 
 /// Entries that wait for their turn.
 pub(super) fn waiting_entries(turn: &Turn) -> usize {
-    let waits = |order: &&Order| order.state == OrderState::Pending && order.attempts == 0 && !order.reduces();
-    turn.state().orders.working().filter(waits).count()
+    let waits = |order: &&Order| order.attempts == 0 && !order.reduces();
+    turn.state().orders.pending().filter(waits).count()
 }
 
 fn usable(turn: &Turn, reduces: bool) -> Option<usize> {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Action, Amount, Decimal, Price, Signal};
+use super::{Action, Amount, Price, Signal};
 
 /// The first eight bytes of the SHA-256 of a canonical text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,25 +26,25 @@ impl Signal {
     /// What it asks for, without what may differ between two deliveries: times, confidence, what the
     /// strategy saw.
     pub fn content(&self) -> Digest {
-        let amount = match self.amount {
-            Amount::Quantity(quantity) => plain(quantity.0),
-            Amount::SharePct(share) => format!("{}%", plain(share)),
-            Amount::All => "all".to_owned(),
+        let mut text = String::with_capacity(128);
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{}|{}|", self.kind.code(), self.symbol);
+        let _ = match self.amount {
+            Amount::Quantity(quantity) => write!(text, "{}", quantity.0.normalize()),
+            Amount::SharePct(share) => write!(text, "{}%", share.normalize()),
+            Amount::All => write!(text, "all"),
         };
-        let mut text = format!("{}|{}|{amount}", self.kind.code(), self.symbol);
-        let fields = [
-            ("side", self.side.map(|side| side.to_string())),
-            ("price", self.price.map(|Price(price)| plain(price))),
-            ("stop", self.stop_loss.map(|Price(price)| plain(price))),
-            ("profit", self.take_profit.map(|Price(price)| plain(price))),
-            ("strategy", Some(self.strategy.to_string())),
-            ("cancels", self.cancels.as_ref().map(ToString::to_string)),
-        ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                // Writing to a text cannot fail.
-                let _ = write!(text, "|{name}={value}");
+        if let Some(side) = self.side {
+            let _ = write!(text, "|side={side}");
+        }
+        for (name, price) in [("price", self.price), ("stop", self.stop_loss), ("profit", self.take_profit)] {
+            if let Some(Price(price)) = price {
+                let _ = write!(text, "|{name}={}", price.normalize());
             }
+        }
+        let _ = write!(text, "|strategy={}", self.strategy);
+        if let Some(cancels) = &self.cancels {
+            let _ = write!(text, "|cancels={cancels}");
         }
         Digest::of(&text)
     }
@@ -57,10 +57,6 @@ impl Action {
         canonical(&serde_json::to_value(self).unwrap_or_default(), &mut text);
         Digest::of(&text)
     }
-}
-
-fn plain(number: Decimal) -> String {
-    number.normalize().to_string()
 }
 
 /// JSON with sorted keys, without what says nothing: null, false, empty texts and lists.

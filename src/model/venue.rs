@@ -238,6 +238,8 @@ pub enum Push {
     Account(AccountReport),
     /// Prices.
     Quote(Quote),
+    /// The account is in this position mode now.
+    Mode(PositionMode),
     /// The adapter measured the exchange's clock of its own accord: a refusal said that ours is off.
     Clock(ClockOffset),
     /// The exchange said that there were too many requests: reads and entries keep silent for so long.

@@ -212,7 +212,7 @@ impl Call {
             }
             Request::FillsSince { symbols, since } => {
                 let (result, defect) = self.within("fills", OnlyReads, exchange.fills_since(&symbols, since)).await;
-                (Reply::Fills { result }, defect)
+                (Reply::Fills { asked_at, result }, defect)
             }
             Request::Positions => {
                 let (positions, account) = self.positions_and_account(exchange).await;

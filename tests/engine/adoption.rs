@@ -1,6 +1,6 @@
 //! Adoption against fills that come before, between and after (A17).
 
-use perpdeck::engine::{Reply, Request};
+use perpdeck::engine::Request;
 use perpdeck::model::{
     Action, AlertKind, Category, CommandStatus, Contracts, Intent, Push, Side, SignalId, SignalOutcome,
 };
@@ -42,7 +42,7 @@ fn a17_an_order_in_flight_explains_what_the_snapshot_shows() {
     bench.sync(vec![report]);
     bench.tick();
     assert!(bench.asked(|request| matches!(request, Request::FillsSince { .. })));
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     assert!(bench.position("BTC_USDT", Side::Long).is_none(), "its answer is still out");
     bench.accept(no);
     bench.fill(no, "100", "50000");
@@ -60,7 +60,7 @@ fn a_missed_fill_is_fetched_before_anything_is_adopted() {
     let report = bench.position_report("BTC_USDT", Side::Long, "100", "50005", "33546.4", "166.67");
     bench.sync(vec![report]);
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(vec![fill].into()) });
+    bench.fills_told(Ok(vec![fill].into()));
     let position = bench.position("BTC_USDT", Side::Long).unwrap();
     assert_eq!(position.origin, perpdeck::model::Origin::Own);
     assert!(position.venue.margin.is_some(), "the figures told before the fill are of this size");

@@ -54,7 +54,7 @@ impl Bench {
     /// Answers all that a later start asks: fills too, which working orders make it ask at once.
     pub fn answer_restart(&mut self, positions: Vec<perpdeck::model::PositionReport>) {
         self.answer_start(perpdeck::model::PositionMode::Hedge, positions);
-        self.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+        self.fills_told(Ok(Vec::new().into()));
     }
 
     /// An order that rests at the exchange.

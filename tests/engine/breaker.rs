@@ -183,7 +183,7 @@ fn asked_in_vain(bench: &mut Bench) -> u32 {
                 Request::Positions => {
                     bench.reply(Reply::Positions { asked_at: at, result: Err(not_sent()), account: Err(not_sent()) })
                 }
-                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Err(not_sent()) }),
+                Request::FillsSince { .. } => bench.fills_told(Err(not_sent())),
                 Request::Lookup { no, .. } => {
                     bench.reply(Reply::LookedUp { no, asked_at: at, result: Err(not_sent()) })
                 }
@@ -357,4 +357,63 @@ fn a_stream_that_logs_in_lets_one_round_of_questions_through_an_open_breaker() {
     bench.open_orders(Vec::new());
     bench.sync(Vec::new());
     assert_eq!(state(&bench, CallClass::Reads), BreakerState::Closed);
+}
+
+#[test]
+fn a_question_that_hangs_holds_up_nothing_that_a_login_or_a_suspend_wants_to_know() {
+    let positions = |request: &Request| matches!(request, Request::Positions);
+    let time = |request: &Request| matches!(request, Request::ServerTime);
+    for suspended in [false, true] {
+        let mut bench = Bench::ready();
+        for _ in 0..4 {
+            bench.reply(Reply::Positions { asked_at: bench.now, result: Err(not_sent()), account: Err(not_sent()) });
+            bench.reply(Reply::ServerTime { result: Err(not_sent()) });
+        }
+        // Both questions are out, and nothing answers them.
+        let out = bench.pass_quoted(secs(300));
+        assert!(out.iter().any(positions) && out.iter().any(time));
+        let asked = if suspended {
+            bench.step(perpdeck::engine::Input::Suspended { slept: secs(60) });
+            bench.pass_quoted(std::time::Duration::from_millis(100))
+        } else {
+            bench.push(perpdeck::model::Push::Connected);
+            bench.pass_quoted(std::time::Duration::from_millis(100))
+        };
+        assert!(asked.iter().any(positions), "suspended {suspended}");
+        assert_eq!(asked.iter().any(time), suspended);
+        // That the first of them fails at last does not put the next off.
+        bench.push(perpdeck::model::Push::Connected);
+        bench.reply(Reply::Positions { asked_at: bench.now, result: Err(not_sent()), account: Err(not_sent()) });
+        assert!(bench.pass_quoted(secs(1)).iter().any(positions), "suspended {suspended}");
+    }
+}
+
+#[test]
+fn what_an_exit_needs_to_know_passes_an_open_breaker_of_reads() {
+    let mut bench = Bench::ready();
+    bench.open_position("in", "BTC_USDT", "buy", "0.01", "50000");
+    bench.signal("out", "ZE1", "BTC_USDT", "sell", "50%");
+    let (no, ..) = bench.placed().remove(0);
+    let entry = bench.enter("s1", "ETH_USDT", "buy", "0.1");
+    bench.break_open(CallClass::Reads);
+    bench.requests.clear();
+    bench.reply(Reply::Placed { no, attempt: 1, result: Err(reply_lost()) });
+    let mut asked = bench.requests.clone();
+    asked.extend(bench.pass_quoted(secs(3)));
+    let looked_up = |wanted| asked.iter().any(|request| matches!(request, Request::Lookup { no, .. } if *no == wanted));
+    assert!(looked_up(no), "what became of it is asked");
+    bench.break_open(CallClass::Reads);
+    bench.reply(Reply::Placed { no: entry, attempt: 1, result: Err(reply_lost()) });
+    asked = bench.requests.clone();
+    let looked_up = |wanted| asked.iter().any(|request| matches!(request, Request::Lookup { no, .. } if *no == wanted));
+    assert!(!looked_up(entry), "an entry waits");
+    // The mode, as long as an exit stands.
+    let refusal = perpdeck::model::Refusal::PositionMode;
+    let error = perpdeck::model::CallError { refusal, ..error(ErrorClass::Fatal, false, "mode") };
+    bench.signal("all", "E1", "BTC_USDT", "sell", "");
+    let (no, attempt, _) = bench.placed().pop().unwrap();
+    bench.break_open(CallClass::Reads);
+    bench.reply(Reply::Placed { no, attempt, result: Err(error) });
+    let asked = bench.pass_quoted(std::time::Duration::from_millis(200));
+    assert!(asked.iter().any(|request| matches!(request, Request::PositionMode)), "{asked:?}");
 }

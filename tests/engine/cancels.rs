@@ -260,3 +260,24 @@ impl Bench {
         no
     }
 }
+
+#[test]
+fn a_cancel_that_is_said_to_be_done_while_the_order_works_on_is_told() {
+    for outcome in [CancelOutcome::Accepted, CancelOutcome::NotCancellable, CancelOutcome::NotFound] {
+        let mut bench = Bench::ready();
+        let no = bench.resting("s1", "BTC_USDT", "buy", "0.01", "49000");
+        let works = bench.report(no, VenueOrderState::Resting, "0", 1);
+        bench.command("c1", Action::CancelAll { symbol: None });
+        for _ in 0..600 {
+            if !cancels(&std::mem::take(&mut bench.requests)).is_empty() {
+                bench.answer_cancel(no, outcome.clone());
+            }
+            bench.looked_up(no, Some(works.clone()));
+            bench.pass_quoted(std::time::Duration::from_millis(100));
+        }
+        assert_eq!(bench.state_of(no), OrderState::PendingCancel);
+        let alerts = bench.alerts(AlertKind::CancelUnconfirmed);
+        assert_eq!(alerts.first().map(|alert| alert.severity), Some(Severity::Critical), "{outcome:?}");
+        assert!(alerts[0].message.contains("has not ended"), "{}", alerts[0].message);
+    }
+}

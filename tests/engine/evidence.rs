@@ -96,7 +96,7 @@ fn a19_an_exit_filled_between_polls_is_our_own() {
     bench.pass(secs(3));
     bench.sync(Vec::new());
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(vec![fill].into()) });
+    bench.fills_told(Ok(vec![fill].into()));
     assert_eq!(bench.state().positions.closed().next_back().unwrap().cause, CloseCause::OwnExit);
     assert!(alerts(&bench).next().is_none());
 }

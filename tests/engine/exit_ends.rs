@@ -61,7 +61,7 @@ fn serve(
                     let account = Ok(vec![account].into());
                     bench.reply(Reply::Positions { asked_at, result: Ok(positions.to_vec().into()), account });
                 }
-                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Err(failed()) }),
+                Request::FillsSince { .. } => bench.fills_told(Err(failed())),
                 Request::OrderFills { no, .. } => bench.reply(Reply::OrderFills { no: *no, result: Err(failed()) }),
                 Request::OpenOrders => bench.reply(Reply::OpenOrders { asked_at, result: Ok(Vec::new().into()) }),
                 Request::Lookup { no, .. } => {
@@ -94,7 +94,7 @@ fn serve_but_look_ups(bench: &mut Bench, time: Duration) {
         for request in std::mem::take(&mut bench.asked_so_far) {
             match request {
                 Request::Positions => bench.sync(Vec::new()),
-                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Ok(Vec::new().into()) }),
+                Request::FillsSince { .. } => bench.fills_told(Ok(Vec::new().into())),
                 _ => {}
             }
         }

@@ -160,7 +160,7 @@ fn zero_is_proven_only_by_an_answer_to_a_question_asked_afterwards() {
     let mut bench = Bench::ready();
     bench.open_position("s1", "BTC_USDT", "buy", "0.01", "50000");
     // The question of the periodic sync is out since the start.
-    assert!(bench.state().upkeep.chore(perpdeck::model::Chore::SyncPositions).asked_at.is_some());
+    let asked_at = bench.state().upkeep.chore(perpdeck::model::Chore::SyncPositions).asked_at.unwrap();
     bench.now = bench.now.plus(secs(1));
     bench.command("f1", Action::Flatten);
     let close = bench.placed()[0].0;
@@ -168,10 +168,12 @@ fn zero_is_proven_only_by_an_answer_to_a_question_asked_afterwards() {
     bench.now = bench.now.plus(secs(1));
     bench.fill(close, "100", "50000");
     assert_eq!(step(&bench), FlattenStep::VerifyZero);
-    bench.sync(Vec::new());
+    bench.tick();
+    assert!(bench.asked(|request| matches!(request, Request::Positions)), "asked again");
+    let account = Ok(vec![account_of("10000")].into());
+    bench.reply(Reply::Positions { asked_at, result: Ok(Vec::new().into()), account });
     bench.tick();
     assert_eq!(step(&bench), FlattenStep::VerifyZero, "that one was asked before the close");
-    assert!(bench.asked(|request| matches!(request, Request::Positions)), "asked again");
     bench.sync(Vec::new());
     bench.tick();
     assert!(matches!(bench.command_status("f1"), CommandStatus::Done { .. }));

@@ -261,7 +261,7 @@ impl World {
             Request::FillsSince { symbols, since } => {
                 let wanted = |fill: &&FillReport| symbols.contains(&fill.symbol) && fill.at >= since;
                 let fills = self.fills.iter().filter(wanted).cloned().collect();
-                self.bench.reply(Reply::Fills { result: Ok(fills) });
+                self.bench.fills_told(Ok(fills));
             }
             Request::Positions => self.answer_positions(),
             Request::Evidence { id, key, since } => {

@@ -176,7 +176,7 @@ impl Bench {
         self.sync(positions);
         self.tick();
         if self.asked(|request| matches!(request, Request::FillsSince { .. })) {
-            self.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+            self.fills_told(Ok(Vec::new().into()));
         }
     }
 
@@ -239,6 +239,12 @@ impl Bench {
 
     pub fn reply(&mut self, reply: Reply) {
         self.step(Input::Reply(Box::new(reply)));
+    }
+
+    /// The answer to the question for fills that is out, or to one of now.
+    pub fn fills_told(&mut self, result: Result<perpdeck::model::Listing<FillReport>, CallError>) {
+        let asked_at = self.state().upkeep.chore(perpdeck::model::Chore::FetchFills).asked_at.unwrap_or(self.now);
+        self.reply(Reply::Fills { asked_at, result });
     }
 
     pub fn asked(&self, what: impl Fn(&Request) -> bool) -> bool {

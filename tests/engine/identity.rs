@@ -183,7 +183,7 @@ fn a_lost_order_that_filled_is_asked_for_and_its_fills_are_ours() {
     assert_eq!(lookups(&again.requests), 0, "the question is out already");
     let report = report_of(&before, lost, VenueOrderState::Filled, "100");
     again.reply(Reply::LookedUp { no: OrderNo(0), asked_at: again.now, result: Ok(Some(report)) });
-    again.reply(Reply::Fills { result: Ok(vec![fill].into()) });
+    again.fills_told(Ok(vec![fill].into()));
     let back = again.state().orders.all(None).last().unwrap();
     assert_eq!((back.state, back.filled_contracts), (OrderState::Filled, Contracts(d("100"))));
     let told = again.events(|event| matches!(event, Event::Filled { .. }));

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use perpdeck::model::{
     Account, Action, AlertId, AlertKey, AlertKind, BreakerState, CallClass, CallGroup, Chore, ChoreState, ClockOffset,
-    CloseCause, Command, CommandId, CommandStatus, Contracts, Control, Doubt, Event, ExitStyle, Flatten, FlattenStep,
-    Identity, Incarnation, LinkState, LiquidationWatch, OrderNo, OrderState, Phase, PositionId, PositionMode, Price,
-    Purpose, Qty, Record, Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome, StrategyId, Target,
-    TargetEnd, Usdt, VenueEnd, VenueFigures, VenueOrderState, VenuePositionId, VenueTime, VenueView,
+    CloseCause, Command, CommandId, CommandStatus, Contracts, Control, Doubt, EVENT_SCHEMA, Event, ExitStyle, Flatten,
+    FlattenStep, Identity, Incarnation, LinkState, LiquidationWatch, OrderNo, OrderState, Phase, PositionId,
+    PositionMode, Price, Purpose, Qty, Record, Refusal, RiskLimit, SessionTime, Severity, Side, SignalOutcome,
+    StrategyId, Target, TargetEnd, Usdt, VenueEnd, VenueFigures, VenueOrderState, VenuePositionId, VenueTime,
+    VenueView, read_event,
 };
 
 use crate::harness::*;
@@ -226,4 +227,48 @@ fn every_kind_of_event_survives_its_line() {
     }
     // As many kinds as model/event.rs has.
     assert_eq!(kinds.len(), 79, "{kinds:?}");
+}
+
+/// Everything of `old` is in `new`, unchanged; `new` may have more fields.
+fn holds(new: &serde_json::Value, old: &serde_json::Value) -> bool {
+    match (new, old) {
+        (serde_json::Value::Object(new), serde_json::Value::Object(old)) => {
+            old.iter().all(|(key, old)| new.get(key).is_some_and(|new| holds(new, old)))
+        }
+        _ => new == old,
+    }
+}
+
+/// One fact of every kind as it was written when it was new, kept for ever: a name that is changed, or a field
+/// without a default, cannot be read back here. `PERPDECK_BLESS=1` adds the kinds that are missing.
+#[test]
+fn facts_as_they_were_first_written_are_read_still() {
+    let path = format!("{}/tests/data/facts-schema-{EVENT_SCHEMA}.jsonl", env!("CARGO_MANIFEST_DIR"));
+    let mut kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let name =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].as_str().unwrap().to_owned();
+    let mut kinds: BTreeSet<String> = kept.lines().map(name).collect();
+    let samples = samples();
+    if std::env::var_os("PERPDECK_BLESS").is_some() {
+        for event in &samples {
+            let line = serde_json::to_string(event).unwrap();
+            if kinds.insert(name(&line)) {
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        }
+        std::fs::write(&path, &kept).unwrap();
+    }
+    let missing: BTreeSet<String> = samples
+        .iter()
+        .map(|event| name(&serde_json::to_string(event).unwrap()))
+        .filter(|name| !kinds.contains(name))
+        .collect();
+    assert!(missing.is_empty(), "not kept yet: {missing:?}; PERPDECK_BLESS=1 adds them");
+    for line in kept.lines() {
+        let read = read_event(EVENT_SCHEMA, line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let old: serde_json::Value = serde_json::from_str(line).unwrap();
+        let new = serde_json::to_value(&read).unwrap();
+        assert!(holds(&new, &old), "{line}\nis now\n{new}");
+    }
 }

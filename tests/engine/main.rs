@@ -34,6 +34,7 @@ mod margin_mode;
 mod order_defects;
 mod orderings;
 mod orders;
+mod position_mode;
 mod position_sync;
 mod priced_exits;
 mod prices;

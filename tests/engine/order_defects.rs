@@ -29,7 +29,7 @@ fn a10_a_fill_told_twice_counts_once() {
     let fill = bench.fill_of(no, "40", "49900");
     bench.push(perpdeck::model::Push::Fill(fill.clone()));
     bench.push(perpdeck::model::Push::Fill(fill.clone()));
-    bench.reply(perpdeck::engine::Reply::Fills { result: Ok(vec![fill].into()) });
+    bench.fills_told(Ok(vec![fill].into()));
     assert_eq!(bench.order(no).filled_contracts, Contracts(d("40")));
     assert_eq!(bench.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("40")));
 }
@@ -248,7 +248,7 @@ fn a_deal_without_our_id_waits_for_the_order_that_may_have_made_it() {
     let no = bench.enter("s1", "BTC_USDT", "buy", "0.01");
     bench.lose(no);
     let fill = bench.bare_fill(Intent::open(Side::Long), "100", "50000", no);
-    bench.reply(perpdeck::engine::Reply::Fills { result: Ok(vec![fill.clone()].into()) });
+    bench.fills_told(Ok(vec![fill.clone()].into()));
     assert!(!bench.has_alert(AlertKind::PositionOpenedOutside), "it may be ours");
     let report = bench.report(no, VenueOrderState::Filled, "100", 2);
     bench.looked_up(no, Some(report));

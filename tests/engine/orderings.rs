@@ -166,7 +166,7 @@ impl Venue {
                 }
                 Request::FillsSince { .. } => {
                     let fills = self.fills.iter().cloned().collect();
-                    self.queue.push(Message::Reply(Reply::Fills { result: Ok(fills) }));
+                    self.queue.push(Message::Reply(Reply::Fills { asked_at, result: Ok(fills) }));
                 }
                 Request::OpenOrders => {
                     let result = Ok(Vec::new().into());

@@ -18,7 +18,7 @@ pub fn settle(bench: &mut Bench, positions: Vec<perpdeck::model::PositionReport>
             let done = agrees(bench, &positions);
             bench.tick();
             if bench.state().upkeep.chore(perpdeck::model::Chore::FetchFills).asked_at.is_some() {
-                bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+                bench.fills_told(Ok(Vec::new().into()));
             }
             if done || agrees(bench, &positions) {
                 return;
@@ -116,10 +116,10 @@ fn p06_missing_at_the_exchange_is_removed_once_the_fills_do_not_explain_it() {
     bench.sync(Vec::new());
     assert!(bench.position("BTC_USDT", Side::Long).is_some(), "not before the fills were asked for");
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     assert!(bench.position("BTC_USDT", Side::Long).is_some(), "not by fills that may not be listed yet");
     bench.pass(secs(6));
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     assert!(bench.position("BTC_USDT", Side::Long).is_none());
     let closed = bench.state().positions.closed().next_back().unwrap();
     assert_eq!((closed.cause, closed.realised, closed.quantity.0), (CloseCause::Outside, None, d("0.01")));
@@ -269,7 +269,7 @@ fn a18_a_snapshot_asked_for_before_a_fill_changes_nothing() {
     bench.pass(secs(3));
     bench.reply(Reply::Positions { asked_at, result: Ok(Vec::new().into()), account: Ok(vec![account].into()) });
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     assert!(bench.position("BTC_USDT", Side::Long).is_some());
     assert!(bench.alerts(AlertKind::PositionClosedOutside).is_empty());
 }
@@ -285,7 +285,7 @@ fn a18_fills_asked_for_before_a_snapshot_do_not_explain_it() {
     assert!(bench.asked(|request| matches!(request, Request::FillsSince { .. })));
     bench.pass(secs(1));
     bench.sync(Vec::new());
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     assert!(bench.position("BTC_USDT", Side::Long).is_some(), "the exit may lie between the two questions");
     bench.tick();
     assert!(bench.asked(|request| matches!(request, Request::FillsSince { .. })), "asked again");
@@ -305,7 +305,7 @@ fn a17_a_snapshot_from_before_our_exit_is_not_adopted_as_a_new_position() {
     let account = account_of("10000");
     bench.reply(Reply::Positions { asked_at, result: Ok(vec![old].into()), account: Ok(vec![account].into()) });
     bench.tick();
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     assert_eq!(bench.state().positions.open_count(), 0);
     assert!(bench.alerts(AlertKind::PositionOpenedOutside).is_empty());
 }
@@ -322,7 +322,7 @@ fn a17_a_late_push_does_not_bring_back_what_a_snapshot_saw_gone() {
     bench.pass(secs(5));
     bench.push(Push::Position(push));
     bench.pass(secs(3));
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     assert_eq!(bench.state().positions.open_count(), 0);
 }
 

@@ -172,3 +172,32 @@ fn an_emergency_exit_ignores_its_price_and_says_so() {
     assert!(told[0].message.contains("51000") && told[0].message.contains("market"), "{told:?}");
     assert!(bench.state().target(&key("BTC_USDT", Side::Long)).is_some());
 }
+
+#[test]
+fn an_exit_with_a_price_that_the_exchange_took_and_knows_no_longer_is_placed_anew() {
+    let mut bench = long();
+    let first = priced(&mut bench, "tp", "ZE1", "60%", "51000");
+    bench.accept(first);
+    for _ in 0..400 {
+        bench.pass_quoted(Duration::from_millis(100));
+        for request in std::mem::take(&mut bench.asked_so_far) {
+            match request {
+                perpdeck::engine::Request::OpenOrders => bench.open_orders(Vec::new()),
+                perpdeck::engine::Request::Lookup { no, .. } => bench.looked_up(no, None),
+                _ => {}
+            }
+        }
+        if bench.state_of(first) == OrderState::Failed {
+            break;
+        }
+    }
+    assert_eq!(bench.state_of(first), OrderState::Failed, "{:?}", bench.order(first));
+    let again = bench.pass_quoted(secs(2));
+    let sent = placed(&again);
+    assert_eq!(sent.len(), 1, "it stands until it rests");
+    assert_eq!(
+        (sent[0].2.contracts, sent[0].2.order_type),
+        (bench.order(first).contracts, bench.order(first).order_type)
+    );
+    bench.check_replay();
+}

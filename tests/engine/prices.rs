@@ -77,7 +77,7 @@ fn the_first_price_of_a_contract_lifts_no_limit_before_a_second_confirms_it() {
     again.tick_of("BTC_USDT", "10", |_| {});
     let held = vec![again.position_report("BTC_USDT", Side::Long, "100", "50000", "40000", "1000")];
     again.answer_start(perpdeck::model::PositionMode::Hedge, held);
-    again.reply(perpdeck::engine::Reply::Fills { result: Ok(Vec::new().into()) });
+    again.fills_told(Ok(Vec::new().into()));
     // What `answer_start` quoted says something else, and nothing confirmed it yet.
     let outcome = again.signal("s1", "S1", "BTC_USDT", "buy", "0.01");
     assert!(reason(&outcome).contains("the first price of BTC_USDT: waiting for a second tick"), "{outcome:?}");

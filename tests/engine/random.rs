@@ -245,7 +245,7 @@ impl World {
             }
             Request::FillsSince { since, .. } => {
                 let fills = self.fills.iter().filter(|fill| fill.at >= since).cloned().collect();
-                self.bench.reply(Reply::Fills { result: bad.map_or(Ok(fills), Err) });
+                self.bench.fills_told(bad.map_or(Ok(fills), Err));
             }
             Request::Positions => {
                 let reports = self.reports();

@@ -172,7 +172,7 @@ fn fills_that_came_while_it_was_down_are_applied_once() {
     again.now = again.now.plus(secs(5));
     let held = again.position_report("BTC_USDT", Side::Long, "70", "49900", "34000", "120");
     again.answer_start(PositionMode::Hedge, vec![held]);
-    again.reply(perpdeck::engine::Reply::Fills { result: Ok(vec![seen.clone(), seen].into()) });
+    again.fills_told(Ok(vec![seen.clone(), seen].into()));
     assert_eq!(again.order(no).filled_contracts, Contracts(d("70")));
     assert_eq!(again.position("BTC_USDT", Side::Long).unwrap().contracts, Contracts(d("70")));
     again.check_replay();
@@ -214,7 +214,7 @@ fn hundreds_of_orders_in_flight_are_recovered_by_lists_and_not_one_by_one() {
     assert_eq!(lookups(&again.requests), 0);
     let begin = again.now;
     again.answer_start(PositionMode::Hedge, Vec::new());
-    again.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    again.fills_told(Ok(Vec::new().into()));
     assert_eq!(again.state().phase, Phase::Ready, "exits are allowed at once");
     let since = venue(before.now.minus(secs(600)));
     again.reply(Reply::OrderHistory { asked_at: again.now, since, result: Ok(Vec::new().into()) });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use perpdeck::engine::{Reply, Request};
 use perpdeck::model::{ErrorClass, Phase, PositionMode, Side, SignalOutcome};
 
-use crate::harness::{Bench, clock_offset, contract, error, ordered, reason, secs};
+use crate::harness::{Bench, account_of, clock_offset, contract, error, ordered, reason, secs};
 
 /// A restart with a position and many orders whose list is on its way: everything else was told.
 fn without_the_list() -> Bench {
@@ -17,7 +17,7 @@ fn without_the_list() -> Bench {
     bench.reply(Reply::PositionMode { result: Ok(PositionMode::Hedge) });
     bench.quote("BTC_USDT", "50000");
     bench.quote("ETH_USDT", "2000");
-    bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+    bench.fills_told(Ok(Vec::new().into()));
     bench.sync(vec![bench.position_report("BTC_USDT", Side::Long, "100", "50000", "34000", "166")]);
     bench
 }
@@ -77,6 +77,32 @@ fn a_list_that_fails_after_the_start_is_asked_for_again_until_it_comes() {
     ordered(bench.signal("then", "S1", "ETH_USDT", "buy", "0.1"));
 }
 
+#[test]
+fn of_two_questions_that_are_out_the_answer_to_the_older_is_no_newer_than_it_is() {
+    let mut bench = Bench::ready();
+    let older = bench.now;
+    bench.push(perpdeck::model::Push::Connected);
+    bench.tick();
+    bench.now = bench.now.plus(secs(5));
+    bench.push(perpdeck::model::Push::Connected);
+    bench.pass_quoted(secs(1));
+    let sync = |bench: &Bench| bench.state().upkeep.chore(perpdeck::model::Chore::SyncPositions);
+    let newer = sync(&bench).asked_at.unwrap();
+    assert!(newer > older.plus(secs(4)), "two are out");
+    let told = |bench: &mut Bench, asked_at| {
+        let account = Ok(vec![account_of("10000")].into());
+        bench.reply(Reply::Positions { asked_at, result: Ok(Vec::new().into()), account });
+    };
+    told(&mut bench, older);
+    assert_eq!((sync(&bench).told_of, sync(&bench).asked_at), (Some(older), Some(newer)));
+    told(&mut bench, newer);
+    assert_eq!((sync(&bench).told_of, sync(&bench).asked_at), (Some(newer), None));
+    // What comes later and is older takes nothing back.
+    told(&mut bench, older);
+    assert_eq!(sync(&bench).told_of, Some(newer));
+    bench.check_replay();
+}
+
 /// What the exchange does with a question while it is down.
 #[derive(Clone, Copy, Debug)]
 enum Down {
@@ -118,8 +144,8 @@ fn ready_after(down: Down, outage: Duration) -> Duration {
                 Request::Positions => {
                     bench.reply(Reply::Positions { asked_at, result: Err(bad()), account: Err(bad()) })
                 }
-                Request::FillsSince { .. } if up => bench.reply(Reply::Fills { result: Ok(Vec::new().into()) }),
-                Request::FillsSince { .. } => bench.reply(Reply::Fills { result: Err(bad()) }),
+                Request::FillsSince { .. } if up => bench.fills_told(Ok(Vec::new().into())),
+                Request::FillsSince { .. } => bench.fills_told(Err(bad())),
                 _ => continue,
             }
             queue.extend(bench.requests.clone());

@@ -38,7 +38,7 @@ fn serve(bench: &mut Bench, positions: &Listing<PositionReport>, margin: &str, f
         });
     }
     if out(bench, Chore::FetchFills).is_some() {
-        bench.reply(Reply::Fills { result: Ok(fills.to_vec().into()) });
+        bench.fills_told(Ok(fills.to_vec().into()));
     }
     if let Some(asked_at) = out(bench, Chore::PollOrders) {
         bench.reply(Reply::OpenOrders { asked_at, result: Ok(Vec::new().into()) });
@@ -210,7 +210,7 @@ fn fills_that_never_come_put_the_truth_off_for_two_syncs_and_an_exit_can_close_i
             });
         }
         if bench.state().upkeep.chore(Chore::FetchFills).asked_at.is_some() {
-            bench.reply(Reply::Fills { result: Err(error(perpdeck::model::ErrorClass::Retryable, false, "500")) });
+            bench.fills_told(Err(error(perpdeck::model::ErrorClass::Retryable, false, "500")));
         }
         bench.pass_quoted(secs(1));
     }
@@ -407,7 +407,7 @@ fn an_account_that_cannot_be_read_keeps_no_start_from_its_positions_and_no_exit_
         let held = Ok(vec![btc(&bench, "100", 1)].into());
         bench.reply(Reply::Positions { asked_at: bench.now, result: held, account: account.clone() });
         bench.tick();
-        bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+        bench.fills_told(Ok(Vec::new().into()));
         assert_eq!(bench.state().phase, Phase::Ready, "{account:?}");
         for _ in 0..30 {
             if let Some(asked_at) = bench.state().upkeep.chore(Chore::SyncPositions).asked_at {
@@ -415,7 +415,7 @@ fn an_account_that_cannot_be_read_keeps_no_start_from_its_positions_and_no_exit_
                 bench.reply(Reply::Positions { asked_at, result: held, account: account.clone() });
             }
             if bench.state().upkeep.chore(Chore::FetchFills).asked_at.is_some() {
-                bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+                bench.fills_told(Ok(Vec::new().into()));
             }
             bench.pass_quoted(secs(1));
         }
@@ -443,7 +443,7 @@ fn balances_that_cannot_be_read_are_a_matter_of_their_own_and_unknown_after_two_
             bench.reply(Reply::Positions { asked_at, result, account });
         }
         if bench.state().upkeep.chore(Chore::FetchFills).asked_at.is_some() {
-            bench.reply(Reply::Fills { result: Ok(Vec::new().into()) });
+            bench.fills_told(Ok(Vec::new().into()));
         }
         bench.pass_quoted(secs(1));
         let age = bench.now.since(told);

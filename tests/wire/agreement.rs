@@ -97,6 +97,7 @@ fn compare(scenario: &str, fault: Option<&str>) {
                 | Push::Failed { what: reason } => panic!("{reason}"),
                 Push::Quote(_)
                 | Push::Clock(_)
+                | Push::Mode(_)
                 | Push::Silenced { .. }
                 | Push::LiquidationNotice { .. }
                 | Push::Connected => {}

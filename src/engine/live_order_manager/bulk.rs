@@ -139,5 +139,5 @@ pub(in crate::engine) fn on_order_history(
     // Asked for by a guess of the time there, it is asked for again when the clock is measured.
     let since = bulk.since.filter(|_| !is_measured);
     turn.emit(Event::BulkMoved { bulk: Box::new(BulkRecovery { since, ..bulk }) });
-    chores::done(turn, Chore::RecoverOrders);
+    chores::answered(turn, Chore::RecoverOrders, asked_at);
 }

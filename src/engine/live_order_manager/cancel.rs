@@ -6,8 +6,8 @@ use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker;
 use crate::engine::turn::Turn;
 use crate::model::{
-    AlertKind, CallClass, CallError, CancelOrder, CancelOutcome, ErrorClass, Event, OrderNo, OrderState, PositionKey,
-    Severity,
+    AlertKind, CallClass, CallError, CancelOrder, CancelOutcome, ErrorClass, Event, Order, OrderNo, OrderState,
+    PositionKey, Severity,
 };
 
 /// After so many unconfirmed cancels an operator is told.
@@ -150,7 +150,12 @@ fn answered(turn: &mut Turn, no: OrderNo, outcome: &CancelOutcome) {
 fn not_through(turn: &mut Turn, no: OrderNo, error: &str) {
     let Some(order) = turn.order(no).filter(|order| order.is_working()) else { return };
     turn.emit(Event::OrderCancelFailed { no, error: error.to_owned() });
-    let attempts = order.cancel.as_ref().map_or(0, |cancel| cancel.attempts);
+    tell(turn, &order, error);
+}
+
+/// A cancel is repeated until the order's end is known; after a few tries it is told.
+pub(super) fn tell(turn: &mut Turn, order: &Order, error: &str) {
+    let (no, attempts) = (order.no, order.cancel.as_ref().map_or(0, |cancel| cancel.attempts));
     if attempts >= TELL_AFTER {
         let message = format!("cancel of order {no} {} is not confirmed after {attempts} tries: {error}", order.symbol);
         let alert = NewAlert::happened(AlertKind::CancelUnconfirmed, no, Severity::Critical, message)

@@ -3,11 +3,12 @@
 use super::bulk;
 use super::ending::fail;
 use super::reports::apply_report;
+use super::resting;
 use super::send::send_again;
 use crate::engine::Request;
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
-use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, OrderState, SessionTime};
+use crate::model::{CallClass, CallError, Event, Order, OrderNo, OrderReport, OrderState, Refusal, SessionTime};
 
 /// Wants to know what became of an order; the question leaves at the end of the step.
 pub(in crate::engine) fn look_up(turn: &mut Turn, no: OrderNo) {
@@ -30,7 +31,7 @@ fn ask(turn: &mut Turn, no: OrderNo) {
     if order.state == OrderState::Unknown && bulk::is_at_work(turn) {
         return;
     }
-    if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+    if matches!(circuit_breaker::admit_read(turn, order.reduces()), Admission::HeldBack { .. }) {
         return;
     }
     turn.emit(Event::LookupMoved { no, asked_at: Some(turn.now) });
@@ -85,6 +86,10 @@ pub(super) fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
     let proven = !is_first && proof_at(turn, order) <= asked_at;
     match (&order.venue_id, order.state) {
         (None, OrderState::Unknown) if proven => send_again(turn, order),
+        (Some(_), OrderState::Unknown) if proven && resting::stands(turn, order) && order.cancel.is_none() => {
+            let why = "the exchange accepted it and knows it no longer";
+            resting::refused(turn, order, Refusal::Unspecified, why, true);
+        }
         (Some(_), OrderState::Unknown) if proven => {
             fail(turn, order, "the exchange accepted it and knows it no longer");
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bulk;
-use super::cancel::wish_cancel;
+use super::cancel::{tell, wish_cancel};
 use super::ending::TIME_OUT;
 use super::lookup::{look_up, proof_at};
 use super::reports::apply_report;
@@ -115,7 +115,7 @@ pub(in crate::engine) fn on_open_orders(
     for no in missing {
         look_up(turn, no);
     }
-    chores::done(turn, Chore::PollOrders);
+    chores::answered(turn, Chore::PollOrders, asked_at);
     bulk::after_open_orders(turn, asked_at, list.unreadable.is_empty());
 }
 
@@ -165,6 +165,9 @@ fn repeat_cancel(turn: &mut Turn, order: &Order) {
     let doublings = cancel.attempts.saturating_sub(1).min(8);
     let wait = turn.settings.orders.cancel_retry.saturating_mul(1 << doublings).min(CANCEL_RETRY_MAX);
     if cancel.sent_at.is_none_or(|sent| sent.plus(wait) <= turn.now) {
+        if cancel.last_error.is_none() {
+            tell(turn, order, "the exchange says that it was cancelled, and the order has not ended");
+        }
         turn.cancels.insert(order.no);
     }
 }
@@ -218,7 +221,7 @@ fn fetch_fills(turn: &mut Turn, order: &Order) {
     if turn.state().upkeep.lookups.contains_key(&order.no) {
         return;
     }
-    if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+    if matches!(circuit_breaker::admit_read(turn, order.reduces()), Admission::HeldBack { .. }) {
         return;
     }
     turn.emit(Event::LookupMoved { no: order.no, asked_at: Some(turn.now) });

@@ -9,10 +9,10 @@ use crate::engine::Request;
 use crate::engine::alerting::{NewAlert, raise};
 use crate::engine::circuit_breaker::{self, Admission};
 use crate::engine::turn::Turn;
-use crate::engine::{pace, session_control};
+use crate::engine::{chores, pace, session_control};
 use crate::model::{
-    AlertKind, CallClass, CallError, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder, Refusal,
-    Severity, VenueOrderId,
+    AlertKind, CallClass, CallError, Chore, ErrorClass, Event, MarginMode, Order, OrderNo, OrderState, PlaceOrder,
+    Refusal, Severity, VenueOrderId,
 };
 
 /// The class of call that placing this order is.
@@ -139,6 +139,7 @@ fn accepted(turn: &mut Turn, order: &Order, venue_id: &VenueOrderId) {
 }
 
 fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
+    mode_contradicted(turn, error.refusal);
     if serves_a_target(turn, order) {
         return exit_refused(turn, order, error);
     }
@@ -183,6 +184,13 @@ fn refused(turn: &mut Turn, order: &Order, error: &CallError) {
             fail(turn, order, &error.message);
             access_refused(turn, error);
         }
+    }
+}
+
+/// A refusal that says that the account is in another position mode: it is asked for, whatever was refused.
+pub(super) fn mode_contradicted(turn: &mut Turn, refusal: Refusal) {
+    if matches!(refusal, Refusal::PositionMode | Refusal::PositionMismatch) {
+        chores::soon(turn, Chore::PositionMode);
     }
 }
 

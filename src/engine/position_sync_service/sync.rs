@@ -69,7 +69,7 @@ pub(in crate::engine) fn on_positions(
         }
     }
     evidence::ask_again(turn);
-    chores::done(turn, Chore::SyncPositions);
+    chores::answered(turn, Chore::SyncPositions, asked_at);
     if let Some(wait) = again {
         // The second list that a proof needs, as soon as it can count.
         view::ask_in(turn, wait);
@@ -121,10 +121,13 @@ pub(in crate::engine) fn fetch_fills(turn: &mut Turn) {
 }
 
 /// The fills came: applied, and what still differs is now the exchange's truth.
-pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillReport>, CallError>) {
+pub(in crate::engine) fn on_fills(
+    turn: &mut Turn,
+    asked_at: SessionTime,
+    result: &Result<Listing<FillReport>, CallError>,
+) {
     unanswered::read(turn, Chore::FetchFills, result);
-    let asked_at = turn.state().upkeep.chore(Chore::FetchFills).asked_at;
-    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), asked_at);
+    circuit_breaker::count_since(turn, CallClass::Reads, result.as_ref().err(), Some(asked_at));
     match result {
         Ok(fills) => {
             rows::told(turn, "fills", fills, Severity::Warning);
@@ -133,15 +136,11 @@ pub(in crate::engine) fn on_fills(turn: &mut Turn, result: &Result<Listing<FillR
             for fill in fills {
                 orders::apply_fill(turn, fill);
             }
-            chores::done(turn, Chore::FetchFills);
+            chores::answered(turn, Chore::FetchFills, asked_at);
         }
         Err(error) => chores::failed(turn, Chore::FetchFills, error),
     }
-    let fills = match (result, asked_at) {
-        (Err(_), _) => Fills::Failed,
-        (Ok(_), Some(asked_at)) => Fills::KnownAt(asked_at),
-        (Ok(_), None) => Fills::NotAsked,
-    };
+    let fills = if result.is_ok() { Fills::KnownAt(asked_at) } else { Fills::Failed };
     for key in all_keys(turn) {
         reconcile(turn, &key, fills);
     }

@@ -81,7 +81,9 @@ pub(in crate::engine) fn on_found(turn: &mut Turn, subject: &str, severity: Seve
 
 /// Asks what the start needs.
 pub(in crate::engine) fn ask(turn: &mut Turn, chore: Chore) {
-    if matches!(circuit_breaker::admit(turn, CallClass::Reads), Admission::HeldBack { .. }) {
+    // No exit gets through in the wrong mode.
+    let for_an_exit = chore == Chore::PositionMode && !turn.state().targets.is_empty();
+    if matches!(circuit_breaker::admit_read(turn, for_an_exit), Admission::HeldBack { .. }) {
         unanswered::not_read(turn, chore, unanswered::HELD_BACK);
         return chores::held_back(turn, chore);
     }

@@ -12,7 +12,8 @@ use super::core::{Ask, CONTRACTS, Core, LIST, Payload, SMALL};
 use super::limiter::{Group, Lane};
 use super::sign::{encode_into, query};
 use super::wire::{
-    Contracts, Dec, Int, RawAsset, RawFill, RawOrder, RawPosition, RawPrice, Text, WireError, read_contracts, rows,
+    Contracts, Dec, Int, RawAsset, RawFill, RawOrder, RawPosition, RawPrice, Text, WireError, mode_of, read_contracts,
+    rows,
 };
 use crate::model::{
     AccountReport, CallError, Category, ClientOrderId, ContractSpec, Decimal, ErrorClass, Evidence, FillReport,
@@ -141,12 +142,7 @@ where
 /// The account's position mode.
 pub async fn position_mode(core: &Core) -> Result<PositionMode, CallError> {
     let ask = account_read("read position mode", "", "/api/v1/private/position/position_mode", signed(String::new()));
-    core.ask(ask, |data| match serde_json::from_str::<Int>(data.ok_or_else(nothing)?.get())?.0 {
-        1 => Ok(PositionMode::Hedge),
-        2 => Ok(PositionMode::OneWay),
-        value => Err(WireError::Undefined { field: "position mode", value }),
-    })
-    .await
+    core.ask(ask, |data| mode_of(serde_json::from_str::<Int>(data.ok_or_else(nothing)?.get())?)).await
 }
 
 /// An order by the id that we gave it; success without data is "knows none".

@@ -23,6 +23,8 @@ pub struct Orders {
     by_no: BTreeMap<OrderNo, Arc<Order>>,
     working: BTreeSet<OrderNo>,
     unknown: BTreeSet<OrderNo>,
+    #[serde(default)]
+    pending: BTreeSet<OrderNo>,
     by_venue_id: BTreeMap<VenueOrderId, OrderNo>,
     /// Unfilled quantity of working entries by symbol and leg, long before short: what is reserved.
     reserved: BTreeMap<Symbol, [Qty; 2]>,
@@ -94,6 +96,11 @@ impl Orders {
     /// Orders of which it is not known whether they are at the exchange.
     pub fn unknown(&self) -> impl Iterator<Item = &Order> {
         self.unknown.iter().filter_map(|no| self.by_no.get(no)).map(Arc::as_ref)
+    }
+
+    /// Orders that wait here to be sent.
+    pub fn pending(&self) -> impl Iterator<Item = &Order> {
+        self.pending.iter().filter_map(|no| self.by_no.get(no)).map(Arc::as_ref)
     }
 
     /// How many orders work, exits included.
@@ -197,6 +204,9 @@ impl Orders {
         } else {
             self.reserve(&order.position_key(), order.quantity);
         }
+        if order.state == OrderState::Pending {
+            self.pending.insert(order.no);
+        }
         self.by_no.insert(order.no, Arc::new(order.clone()));
     }
 
@@ -216,6 +226,11 @@ impl Orders {
             match (order.state, state) {
                 (OrderState::Unknown, _) => self.unknown.remove(&no),
                 (_, OrderState::Unknown) => self.unknown.insert(no),
+                _ => false,
+            };
+            match (order.state, state) {
+                (_, OrderState::Pending) => self.pending.insert(no),
+                (OrderState::Pending, _) => self.pending.remove(&no),
                 _ => false,
             };
             order.state = state;

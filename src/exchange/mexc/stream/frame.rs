@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::exchange::mexc::wire::{Int, RawAsset, RawFill, RawOrder, RawPosition, RawTicker, Text, WireError, items};
+use crate::exchange::mexc::wire::{
+    Int, RawAsset, RawFill, RawOrder, RawPosition, RawTicker, Text, WireError, items, mode_of,
+};
 use crate::model::{PositionKey, Push};
 
 /// What a frame means to the stream.
@@ -79,6 +81,7 @@ impl Reader {
             "push.personal.asset" => {
                 each(frame.data, &mut |raw| Ok(serde_json::from_str::<RawAsset>(raw)?.report().map(Push::Account)))?
             }
+            "push.personal.position.mode" => each(frame.data, &mut |raw| mode(raw).map(Some))?,
             "push.personal.generic.notify" => each(frame.data, &mut notice)?,
             "push.personal.liquidate.risk" => each(frame.data, &mut |raw| self.risk(raw))?,
             _ => return Ok(Heard::Nothing),
@@ -103,6 +106,15 @@ impl Reader {
         let key = self.legs.get(&*risk.position_id.0).cloned();
         Ok(Some(Push::LiquidationNotice { key, liquidated: false }))
     }
+}
+
+fn mode(raw: &str) -> Result<Push, WireError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Told {
+        position_mode: Int,
+    }
+    mode_of(serde_json::from_str::<Told>(raw)?.position_mode).map(Push::Mode)
 }
 
 /// `type` 1 is about liquidations: `notifyType` 2 warns, 1 says that it has happened. It names the
@@ -269,6 +281,17 @@ mod tests {
         );
         let key = PositionKey { symbol: Symbol::new("BTC_USDT").unwrap(), side: Side::Short };
         assert_eq!(pushes(&mut reader, risk), [Push::LiquidationNotice { key: Some(key), liquidated: false }]);
+    }
+
+    #[test]
+    fn a_position_mode_that_is_switched_is_told_and_one_that_is_none_is_odd() {
+        let mut reader = Reader::default();
+        let told = |mode: &str| {
+            format!(r#"{{"channel":"push.personal.position.mode","data":{{"positionMode":{mode}}},"ts":1}}"#)
+        };
+        assert_eq!(pushes(&mut reader, &told("1")), [Push::Mode(crate::model::PositionMode::Hedge)]);
+        assert_eq!(pushes(&mut reader, &told("2")), [Push::Mode(crate::model::PositionMode::OneWay)]);
+        assert!(reader.read(&told("3")).is_err());
     }
 
     #[test]

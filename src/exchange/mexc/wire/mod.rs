@@ -16,7 +16,7 @@ pub use contract::{Contracts, read_contracts};
 pub use envelope::{Envelope, read};
 pub use fill::RawFill;
 pub use order::RawOrder;
-pub use position::RawPosition;
+pub use position::{RawPosition, mode_of};
 pub use rows::{items, rows};
 pub use scalar::{Dec, Flag, Int, Text};
 pub use ticker::{RawPrice, RawTicker};

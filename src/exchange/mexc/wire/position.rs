@@ -4,8 +4,21 @@ use serde::Deserialize;
 
 use super::{Dec, Int, Text, WireError, price};
 use crate::model::{
-    Contracts, Decimal, MarginMode, PositionKey, PositionReport, Side, Symbol, Usdt, VenuePositionId, VenueTime,
+    Contracts, Decimal, MarginMode, PositionKey, PositionMode, PositionReport, Side, Symbol, Usdt, VenuePositionId,
+    VenueTime,
 };
+
+/// A position mode as it is numbered.
+///
+/// # Errors
+/// When the number is not defined.
+pub fn mode_of(number: Int) -> Result<PositionMode, WireError> {
+    match number.0 {
+        1 => Ok(PositionMode::Hedge),
+        2 => Ok(PositionMode::OneWay),
+        value => Err(WireError::Undefined { field: "position mode", value }),
+    }
+}
 
 /// A position as it is written (mexc-contract-api.md section 5). Mark price, unrealised profit and
 /// maintenance margin are not in it (A28): who needs them computes them.
