@@ -7,14 +7,16 @@ use super::turn::Turn;
 use super::{
     circuit_breaker, live_order_manager as orders, position_sync_service as positions, session_control, unanswered,
 };
-use crate::model::{CallClass, CallError, Chore, ChoreState, ErrorClass, Event, Phase, SessionState, SessionTime};
+use crate::model::{
+    CallClass, CallError, Chore, ChoreState, EXITS_NEED, ErrorClass, Event, Phase, SessionState, SessionTime,
+};
 
 /// Longest wait of a chore that keeps failing.
 const LONGEST: Duration = Duration::from_secs(60);
 /// The first wait of a chore that fails while the session starts.
 const FIRST_AT_START: Duration = Duration::from_millis(250);
 /// While the session starts, the first question without an answer is asked again after this time: the rest
-/// follows at once when it is answered.
+/// follows at once when it is answered. At any time, a question that is wanted anew while it is out.
 const PROBED_EVERY: Duration = Duration::from_millis(750);
 /// While the session starts, the other questions are asked again after this time, answered or not.
 const LONGEST_AT_START: Duration = Duration::from_secs(4);
@@ -33,10 +35,8 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 pub(super) const LOOK_OVER: Duration = Duration::from_millis(100);
 
 /// What a start asks, in this order.
-const ASKED_AT_START: [Chore; 6] =
+pub(super) const ASKED_AT_START: [Chore; 6] =
     [Chore::Clock, Chore::Contracts, Chore::PositionMode, Chore::FetchFills, Chore::SyncPositions, Chore::PollOrders];
-/// What of it exits need.
-const EXITS_NEED: [Chore; 4] = [Chore::Contracts, Chore::PositionMode, Chore::FetchFills, Chore::SyncPositions];
 
 /// Does everything that is due.
 pub(super) fn run(turn: &mut Turn) {
@@ -69,7 +69,8 @@ pub(super) fn start_is_over_at(state: &SessionState) -> Option<SessionTime> {
     if state.phase != Phase::Starting || state.info.is_none() || state.contracts.is_empty() {
         return None;
     }
-    let told: Option<Vec<SessionTime>> = EXITS_NEED.iter().map(|chore| state.upkeep.chore(*chore).done_at).collect();
+    let told: Option<Vec<SessionTime>> =
+        EXITS_NEED.iter().map(|(chore, _)| state.upkeep.chore(*chore).done_at).collect();
     let known_at = told?.into_iter().max()?;
     let all = ASKED_AT_START.iter().all(|chore| is_told(state, *chore));
     Some(if all { known_at } else { known_at.plus(REST_AWAITED) })
@@ -142,7 +143,7 @@ fn ask_the_others(turn: &mut Turn, told_of: Option<SessionTime>) {
             None => state.failures > 0,
             Some(asked_at) => Some(asked_at) < told_of,
         };
-        if state.done_at.is_none() && waits {
+        if waits && asked_again_after(turn.state(), chore).is_some() {
             turn.emit(Event::ChoreMoved { chore, state: ChoreState { due: Some(turn.now), asked_at: None, ..state } });
         }
     }

@@ -62,8 +62,8 @@ pub use side::{Effect, Intent, MarginMode, PositionMode, Side};
 pub use signal::{Amount, RawSignal, Signal, SignalError, SignalKind, SignalOutcome, SignalRecord};
 pub use sink::{SinkPhase, SinkStatus, SinkTable};
 pub use state::{
-    Alerts, BulkRecovery, Counters, Equity, HeldExit, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, KnownIds, LastClose,
-    Link, OpenFate, OrderOrigin, Orders, Positions, PriceDoubt, SessionState, StartWait, Unanswered, Upkeep,
+    Alerts, BulkRecovery, Counters, EXITS_NEED, Equity, HeldExit, KEPT_ALERTS, KEPT_CLOSED, KEPT_COMMANDS, KnownIds,
+    LastClose, Link, OpenFate, OrderOrigin, Orders, Positions, PriceDoubt, SessionState, StartWait, Unanswered, Upkeep,
     WHERE_TO_LOOK,
 };
 pub use target::{ExitStyle, Target, TargetEnd};

@@ -83,7 +83,7 @@ impl Gateway {
     /// What is asked again and again while nothing is answered does not pile up: the oldest of a kind stays, for its
     /// answer may be near, and the newest, for it knows most.
     fn keep_two(&self, question: &'static str, newest: AbortHandle) {
-        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut questions = lock(&self.questions);
         let out = questions.entry(question).or_default();
         out.retain(|task| !task.is_finished());
         for between in out.drain(1.min(out.len())..) {
@@ -148,8 +148,8 @@ const fn question(request: &Request) -> Option<&'static str> {
     }
 }
 
-fn lock(departures: &Mutex<BTreeMap<OrderNo, Departure>>) -> MutexGuard<'_, BTreeMap<OrderNo, Departure>> {
-    departures.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a call ended, and what defect of ours ended it, if one did.

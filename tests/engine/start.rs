@@ -63,6 +63,29 @@ fn no_entry_leaves_before_the_time_there_was_told_or_could_not_be_for_ten_second
 }
 
 #[test]
+fn a_time_that_is_never_told_is_asked_for_ever_more_rarely_whatever_else_is_answered() {
+    let mut bench = Bench::started_with(|_| {});
+    bench.answer_start_but_the_clock(PositionMode::Hedge, Vec::new());
+    let blocked = || Reply::ServerTime { result: Err(error(ErrorClass::Retryable, false, "blocked")) };
+    bench.reply(blocked());
+    let mut asked = 0;
+    for _ in 0..600 {
+        for request in bench.pass_quoted(secs(1)) {
+            match request {
+                Request::ServerTime => {
+                    asked += 1;
+                    bench.reply(blocked());
+                }
+                Request::Positions => bench.sync(Vec::new()),
+                Request::FillsSince { .. } => bench.fills_told(Ok(Vec::new().into())),
+                _ => {}
+            }
+        }
+    }
+    assert!((10..=20).contains(&asked), "{asked} times in ten minutes");
+}
+
+#[test]
 fn a_list_that_fails_after_the_start_is_asked_for_again_until_it_comes() {
     let mut bench = without_the_list();
     bench.pass_quoted(secs(1));

@@ -23,13 +23,14 @@ const IDENTITY: &str = "/sim/identity";
 
 /// An adapter of a paper session, and its peer over TCP.
 async fn paper(stub: &Stub, router: Router, peer: PaperPeer) -> Adapter {
+    paper_with(stub, router, ExchangeSettings { paper_peer: peer, ..ExchangeSettings::default() }).await
+}
+
+async fn paper_with(stub: &Stub, router: Router, settings: ExchangeSettings) -> Adapter {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let options = Options {
-        settings: ExchangeSettings { paper_peer: peer, ..ExchangeSettings::default() },
-        ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"))
-    };
+    let options = Options { settings, ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge")) };
     Adapter::new(options, stub.clock(), None).unwrap()
 }
 
@@ -127,13 +128,8 @@ fn a_challenge_without_an_answer_holds_up_nothing_for_longer_than_the_next_one()
             }
         };
         let router = Router::new().route(IDENTITY, get(answer)).merge(stub.router());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let settings = ExchangeSettings { call_timeout: Duration::from_secs(3_600), ..ExchangeSettings::default() };
-        let options =
-            Options { settings, ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge")) };
-        let adapter = Adapter::new(options, stub.clock(), None).unwrap();
+        let adapter = paper_with(&stub, router, settings).await;
         let told = tokio::time::timeout(Duration::from_secs(60), adapter.server_time()).await;
         told.expect("the second challenge is put while the first is out").unwrap();
     });
@@ -192,15 +188,9 @@ fn a_peer_whose_stream_was_lost_proves_itself_again_before_anything_is_signed() 
             }
         };
         let router = Router::new().route(IDENTITY, get(says_who)).route("/edge", any(stream)).merge(stub.router());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let hour = Duration::from_secs(3_600);
-        let options = Options {
-            settings: ExchangeSettings { reconnect_first: hour, reconnect_max: hour, ..ExchangeSettings::default() },
-            ..Stub::options(&format!("http://{address}"), &format!("ws://{address}/edge"))
-        };
-        let adapter = Adapter::new(options, stub.clock(), None).unwrap();
+        let settings = ExchangeSettings { reconnect_first: hour, reconnect_max: hour, ..ExchangeSettings::default() };
+        let adapter = paper_with(&stub, router, settings).await;
         let mut pushes = adapter.stream(vec![]);
         until(&mut pushes, |push| matches!(push, Push::Connected)).await;
         adapter.open_orders().await.unwrap();

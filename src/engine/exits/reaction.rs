@@ -115,10 +115,8 @@ fn halve(turn: &Turn, target: &mut Target, refused: &RefusedExit) {
 /// What is asked of the exchange, because what is known here is not its truth.
 fn look(turn: &mut Turn, refusal: Refusal) {
     match refusal {
-        Refusal::PositionMode | Refusal::PositionMismatch => {
-            chores::soon(turn, Chore::PositionMode);
-            fresh::read_positions(turn);
-        }
+        // The mode is asked for whatever was refused for it (`live_order_manager/send.rs`).
+        Refusal::PositionMode | Refusal::PositionMismatch => fresh::read_positions(turn),
         Refusal::ClockWrong => chores::soon(turn, Chore::Clock),
         Refusal::OffSteps | Refusal::TooSmall | Refusal::TooLarge | Refusal::PriceBand => {
             chores::soon(turn, Chore::Contracts);

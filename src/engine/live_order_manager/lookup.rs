@@ -86,12 +86,13 @@ pub(super) fn not_there(turn: &mut Turn, order: &Order, asked_at: SessionTime) {
     let proven = !is_first && proof_at(turn, order) <= asked_at;
     match (&order.venue_id, order.state) {
         (None, OrderState::Unknown) if proven => send_again(turn, order),
-        (Some(_), OrderState::Unknown) if proven && resting::stands(turn, order) && order.cancel.is_none() => {
-            let why = "the exchange accepted it and knows it no longer";
-            resting::refused(turn, order, Refusal::Unspecified, why, true);
-        }
         (Some(_), OrderState::Unknown) if proven => {
-            fail(turn, order, "the exchange accepted it and knows it no longer");
+            let why = "the exchange accepted it and knows it no longer";
+            if resting::stands(turn, order) && order.cancel.is_none() {
+                resting::refused(turn, order, Refusal::Unspecified, why, true);
+            } else {
+                fail(turn, order, why);
+            }
         }
         (None, _) | (Some(_), OrderState::Unknown) => {}
         (Some(_), _) => {

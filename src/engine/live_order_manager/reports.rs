@@ -88,10 +88,12 @@ fn conclude(turn: &mut Turn, order: &Order, state: VenueOrderState) {
         // the exchange's count stands for them.
         return;
     }
+    if let Some(end) = &order.venue_end {
+        super::send::mode_contradicted(turn, end.refusal);
+    }
     match (state, &order.venue_end) {
         (VenueOrderState::Cancelled, Some(end)) => ended_by_cancel(turn, order, &end.reason, end.refusal),
         (VenueOrderState::Invalid, Some(end)) => {
-            super::send::mode_contradicted(turn, end.refusal);
             let reason = format!("refused by the exchange: {}", end.reason);
             if serves_a_target(turn, order) {
                 fail_exit(turn, order, end.refusal, &reason);

@@ -25,11 +25,9 @@ pub(in crate::engine) fn on_disconnected(turn: &mut Turn, reason: &str, attempt:
 
 /// A position that is opened while the stream is down makes its loss critical.
 pub(super) fn watch(turn: &mut Turn) {
+    let LinkState::Down { reason, .. } = &turn.state().upkeep.link.state else { return };
     let key = AlertKey { kind: AlertKind::FeedLost, subject: "stream".to_owned() };
-    let told = turn.state().alerts.active(&key).is_some_and(|known| known.severity >= severity(turn));
-    if let LinkState::Down { reason, .. } = &turn.state().upkeep.link.state
-        && !told
-    {
+    if turn.state().alerts.active(&key).is_none_or(|known| known.severity < severity(turn)) {
         let reason = reason.clone();
         feed_lost(turn, &reason);
     }

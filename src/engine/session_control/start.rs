@@ -53,15 +53,7 @@ pub(in crate::engine) fn on_start(turn: &mut Turn, info: &SessionInfo, note: Opt
         orders::restart(turn, last_fact);
     }
     super::commands::restart(turn);
-    for chore in [
-        Chore::Clock,
-        Chore::Contracts,
-        Chore::PositionMode,
-        Chore::FetchFills,
-        Chore::SyncPositions,
-        Chore::PollOrders,
-        Chore::Cleanup,
-    ] {
+    for chore in chores::ASKED_AT_START.into_iter().chain([Chore::Cleanup]) {
         chores::soon(turn, chore);
     }
 }

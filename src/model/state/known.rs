@@ -15,9 +15,6 @@ const FRESH: usize = 1024;
 /// A run of this size is left alone: merging must never be felt.
 const LARGEST: usize = 131_072;
 
-/// Places to either side that are looked at first.
-const NEAR: usize = 32;
-
 /// What is remembered of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
@@ -127,8 +124,8 @@ impl KnownIds {
         }
         // The newest word stands.
         self.runs.iter().rev().find_map(|run| {
-            let entry = found(run, id)?;
-            Some((entry.content, entry.outcome))
+            let place = run.binary_search_by_key(&id, |entry| entry.id).ok()?;
+            run.get(place).map(|entry| (entry.content, entry.outcome))
         })
     }
 
@@ -161,24 +158,6 @@ fn entries(fresh: &BTreeMap<u64, (u64, u64)>) -> impl Iterator<Item = Entry> {
 }
 
 /// Both in order of id; of an id that is in both the newer word stands.
-/// The entry of an id. Digests are spread evenly: where an id stands follows from it but for a few hundred places
-/// of a hundred thousand, and only those are looked at.
-fn found(run: &[Entry], id: u64) -> Option<&Entry> {
-    let length = u128::try_from(run.len()).ok()?;
-    let guess = usize::try_from((u128::from(id) * length) >> 64).ok()?;
-    let id_at = |place: usize| run.get(place).map(|entry| entry.id);
-    let (mut low, mut step) = (guess, NEAR);
-    while low > 0 && id_at(low).is_none_or(|known| known > id) {
-        (low, step) = (low.saturating_sub(step), step.saturating_mul(2));
-    }
-    let (mut high, mut step) = (guess, NEAR);
-    while id_at(high).is_some_and(|known| known < id) {
-        (high, step) = (high.saturating_add(step), step.saturating_mul(2));
-    }
-    let part = run.get(low..high.saturating_add(1).min(run.len()))?;
-    part.get(part.binary_search_by_key(&id, |entry| entry.id).ok()?)
-}
-
 fn merged(older: &[Entry], newer: &[Entry]) -> Vec<Entry> {
     let mut all = Vec::with_capacity(older.len().saturating_add(newer.len()));
     let mut newer = newer.iter().copied().peekable();
@@ -263,21 +242,6 @@ mod tests {
         assert_eq!(known.content("new"), None);
         let entries: usize = known.runs.iter().map(|run| run.len()).sum();
         assert!(entries + known.fresh.len() == 20_000 && known.runs.len() < 8, "{} runs", known.runs.len());
-    }
-
-    #[test]
-    fn an_entry_is_found_however_the_ids_are_spread() {
-        let entry = |id| Entry { id, content: 1, outcome: 2 };
-        let even: Vec<u64> = (0..5_000).map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        let low: Vec<u64> = (0..5_000).collect();
-        let high: Vec<u64> = (0..5_000).map(|n| u64::MAX - 2 * n).collect();
-        for ids in [even, low, high, vec![], vec![0], vec![u64::MAX], vec![7, u64::MAX / 2]] {
-            let mut run: Vec<Entry> = ids.iter().map(|id| entry(*id)).collect();
-            run.sort_unstable_by_key(|entry| entry.id);
-            for id in ids.iter().flat_map(|id| [*id, id.wrapping_add(1), id.wrapping_sub(1)]).chain([0, 9, u64::MAX]) {
-                assert_eq!(found(&run, id).map(|entry| entry.id), ids.contains(&id).then_some(id), "{id}");
-            }
-        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use known::KnownIds;
 pub use orders::{OrderOrigin, Orders};
 pub use positions::{KEPT_CLOSED, Positions};
 pub use upkeep::{BulkRecovery, HeldExit, Link, PriceDoubt, Unanswered, Upkeep};
-pub use waiting::StartWait;
+pub use waiting::{EXITS_NEED, StartWait};
 
 use super::{
     Action, Breaker, CallClass, Chore, ClientOrderId, CommandId, CommandRecord, CommandStatus, ContractSpec, Control,

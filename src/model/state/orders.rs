@@ -223,16 +223,13 @@ impl Orders {
             self.by_venue_id.insert(venue_id.clone(), no);
         }
         if let Some(state) = moved {
-            match (order.state, state) {
-                (OrderState::Unknown, _) => self.unknown.remove(&no),
-                (_, OrderState::Unknown) => self.unknown.insert(no),
-                _ => false,
-            };
-            match (order.state, state) {
-                (_, OrderState::Pending) => self.pending.insert(no),
-                (OrderState::Pending, _) => self.pending.remove(&no),
-                _ => false,
-            };
+            for (of, index) in [(OrderState::Unknown, &mut self.unknown), (OrderState::Pending, &mut self.pending)] {
+                if state == of {
+                    index.insert(no)
+                } else {
+                    index.remove(&no)
+                };
+            }
             order.state = state;
             if state.is_terminal() {
                 order.ended_at = Some(at);

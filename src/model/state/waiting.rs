@@ -8,6 +8,14 @@ use crate::model::{BreakerState, CallClass, Chore, Phase, SessionTime};
 /// So long after a start what needs the exchange's clock waits for it; then it goes on without.
 const CLOCK_AWAITED: Duration = Duration::from_secs(10);
 
+/// What exits need to be told by the exchange, each with its word.
+pub const EXITS_NEED: [(Chore, &str); 4] = [
+    (Chore::Contracts, "contracts"),
+    (Chore::PositionMode, "position_mode"),
+    (Chore::SyncPositions, "positions"),
+    (Chore::FetchFills, "fills"),
+];
+
 /// What a start still waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartWait {
@@ -54,13 +62,7 @@ impl SessionState {
         if self.phase != Phase::Starting {
             return None;
         }
-        let needed = [
-            (Chore::Contracts, "contracts"),
-            (Chore::PositionMode, "position_mode"),
-            (Chore::SyncPositions, "positions"),
-            (Chore::FetchFills, "fills"),
-        ];
-        for (chore, what) in needed {
+        for (chore, what) in EXITS_NEED {
             let state = self.upkeep.chore(chore);
             if state.done_at.is_none() {
                 let resting = self.breaker(CallClass::Reads).state == BreakerState::Open;
